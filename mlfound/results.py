@@ -1,0 +1,97 @@
+"""What an experiment is given and what it gives back: plain data, so that screen, file and page can each show it.
+
+An experiment is `run(config, context) -> Result`. It computes; it never prints, plots or opens a file.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: its name in the CSV (with its unit: `median_s`) and how the screen shows it."""
+
+    name: str
+    label: str = ""  # on screen; without one the name is shown
+    format: str = ""  # a format spec for the screen (".4f", ".2%"); the CSV keeps every digit
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of plain values under `columns`; `name` is the stem of its CSV file. None is an empty cell."""
+
+    name: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+    shown: bool = True  # False: saved, but too long for the screen
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`kind` is a name in `report/pictures.py`, `data` that function's arguments; `name` is the stem of the PNG."""
+
+    name: str
+    kind: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A measured value against its bound. A run with a check that did not pass ends with exit code 1."""
+
+    name: str
+    passed: bool
+    value: float
+    bound: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found. `metrics` are numbers by name, `findings` whole sentences, `tensors` the final weights."""
+
+    metrics: Mapping[str, float | int]
+    status: Literal["completed", "failed", "diverged"] = "completed"
+    checks: Sequence[Check] = ()
+    findings: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    tensors: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Completed, and every check passed."""
+        return self.status == "completed" and all(check.passed for check in self.checks)
+
+
+class Recorder(Protocol):
+    """Where an experiment tells how it goes."""
+
+    def begin(self, config: Any, **facts: Any) -> None:
+        """The input is good: make the run folder, with the resolved config and what `run.json` should say.
+
+        Until then nothing has been written, so a UserError raised before it leaves no trace.
+        """
+        ...
+
+    def message(self, text: str) -> None:
+        """One line for stderr and the log."""
+        ...
+
+    def metrics(self, row: Mapping[str, float | int]) -> None:
+        """One line of `metrics.jsonl`, kept at once."""
+        ...
+
+    def progress(self, label: str, done: int, total: int, **figures: str) -> None:
+        """How far `label` has come; a bar on a terminal, with the figures behind it. Cheap: call it freely."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an experiment is given besides its config."""
+
+    recorder: Recorder
+    data_dir: Path
