@@ -1,0 +1,42 @@
+# The set-up is a virtual environment in .venv with the tested versions; every target makes it when it is missing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test check demo bench clean
+
+help: ## print these lines
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+setup: $(VENV)/.done ## make .venv and install mlfound with the tested versions
+
+$(VENV)/.done: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "mlfound needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+train: setup ## train configs/mlp.yaml on MNIST, fetched when missing; ARGS="--set epochs=3" adds to it
+	$(BIN)/mlfound train configs/mlp.yaml $(ARGS)
+
+test: setup ## run the tests, with their branch coverage; ARGS="-k config" selects
+	$(BIN)/python -m pytest --cov $(ARGS)
+
+check: setup ## ruff, its format, and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+demo: setup ## every command on the embedded sample, without a network
+	$(BIN)/mlfound download --dataset mnist-sample
+	$(BIN)/mlfound train --set data.dataset=mnist-sample --name demo
+
+bench: setup ## the benchmarks
+	$(BIN)/python -m tests.bench_train
+
+clean: ## remove .venv and what tools left; runs and data stay
+	rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find mlfound tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,5 @@
+"""`python -m mlfound` is `mlfound`."""
+
+from mlfound.cli import main
+
+main()

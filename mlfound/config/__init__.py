@@ -1,0 +1,5 @@
+"""What a user may set: `load` it from file and flags, `dump` it. Importing this loads pydantic and yaml."""
+
+from mlfound.config.loading import Loaded, Override, dump, load, parse_flag, parse_set
+
+__all__ = ["Loaded", "Override", "dump", "load", "parse_flag", "parse_set"]

@@ -1,0 +1,198 @@
+"""YAML, the strict part of it: plain values in, the line of every key beside them, plain values out.
+
+Keys are dotted (`optimizer.lr`, and `model.hidden.0` for an item of a list). Nothing is ever constructed:
+one walk over the events of PyYAML's parser, and what we don't read is refused.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+from mlfound.errors import UserError
+
+Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
+
+LARGEST = 64 * 1024  # bytes of a file
+DEEPEST = 20  # a section in a section in ...
+KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+
+# What an unquoted word means; every other word is a string (`yes`, `0o17`, `12:30`, `1_000`, `010`, `.inf`).
+# The digits are counted because Python turns only short ones into an int: a longer number is a string, too.
+WORDS: dict[str, tuple[re.Pattern[str], Callable[[str], Value]]] = {
+    "null": (re.compile(r"(null|~|)\Z"), lambda word: None),
+    "bool": (re.compile(r"(true|false)\Z"), lambda word: word == "true"),
+    "int": (re.compile(r"[-+]?(0|[1-9][0-9]{0,99})\Z"), int),
+    "float": (re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?\Z"), float),
+}
+
+
+class DocumentError(Exception):
+    """What is wrong with a YAML text, and on which line."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+
+
+def read_file(path: str | Path) -> tuple[dict[str, Value], dict[str, int]]:
+    """The mapping in a YAML file, and the line of each key; anything else is a UserError with its line."""
+    name = printable(str(path)) or "''"
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise UserError(f"{name}: there is no such file") from None
+    except IsADirectoryError:
+        raise UserError(f"{name}: this is a folder; name a YAML file") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+        raise UserError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > LARGEST:
+        raise UserError(f"{name}: larger than {LARGEST // 1024} KiB; this is no config")
+    try:
+        value, lines = read(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{name}:{line}: not UTF-8; save it as UTF-8 text") from None
+    except DocumentError as error:
+        raise UserError(f"{name}:{error.line}: {error}") from None
+    if value is None:
+        raise UserError(f"{name}: empty; write keys and values, as in epochs: 10")
+    if not isinstance(value, dict):
+        raise UserError(f"{name}: {shown(value)} won't do; write keys and values, as in epochs: 10")
+    return value, lines
+
+
+def read(text: str) -> tuple[Value, dict[str, int]]:
+    """The one value in a YAML text (None if empty), and the line of each key in the order of the text."""
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise DocumentError(
+            line, f"not YAML: the character {chr(error.character)!r} may not stand here"
+        ) from None
+    try:
+        return _document(iter(loader.get_event, None))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line if error.problem_mark else loader.line
+        raise DocumentError(line + 1, printable(f"not YAML: {error.problem}")) from None
+    except (ValueError, OverflowError):  # PyYAML's own, from "\UFFFFFFFF"
+        raise DocumentError(loader.line + 1, "not YAML: an escape that is no character") from None
+
+
+def _document(events: Iterator[Any]) -> tuple[Value, dict[str, int]]:
+    lines: dict[str, int] = {}
+    next(events)  # the start of the stream
+    if isinstance(next(events), yaml.StreamEndEvent):
+        return None, lines
+    value = _value(next(events), events, "", lines)
+    next(events)  # the end of the document
+    if not isinstance(event := next(events), yaml.StreamEndEvent):
+        raise DocumentError(_line(event), "a second document begins here; write one")
+    return value, lines
+
+
+def _value(event: Any, events: Iterator[Any], key: str, lines: dict[str, int], depth: int = 0) -> Value:
+    """The value that begins with `event`; `key` is its place, and `lines` is told those of what it holds."""
+    _refuse_references(event)
+    if isinstance(event, yaml.ScalarEvent):
+        return _scalar(event)
+    if depth == DEEPEST:
+        raise DocumentError(_line(event), f"nested deeper than {DEEPEST} levels")
+    above = f"{key}." if key else ""
+    if isinstance(event, yaml.SequenceStartEvent):
+        items: list[Value] = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            item = f"{above}{len(items)}"
+            lines[item] = _line(event)
+            items.append(_value(event, events, item, lines, depth + 1))
+        return items
+    mapping: dict[str, Value] = {}
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        name = _name(event)
+        inner = above + name
+        if name in mapping:
+            raise DocumentError(
+                _line(event), f"{inner!r} stands on line {lines[inner]} already; write it once"
+            )
+        lines[inner] = _line(event)
+        mapping[name] = _value(next(events), events, inner, lines, depth + 1)
+    return mapping
+
+
+def _name(event: Any) -> str:
+    _refuse_references(event)
+    if not isinstance(event, yaml.ScalarEvent):
+        raise DocumentError(_line(event), "a list or mapping is no key; write a word")
+    if not KEY.fullmatch(event.value):
+        raise DocumentError(
+            _line(event), f"{shown(event.value)} is no key; write a word, and keys below it indented"
+        )
+    return event.value
+
+
+def _scalar(event: yaml.ScalarEvent) -> Value:
+    if event.style is None:  # neither quoted nor a block
+        for pattern, convert in WORDS.values():
+            if pattern.match(event.value):
+                return convert(event.value)
+    return event.value
+
+
+def _refuse_references(event: Any) -> None:
+    if isinstance(event, yaml.AliasEvent):
+        raise DocumentError(_line(event), f"{shown(f'*{event.anchor}')} is an alias; write the value itself")
+    if event.anchor is not None:
+        raise DocumentError(_line(event), f"{shown(f'&{event.anchor}')} is an anchor; leave it out")
+    if event.tag is not None:
+        tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+        raise DocumentError(_line(event), f"{shown(tag)} is a tag; write a plain value")
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes exactly the strings that `read` would take for something else."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  (PyYAML reads it from the class)
+        None: [(f"tag:yaml.org,2002:{name}", pattern) for name, (pattern, _) in WORDS.items()]
+    }
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write equal lists out each time."""
+        return True
+
+    def flow_list(self, data: Sequence[object]) -> yaml.Node:
+        """[100, 50], not a line an item."""
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+
+
+_Dumper.add_representer(list, _Dumper.flow_list)
+_Dumper.add_representer(tuple, _Dumper.flow_list)
+
+
+def write(value: Mapping[str, Any]) -> str:
+    """YAML that `read` reads back as the same value: sections as blocks, lists in brackets, all ASCII."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=10_000)
+
+
+def shown(value: object, longest: int = 60) -> str:
+    """A value inside a message: short, on one line, without control characters, strings in quotes."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= longest else f"{value[:longest]}...")
+    return shortened(json.dumps(value, default=repr), longest)
+
+
+def shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def printable(text: str) -> str:
+    """A file name or flag inside a message: as typed, with control characters escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

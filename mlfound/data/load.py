@@ -1,0 +1,109 @@
+"""From verified bytes to tensors: training, validation and test rows, scaled to [0, 1) as the lesson's are."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from mlfound.data import idx
+from mlfound.data.cache import read
+from mlfound.data.raw import dimensions
+from mlfound.data.registry import Dataset
+from mlfound.errors import UserError
+
+LEVELS = 256  # the lesson's pickle holds byte / 256, not / 255
+
+
+@dataclass(frozen=True)
+class Split:
+    """`x`: float32 (rows, features); `y`: int64 (rows,), classes counted from 0."""
+
+    x: Tensor
+    y: Tensor
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits of a dataset; `shape` is (height, width) of a row's image.
+
+    `files` are the SHA-256 of the raw files by name, `digest` the SHA-256 of those four digests in order.
+    """
+
+    train: Split
+    valid: Split
+    test: Split
+    shape: tuple[int, int]
+    classes: int
+    digest: str
+    files: dict[str, str]
+
+    def first(self, train_rows: int | None) -> "Splits":
+        """The same with the first `train_rows` training rows only; None: all. UserError if there are fewer."""
+        if train_rows is None:
+            return self
+        there = len(self.train.x)
+        if not 1 <= train_rows <= there:
+            raise UserError(
+                f"there are {there:,} training rows; {train_rows:,} is not from 1 to that",
+                key="data.train_rows",
+            )
+        return replace(self, train=Split(self.train.x[:train_rows], self.train.y[:train_rows]))
+
+
+def load(dataset: Dataset, data_dir: Path) -> Splits:
+    """The splits of a dataset that is here (see `fetch`); every digest is checked again.
+
+    Errors: a UserError if a file is missing or damaged, or the files do not fit together.
+    """
+    raws, digests = _verified(dataset, data_dir)
+    tensors = (idx.decode(raw, name, dimensions(name)) for name, raw in raws.items())
+    train_x, train_y, test_x, test_y = tensors
+    _check_fit(train_x, train_y, test_x, test_y, dataset.name)
+    cut = len(train_x) - (dataset.valid_rows or len(train_x) // 6)
+    return Splits(
+        train=_split(train_x[:cut], train_y[:cut]),
+        valid=_split(train_x[cut:], train_y[cut:]),
+        test=_split(test_x, test_y),
+        shape=(train_x.shape[1], train_x.shape[2]),
+        classes=int(train_y.max()) + 1,
+        digest=hashlib.sha256("".join(digests.values()).encode()).hexdigest(),
+        files=digests,
+    )
+
+
+def _verified(dataset: Dataset, data_dir: Path) -> tuple[dict[str, bytearray], dict[str, str]]:
+    try:
+        raws = read(dataset, data_dir)
+        digests = {name: hashlib.sha256(raw).hexdigest() for name, raw in raws.items()}
+        for file in dataset.files:
+            if digests[file.name] != file.sha256:
+                raise UserError(f"{file.name} of {dataset.name} is damaged")
+    except UserError as error:
+        mend = "" if dataset.folder else f"; run `mlfound download --dataset {dataset.name}`"
+        raise UserError(f"{error}{mend}") from None
+    return raws, digests
+
+
+def _check_fit(train_x: Tensor, train_y: Tensor, test_x: Tensor, test_y: Tensor, name: str) -> None:
+    for kind, x, y in (("training", train_x, train_y), ("test", test_x, test_y)):
+        if len(x) != len(y):
+            raise UserError(f"{name} has {len(x):,} {kind} images and {len(y):,} labels")
+    if train_x.shape[1:] != test_x.shape[1:]:
+        raise UserError(f"{name} has training images of {_by(train_x)} and test images of {_by(test_x)}")
+    if len(train_x) < 6:
+        raise UserError(
+            f"{name} has {len(train_x)} training rows; 6 are the least, a sixth is for validation"
+        )
+    if test_y.max() > train_y.max():
+        raise UserError(
+            f"{name} has the test label {test_y.max()}, but no training label beyond {train_y.max()}"
+        )
+
+
+def _by(images: Tensor) -> str:
+    return f"{images.shape[1]} x {images.shape[2]} pixels"
+
+
+def _split(images: Tensor, labels: Tensor) -> Split:
+    return Split(images.flatten(1).float().div_(LEVELS), labels.long())

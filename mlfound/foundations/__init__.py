@@ -1,0 +1,1 @@
+"""The lesson, by hand: torch gives arrays and random numbers, nothing more."""

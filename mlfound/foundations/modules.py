@@ -1,0 +1,125 @@
+"""One base class remembers what a layer was given, so that a layer is its formula and its gradient.
+
+`model(x)`, `loss(model(x), y)`, then `loss.backward()` into `model.backward(dout)`. Each call replaces what was
+remembered, and each backward replaces the gradients: nothing adds up, there is nothing to set to zero.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from mlfound.foundations import functions as F  # noqa: N812 - as torch.nn.functional is known
+
+
+class Module:
+    """What can be called forward and then backward. Layers write `forward` and `gradient`."""
+
+    args: tuple[Any, ...]
+
+    def __call__(self, *args: Tensor) -> Tensor:
+        """Remember the input, give the output."""
+        self.args = args
+        return self.forward(*args)
+
+    def backward(self, dout: Any = 1.0) -> Any:
+        """From the gradient of the output (1 for a loss) to that of the first input, at the last call's input."""
+        return self.gradient(dout, *self.args)
+
+    def forward(self, *args: Any) -> Tensor:
+        """The formula."""
+        raise TypeError(f"{type(self).__name__} has no forward")
+
+    def gradient(self, dout: Any, *args: Any) -> Any:
+        """Its gradient."""
+        raise TypeError(f"{type(self).__name__} has no gradient")
+
+
+class Linear(Module):
+    """(batch, in) to (batch, out) with `w` (in, out) and `b` (out,); backward leaves `dw` and `db`."""
+
+    def __init__(self, w: Tensor, b: Tensor, input_gradient: bool = True) -> None:
+        self.w, self.b, self.input_gradient = w, b, input_gradient
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.w, self.b)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor | None:
+        dx, self.dw, self.db = F.linear_grad(dout, x, self.w, self.input_gradient)
+        return dx
+
+
+class ReLU(Module):
+    """max(x, 0) - shift."""
+
+    def __init__(self, shift: float = 0.0) -> None:
+        self.shift = shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x, self.shift)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return F.relu_grad(dout, x)
+
+
+class MSE(Module):
+    """Mean squared error of one output against the digit as a number."""
+
+    def forward(self, out: Tensor, target: Tensor) -> Tensor:
+        return F.mse(out, target)
+
+    def gradient(self, dout: float, out: Tensor, target: Tensor) -> Tensor:
+        return F.mse_grad(dout, out, target)
+
+
+class CrossEntropy(Module):
+    """Softmax cross-entropy of one logit a class."""
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(logits, target)
+
+    def gradient(self, dout: float, logits: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy_grad(dout, logits, target)
+
+
+class MLP(Module):
+    """Linear layers with a shifted ReLU between each two: one layer is the linear model, any depth will do.
+
+    `parameters` are w1, b1, w2, b2, ... by name, shared with the caller: a step that changes them in place
+    changes the model. Without `input_gradient` backward stops at the first layer's weights and gives None.
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, Tensor], relu_shift: float = 0.0, input_gradient: bool = True
+    ) -> None:
+        self.parameters = parameters
+        self.relu_shift = relu_shift
+        self.linears = [
+            Linear(parameters[f"w{n}"], parameters[f"b{n}"], input_gradient or n > 1)
+            for n in range(1, len(parameters) // 2 + 1)
+        ]
+        self.layers: list[Module] = [self.linears[0]]
+        for layer in self.linears[1:]:
+            self.layers += [ReLU(relu_shift), layer]
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor | None:
+        for layer in reversed(self.layers):
+            dout = layer.backward(dout)
+        return dout
+
+    @property
+    def gradients(self) -> dict[str, Tensor]:
+        """The gradients of the last backward, under the names of their parameters."""
+        layers = list(enumerate(self.linears, 1))
+        return {f"{kind}{n}": getattr(layer, f"d{kind}") for n, layer in layers for kind in "wb"}
+
+
+LOSSES: dict[str, type[Module]] = {
+    "mse": MSE,
+    "cross-entropy": CrossEntropy,
+}

@@ -1,0 +1,104 @@
+"""What changes over the epochs: losses, learning rate, accuracy."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+from numpy.typing import ArrayLike
+
+from mlfound.report.style import BLUE, GREEN, INK, ORANGE, Floats, finite, head, paper, small_print
+
+
+def loss_curves(
+    *,
+    title: str,
+    epoch: ArrayLike,
+    train_loss: ArrayLike,
+    valid_loss: ArrayLike,
+    lr_progress: ArrayLike,
+    lr: ArrayLike,
+    best_epoch: int | None,
+) -> Figure:
+    """Both losses over the epochs, the lowest validation loss marked, the learning rate below.
+
+    `lr` was the learning rate at `lr_progress`, in epochs from 0; `best_epoch` is None if no loss was finite.
+    """
+    epochs, train, valid = finite(epoch), finite(train_loss), finite(valid_loss)
+    figure = paper(height=6.2)
+    losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+
+    losses.plot(epochs - 0.5, train, color=BLUE, marker=_marker(epochs), label="training")
+    losses.plot(epochs, valid, color=ORANGE, marker=_marker(epochs), label="validation")
+    subtitle = "no finite validation loss"
+    if best_epoch is not None:
+        lowest = valid[epochs == best_epoch][0]
+        losses.plot(best_epoch, lowest, "o", color=ORANGE, fillstyle="none", markersize=12)
+        subtitle = f"lowest validation loss {lowest:.4g} after epoch {best_epoch:,} (circle)"
+    if _spans_decades(train, valid):
+        losses.set_yscale("log")
+    losses.set_ylabel("loss")
+    losses.legend()
+    head(losses, title, subtitle)
+
+    rates.plot(finite(lr_progress), finite(lr), color=GREEN, marker=_marker(finite(lr)))
+    rates.set_ylabel("learning rate")
+    rates.set_ylim(bottom=0)
+    _epochs_along(rates, epochs)
+    figure.align_ylabels()
+    small_print(
+        figure, "Training loss: the mean over an epoch's batches while the weights move, so at mid-epoch."
+    )
+    return figure
+
+
+def accuracy_curve(
+    *, title: str, epoch: ArrayLike, valid_accuracy: ArrayLike, test_accuracy: float | None
+) -> Figure:
+    """Validation accuracy (0 to 1) over the epochs; the test accuracy, measured once, as a line across."""
+    epochs = finite(epoch)
+    figure = paper(height=4.6)
+    axes = figure.subplots()
+    axes.plot(
+        epochs,
+        finite(valid_accuracy),
+        color=ORANGE,
+        marker=_marker(epochs),
+        clip_on=False,
+        label="validation",
+    )
+    if test_accuracy is not None:
+        axes.axhline(test_accuracy, color=INK, linestyle="--", linewidth=1.2, label="test, once, at the end")
+        axes.annotate(
+            f"{test_accuracy:.2%}",
+            (1, test_accuracy),
+            xycoords=("axes fraction", "data"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0), min(high, 1))
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    axes.set_ylabel("accuracy")
+    axes.legend()
+    _epochs_along(axes, epochs)
+    head(axes, title)
+    return figure
+
+
+def _marker(values: Floats) -> str:
+    return "o" if len(values) <= 30 else ""
+
+
+def _spans_decades(*curves: Floats) -> bool:
+    """Whether the curves range over more than three powers of ten, as when a loss explodes."""
+    seen = np.concatenate(curves)
+    seen = seen[seen > 0]
+    return bool(seen.size and seen.max() > 1000 * seen.min())
+
+
+def _epochs_along(axes: Axes, epochs: Floats) -> None:
+    axes.set_xlabel("epoch")
+    axes.set_xlim(0, 1.02 * epochs.max(initial=1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -1,0 +1,32 @@
+"""The pictures a result may ask for, by name, and how one becomes a PNG."""
+
+import io
+from collections.abc import Callable
+
+import matplotlib.style
+from matplotlib.figure import Figure
+
+from mlfound.report.curves import accuracy_curve, loss_curves
+from mlfound.report.heatmaps import confusion
+from mlfound.report.images import digits, weights, wrong_digits
+from mlfound.report.style import DPI, SHEET
+from mlfound.results import Picture
+
+
+def png(picture: Picture) -> bytes:
+    """The picture as a PNG, 1170 pixels wide; equal data gives equal bytes."""
+    with matplotlib.style.context(SHEET, after_reset=True):
+        figure = PICTURES[picture.kind](**picture.data)
+        content = io.BytesIO()
+        figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+    return content.getvalue()
+
+
+PICTURES: dict[str, Callable[..., Figure]] = {
+    "loss_curves": loss_curves,
+    "accuracy_curve": accuracy_curve,
+    "confusion": confusion,
+    "wrong_digits": wrong_digits,
+    "digits": digits,
+    "weights": weights,
+}

@@ -1,0 +1,51 @@
+"""A table as text: every digit of it for the CSV, and cell by cell in its column's format for a reader."""
+
+import csv
+import math
+from typing import Any
+
+from mlfound.results import Column, Table
+
+
+def csv_bytes(table: Table) -> bytes:
+    """The table as CSV (RFC 4180, UTF-8, lines ending in `\\n`).
+
+    Floats keep every digit, None is an empty field, truth is `true` or `false`.
+    """
+    lines = _Lines()
+    writer = csv.writer(lines, lineterminator="\r\n")  # so that it quotes both; Python 3.11 quotes no other
+    writer.writerow(column.name for column in table.columns)
+    writer.writerows(map(_field, row) for row in table.rows)
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines).encode(errors="backslashreplace")
+
+
+def cell(value: Any, column: Column) -> str:
+    """`value` for a reader, in the column's format; a word where a number should be stands as it is."""
+    value = plain(value)
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case float() if not math.isfinite(value):
+            return str(value)
+        case int() | float():
+            return format(value, column.format or (".6g" if isinstance(value, float) else ""))
+        case _:
+            return str(value)
+
+
+def plain(value: Any) -> Any:
+    """A number of numpy or torch as Python's own, anything else untouched."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _field(value: Any) -> Any:
+    value = plain(value)
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+class _Lines(list[str]):
+    """Keeps what a csv.writer writes, a line an entry."""
+
+    write = list.append

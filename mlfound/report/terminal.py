@@ -1,0 +1,190 @@
+"""What the user sees: a result on stdout, a bar on stderr while it is being made.
+
+Text from outside (names, paths) goes through `printable`: it can neither move the cursor nor pose as markup.
+"""
+
+import io
+import sys
+import textwrap
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Column as GridColumn
+from rich.table import Table as Grid
+from rich.text import Text
+
+from mlfound.report.tables import cell, plain
+from mlfound.results import Check, Result, Table
+
+ENDLESS = 100_000  # characters: the width of a pipe or a file
+REFRESH = 0.1  # seconds between two pictures of the bar
+
+
+def screen(*, stderr: bool = False) -> Console:
+    """stdout or stderr, taking text as it is: no markup, no emoji codes, no colouring of numbers."""
+    stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")  # where the encoding has no "–", a "?" and not a traceback
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def printable(text: str) -> str:
+    """`text` on one line, its control characters spelled out (`\\x1b`)."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def show(result: Result, console: Console) -> None:
+    """Print the shown tables, a line a check, and the findings, with an empty line between them."""
+    for table in result.tables:
+        if table.shown:
+            _show_table(table, console)
+            console.print()
+    for check in result.checks:
+        _say(console, _verdict(check, console.encoding))
+    if result.checks and result.findings:
+        console.print()
+    for finding in result.findings:
+        _say(console, Text(printable(finding)))
+
+
+class Progress:
+    """A bar with the time left, on a terminal; elsewhere nothing. A new label begins a new bar."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._silent = not (console.is_interactive and console.file.isatty())
+        self._bar: Bar | None = None
+        self._label = ""
+        self._due = 0.0
+
+    def update(self, label: str, done: int, total: int, figures: Mapping[str, str]) -> None:
+        """`done` of `total` (0 if unknown), and the figures behind the bar: {"loss": "0.123"} reads `loss 0.123`."""
+        if self._silent:
+            return
+        now = time.monotonic()
+        if self._bar is None or label != self._label:
+            self.stop()
+            self._bar, self._label = _bar(self._console, printable(label)), label
+        elif now < self._due and done != total:
+            return
+        self._due = now + REFRESH
+        words = "  ".join(printable(f"{name} {figure}") for name, figure in figures.items())
+        self._bar.update(
+            self._bar.task_ids[0], completed=done, total=total or None, figures=words, refresh=True
+        )
+
+    def stop(self) -> None:
+        """Take the bar away; the terminal is as it was."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _bar(console: Console, label: str) -> Bar:
+    bar = Bar(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(None, complete_style="blue", finished_style="blue", table_column=GridColumn(max_width=30)),
+        TextColumn("{task.percentage:>3.0f}%  {task.fields[figures]}", markup=False),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+        console=console,
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,  # it would come out on stderr
+    )
+    bar.add_task(label, figures="")
+    bar.start()
+    return bar
+
+
+def _say(console: Console, text: Text) -> None:
+    """Wrapped between words on a terminal; elsewhere one line, however long."""
+    console.print(text, soft_wrap=not console.is_terminal)
+
+
+def _verdict(check: Check, encoding: str) -> Text:
+    good, bad = ("✓", "✗") if encoding.startswith("utf") else ("ok", "FAILED")
+    mark = Text(good, "green") if check.passed else Text(bad, "bold red")
+    return mark + f" {printable(check.name)}: {check.value:.3g} (bound {check.bound:.3g})"
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column as it will stand on the screen."""
+
+    header: str
+    cells: Sequence[str]
+    numeric: bool
+
+    @property
+    def width(self) -> int:
+        return max(
+            cell_len(line) for text in (self.header, *self.cells) for line in text.splitlines() or [""]
+        )
+
+    @property
+    def least(self) -> int:
+        """Words may be wrapped, numbers may not."""
+        return self.width if self.numeric else min(self.width, 24)
+
+    def with_narrow_header(self) -> "_Column":
+        widest = max(map(cell_len, [*self.header.split(), *self.cells]), default=1)
+        return replace(self, header=textwrap.fill(self.header, widest or 1))
+
+
+def _show_table(table: Table, console: Console) -> None:
+    """The whole table, in blocks below each other where the terminal is too narrow."""
+    room = console.width if console.is_terminal else ENDLESS
+    columns = [
+        _Column(
+            printable(column.label or column.name),
+            [printable(cell(row[index], column)) for row in table.rows],
+            all(isinstance(plain(row[index]), int | float | None) for row in table.rows),
+        )
+        for index, column in enumerate(table.columns)
+    ]
+    if _together([column.width for column in columns]) > room:
+        columns = [column.with_narrow_header() for column in columns]
+    _say(console, Text(printable(table.title), "bold"))
+    for number, block in enumerate(_blocks(columns, room)):
+        if number:
+            console.print()
+        grid = Grid(
+            width=min(room, _together([column.width for column in block])),
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            collapse_padding=True,
+        )
+        for column in block:
+            grid.add_column(
+                Text(column.header),
+                justify="right" if column.numeric else "left",
+                no_wrap=column.numeric,
+                overflow="fold",
+            )
+        for row in zip(*(column.cells for column in block), strict=True):
+            grid.add_row(*map(Text, row))
+        console.print(grid, crop=False)
+
+
+def _blocks(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
+    """Columns that fit side by side, each block beginning with the first column, which names the row."""
+    block: list[_Column] = []
+    for column in columns:
+        if len(block) > 1 and _together([other.least for other in (*block, column)]) > room:
+            yield block
+            block = [columns[0]]
+        block.append(column)
+    yield block
+
+
+def _together(widths: Sequence[int]) -> int:
+    """The width of columns side by side, with two spaces between neighbours."""
+    return sum(widths) + 2 * (len(widths) - 1)

@@ -1,0 +1,67 @@
+"""A run folder on disk: its name, the pointer `latest`, and the JSON files in it."""
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mlfound.errors import UserError
+from mlfound.files import write_whole
+
+
+def check_name(name: str) -> None:
+    """A run's name becomes part of a folder's name: refuse what could lead elsewhere or confuse a terminal."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise UserError(f"--name {name!r}: write 1 to 64 letters, digits, dots, dashes or underscores")
+
+
+def create(runs_dir: Path, command: str, name: str | None = None) -> Path:
+    """A new folder `runs_dir/20261123-043146-COMMAND[-NAME]` (local time), never one that exists already."""
+    stem = "-".join([f"{datetime.now():%Y%m%d-%H%M%S}", command, *([name] if name else [])])
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        counter = 1
+        while True:
+            path = runs_dir / (stem if counter == 1 else f"{stem}-{counter}")
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                return path
+            counter += 1
+    except OSError as error:
+        raise UserError(
+            f"--runs-dir {runs_dir}: no run folder can be made here ({error.strerror}); "
+            "name a folder that can be written to"
+        ) from error
+
+
+def point_latest(path: Path) -> None:
+    """Let `latest` beside `path` point to it: a symlink, or a text file where the system has none."""
+    latest, temporary = path.parent / "latest", path.parent / f".latest-{os.getpid()}"
+    try:
+        temporary.symlink_to(path.name)
+        os.replace(temporary, latest)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        if not latest.is_dir():
+            write_whole(latest, f"{path.name}\n".encode())
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """`content` as indented JSON, written whole; a number that is not finite becomes null."""
+    text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(path, f"{text}\n".encode())
+
+
+def finite(value: Any) -> Any:
+    """`value` with every nan and infinity, at any depth, replaced by None: JSON has no word for them."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return None
+    return value

@@ -1,0 +1,42 @@
+"""The files in configs/: they load, each key has its reason, and two of them spell the defaults out."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mlfound.config import load
+from mlfound.config.documents import read_file
+from mlfound.config.models import DownloadConfig, TrainConfig, fields
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+FILES = sorted(CONFIGS.glob("*.yaml"))
+DEFAULTS = {"mlp.yaml": ("train", TrainConfig), "download.yaml": ("download", DownloadConfig)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_config_loads(path: Path) -> None:
+    load("download" if path.name == "download.yaml" else "train", path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_key_has_a_comment_and_every_file_a_header(path: Path) -> None:
+    text = path.read_text(encoding="utf-8").splitlines()
+    assert text[0].startswith("# ")
+    for line in read_file(path)[1].values():
+        assert re.search(r"\S # \S.{10}", text[line - 1]), f"{path.name}:{line}: a key without a reason"
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_the_default_config_spells_the_defaults_out(name: str) -> None:
+    command, model = DEFAULTS[name]
+    loaded = load(command, CONFIGS / name)
+    assert loaded.config == model()
+    keys = [key for key in loaded.origins if not key.rpartition(".")[2].isdigit()]
+    assert keys == list(fields(model)), "every key once, in the model's order"
+
+
+def test_the_lessons_own_network() -> None:
+    config = load("train", CONFIGS / "lesson8.yaml").config
+    assert (config.model.hidden, config.model.outputs, config.loss) == ((50,), 1, "mse")
+    assert (config.model.relu_shift, config.optimizer.momentum, config.schedule) == (0.5, 0, "constant")

@@ -1,0 +1,113 @@
+"""Initialisation, batches, optimisers, schedules and generators: against torch, or against their definition."""
+
+import math
+
+import pytest
+import torch
+
+from mlfound.foundations.batches import batches
+from mlfound.foundations.checks import relative_error
+from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
+from mlfound.foundations.optimizers import SGD
+from mlfound.foundations.randomness import generator
+from mlfound.foundations.schedules import SCHEDULES, one_cycle
+
+
+@pytest.mark.parametrize(("name", "gain"), [("xavier", 1.0), ("kaiming", math.sqrt(2))])
+def test_initialisation_has_its_std_by_fan_in(name, gain):
+    w = INITIALIZATIONS[name]((784, 50), generator(0, "test"))
+    std, n = gain / math.sqrt(784), 784 * 50
+    assert w.shape == (784, 50)
+    assert abs(w.std().item() - std) <= 4 * std / math.sqrt(2 * n)  # the standard error of a sampled std
+    assert abs(w.mean().item()) <= 4 * std / math.sqrt(n)
+
+
+def test_every_initialisation_is_tested():
+    assert set(INITIALIZATIONS) == {"xavier", "kaiming"}
+
+
+def test_mlp_parameters_of_any_depth():
+    parameters = mlp_parameters([7, 5, 3, 2], INITIALIZATIONS["xavier"], generator(0, "test"))
+    shapes = {name: tuple(p.shape) for name, p in parameters.items()}
+    assert shapes == {"w1": (7, 5), "b1": (5,), "w2": (5, 3), "b2": (3,), "w3": (3, 2), "b3": (2,)}
+    assert not any(parameters[f"b{n}"].any() for n in (1, 2, 3))
+
+
+def test_generators_differ_by_seed_and_purpose_and_repeat():
+    draws = {
+        (seed, purpose): tuple(torch.randint(1 << 30, (4,), generator=generator(seed, purpose)).tolist())
+        for seed in (0, 1, 10)
+        for purpose in ("initialization", "shuffling")
+    }
+    assert len(set(draws.values())) == len(draws)
+    again = torch.randint(1 << 30, (4,), generator=generator(1, "shuffling"))
+    assert tuple(again.tolist()) == draws[1, "shuffling"]
+
+
+@pytest.mark.parametrize(("rows", "size"), [(10, 3), (10, 5), (10, 10), (1, 4), (7, 1)])
+def test_batches_give_every_row_once_and_keep_pairs_together(rows, size):
+    x, y = torch.arange(rows, dtype=torch.float32)[:, None], torch.arange(rows)
+    parts = list(batches(x, y, size, generator(0, "shuffling")))
+    assert [len(part) for _, part in parts] == [size] * (rows // size) + ([rows % size] if rows % size else [])
+    assert sorted(torch.cat([part for _, part in parts]).tolist()) == list(range(rows))
+    for x_part, y_part in parts:
+        assert torch.equal(x_part[:, 0].long(), y_part)
+
+
+def test_two_epochs_have_two_orders():
+    x, shuffling = torch.arange(100), generator(0, "shuffling")
+    first, second = (torch.cat([y for _, y in batches(x, x, 7, shuffling)]) for _ in range(2))
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, x)
+
+
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_sgd_is_torchs_with_the_decay_taken_first(momentum, nesterov, weight_decay):
+    """torch's SGD couples its decay to the gradient; decoupled is: shrink, then torch's step without it."""
+    ours = {"w1": torch.randn(5, 3, dtype=torch.float64, generator=generator(0, "w"))}
+    theirs = ours["w1"].clone().requires_grad_()
+    optimizer = SGD(ours, nesterov, weight_decay)
+    reference = torch.optim.SGD([theirs], lr=0.1, momentum=momentum, nesterov=nesterov)
+    draws = generator(0, "gradients")
+    for step in range(5):
+        g, lr = torch.randn(5, 3, dtype=torch.float64, generator=draws), 0.1 / (step + 1)
+        reference.param_groups[0]["lr"] = lr
+        with torch.no_grad():
+            theirs.mul_(1 - lr * weight_decay)
+        theirs.grad = g.clone()
+        reference.step()
+        optimizer.step({"w1": g}, lr, momentum)
+    assert relative_error(ours["w1"], theirs.detach()) <= 1e-12
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_stay_between_zero_and_the_configured_values(name):
+    for tick in range(101):
+        lr, momentum = SCHEDULES[name](tick / 100, 0.1, 0.9)
+        assert 0 <= lr <= 0.1 + 1e-15
+        assert 0.9 * 0.9 - 1e-15 <= momentum <= 0.9 + 1e-15
+
+
+def test_constant_and_cosine():
+    assert {SCHEDULES["constant"](p, 0.1, 0.9) for p in (0.0, 0.3, 1.0)} == {(0.1, 0.9)}
+    lrs = [SCHEDULES["cosine"](p, 0.1, 0.9)[0] for p in (0.0, 0.5, 1.0)]
+    assert lrs == pytest.approx([0.1, 0.05, 0.0], abs=1e-15)
+
+
+def test_one_cycle_is_torchs_and_momentum_moves_against_it():
+    steps = 100
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.1, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.1, total_steps=steps + 1, pct_start=0.3 + 1 / (steps + 1) * 0.7, div_factor=25,
+        final_div_factor=1e12, base_momentum=0.81, max_momentum=0.9,
+    )  # fmt: skip
+    # torch's peak stands at pct_start * total_steps - 1; ours at 0.3 of the way
+    for tick in range(steps):
+        group = optimizer.param_groups[0]
+        lr, momentum = one_cycle(tick / steps, 0.1, 0.9)
+        assert lr == pytest.approx(group["lr"], rel=1e-6, abs=1e-9), tick
+        assert momentum == pytest.approx(group["momentum"], rel=1e-6), tick
+        optimizer.step()
+        schedule.step()
