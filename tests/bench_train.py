@@ -4,7 +4,6 @@ import math
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 import torch
 
@@ -92,7 +91,11 @@ def main():
         trained.append(epoch.train_seconds)
 
     seconds = interleaved({"fit": fit_once, "bare": lambda: bare_epoch(parameters(), x, y, config)}, ROUNDS)
-    report("one epoch of mlp.yaml, 1 thread / bare loop of the same maths", ratios(trained[1:], seconds["bare"]), 1.3)
+    report(
+        "one epoch of mlp.yaml, 1 thread / bare loop of the same maths",
+        ratios(trained[1:], seconds["bare"]),
+        1.3,
+    )
 
     with tempfile.TemporaryDirectory() as folder:
         processes = {

@@ -79,7 +79,7 @@ def read(text: str) -> tuple[Value, dict[str, int]]:
         return _document(iter(loader.get_event, None))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line if error.problem_mark else loader.line
-        raise DocumentError(line + 1, printable(f"not YAML: {error.problem}")) from None
+        raise DocumentError(line + 1, shortened(f"not YAML: {error.problem}", 100)) from None
     except (ValueError, OverflowError):  # PyYAML's own, from "\UFFFFFFFF"
         raise DocumentError(loader.line + 1, "not YAML: an escape that is no character") from None
 

@@ -18,9 +18,8 @@ NotNegative = Annotated[float, Field(ge=0, description="a number, 0 or more")]
 Momentum = Annotated[float, Field(ge=0, lt=1, description="a number from 0 to below 1")]
 Flag = Annotated[bool, Field(description="true or false")]
 
-Text = Annotated[
-    str, Field(min_length=1, max_length=4096, pattern=r"^\P{C}*$")
-]  # \P{C}: no control characters
+# On one line, without control characters.
+Text = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]*$")]
 Dataset = Annotated[Text, Field(description="a name that mlfound download --list shows")]
 Device = Annotated[
     str, Field(pattern="^(auto|cpu|cuda(:[0-9]{1,3})?|mps)$", description="auto, cpu, cuda, cuda:N or mps")

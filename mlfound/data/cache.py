@@ -14,9 +14,9 @@ from mlfound.errors import UserError
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered dataset, for a list: `state` is `verified`, `damaged: FILE ...`, `not here` or `in the package`.
+    """A registered dataset and what its files take on the disk, in bytes.
 
-    `bytes` is what its files take on the disk.
+    `state` is `verified`, `damaged: FILE, ...`, `not here` or `in the package`.
     """
 
     dataset: str
@@ -28,7 +28,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A file's SHA-256: the one `wanted` (None: any, the file is the user's own) and the one `found` (None: no file)."""
+    """A file's SHA-256: `wanted` (None: any, it is the user's own) and `found` (None: there is no file)."""
 
     file: str
     wanted: str | None

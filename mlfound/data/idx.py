@@ -1,7 +1,7 @@
-"""The IDX format of the MNIST files: a header (two zero bytes, the element type, the number of dimensions,
-then each dimension as a big-endian uint32), then the elements, last dimension fastest. Only bytes (type 8) here.
+"""The IDX format of the MNIST files, for elements of one byte (type 8).
 
-Source: the format's description on the MNIST page, http://yann.lecun.com/exdb/mnist/ (gone; the Internet Archive has it).
+Two zero bytes, the element type, the number of dimensions, each size as a big-endian uint32; then the
+elements, last dimension fastest. Source: LeCun, Cortes, Burges, "The MNIST database", section "File formats".
 """
 
 import math
@@ -23,7 +23,8 @@ def shape(raw: bytes | bytearray, name: str, dimensions: int) -> tuple[int, ...]
     head = 4 + 4 * dimensions
     if len(raw) < head or raw[:4] != magic:
         raise UserError(
-            f"{name} is not an IDX file of {dimensions}-dimensional bytes (it begins {raw[:4].hex() or 'nowhere'})"
+            f"{name} is not an IDX file of bytes in {dimensions} dimensions: "
+            f"it begins {raw[:4].hex() or 'nowhere'}, not {magic.hex()}"
         )
     sizes = struct.unpack(f">{dimensions}I", raw[4:head])
     if not 0 < math.prod(sizes) <= MAX_BYTES:

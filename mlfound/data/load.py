@@ -1,9 +1,10 @@
-"""From verified bytes to tensors: training, validation and test rows, scaled to [0, 1) as the lesson's are."""
+"""From verified bytes to tensors: training, validation and test rows, scaled to [0, 1) as in the lesson."""
 
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from mlfound.data import idx
@@ -22,6 +23,14 @@ class Split:
     x: Tensor
     y: Tensor
 
+    def first(self, rows: int) -> "Split":
+        """The first `rows` rows, or all where there are fewer."""
+        return Split(self.x[:rows], self.y[:rows])
+
+    def to(self, device: torch.device) -> "Split":
+        """The same on `device`."""
+        return Split(self.x.to(device), self.y.to(device))
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -38,17 +47,19 @@ class Splits:
     digest: str
     files: dict[str, str]
 
-    def first(self, train_rows: int | None) -> "Splits":
-        """The same with the first `train_rows` training rows only; None: all. UserError if there are fewer."""
-        if train_rows is None:
-            return self
+    def first(self, train_rows: int) -> "Splits":
+        """The same with the first `train_rows` training rows only; a UserError if there are fewer."""
         there = len(self.train.x)
         if not 1 <= train_rows <= there:
-            raise UserError(
-                f"there are {there:,} training rows; {train_rows:,} is not from 1 to that",
-                key="data.train_rows",
-            )
-        return replace(self, train=Split(self.train.x[:train_rows], self.train.y[:train_rows]))
+            message = f"{train_rows:,} training rows were asked for; write 1 to {there:,}"
+            raise UserError(message, key="data.train_rows")
+        return replace(self, train=self.train.first(train_rows))
+
+    def to(self, device: torch.device) -> "Splits":
+        """The same on `device`."""
+        return replace(
+            self, train=self.train.to(device), valid=self.valid.to(device), test=self.test.to(device)
+        )
 
 
 def load(dataset: Dataset, data_dir: Path) -> Splits:

@@ -1,11 +1,13 @@
 """The lesson's `mnist.pkl.gz`, read without running it: a pickle is a program, and we only look at its text.
 
-`walk` builds tuples and byte strings and calls nothing: REDUCE and BUILD, which would call what the file names,
-lay the two pieces side by side. What then stands there must be three pairs of arrays as numpy pickled them.
+`walk` builds tuples and byte strings and calls nothing: REDUCE and BUILD, which would call what the file
+names, lay the two pieces side by side. What then stands there must be three pairs of arrays, as numpy
+pickled them under Python 2.
 """
 
 import math
 import pickletools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -40,20 +42,21 @@ def read_pickle(packed: bytes | bytearray, name: str) -> dict[str, bytearray]:
 
 
 def walk(text: bytes) -> Any:
-    """What a pickle would build, in tuples, numbers and byte strings; ValueError or LookupError if more is in it."""
+    """What a pickle would build, as tuples, numbers and byte strings; LookupError or ValueError if it is odd.
+
+    What would be made by calling `f` with `args`, and then be given a `state`, becomes ((f, args), state).
+    """
     view = memoryview(text)
     stack: list[Any] = []
     memo: dict[int, Any] = {}
-    for count, (opcode, arg, at) in enumerate(pickletools.genops(text)):
-        if count == MAX_OPCODES:
-            raise ValueError("it has too many opcodes")
-        match opcode.name:
+    for name, arg, at in _opcodes(text):
+        match name:
             case "PROTO" | "STOP":
                 pass
             case "BININT" | "BININT1" | "BININT2":
                 stack.append(arg)
             case "NONE" | "NEWFALSE":
-                stack.append(None if opcode.name == "NONE" else False)
+                stack.append(None if name == "NONE" else False)
             case "SHORT_BINSTRING":
                 stack.append(arg.encode("latin-1"))
             case "BINSTRING":  # the long ones: a window on the text, not a copy
@@ -65,7 +68,7 @@ def walk(text: bytes) -> Any:
             case "TUPLE":
                 stack.append(tuple(reversed(list(iter(stack.pop, MARK)))))
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                stack.append(_last(stack, int(opcode.name[-1])))
+                stack.append(_last(stack, int(name[-1])))
             case "REDUCE":
                 stack.append(_last(stack, 2))
             case "BUILD":  # changes an object that the memo may hold too
@@ -76,11 +79,21 @@ def walk(text: bytes) -> Any:
                 memo[arg] = stack[-1]
             case "BINGET":
                 stack.append(memo[arg])
-            case name:
-                raise ValueError(f"it holds the opcode {name} {ascii(arg)[:80]}")
+            case "GLOBAL":
+                raise ValueError(f"it names {arg[:60]!a}")
+            case _:
+                raise ValueError(f"it holds the opcode {name}")
     if len(stack) != 1 or at + 1 != len(text):
         raise ValueError("it does not end where it should")
     return stack[0]
+
+
+def _opcodes(text: bytes) -> Iterator[tuple[str, Any, int]]:
+    """Name, argument and position of each opcode."""
+    for count, (opcode, arg, at) in enumerate(pickletools.genops(text)):
+        if count == MAX_OPCODES:
+            raise ValueError("it has too many opcodes")
+        yield opcode.name, arg, at or 0
 
 
 def _last(stack: list[Any], count: int) -> tuple[Any, ...]:
@@ -97,7 +110,7 @@ def _pair(node: Any) -> tuple[Tensor, Tensor]:
 
 
 def _bytes(node: Any, code: bytes, dtype: torch.dtype, row: tuple[int, ...], scale: int) -> Tensor:
-    """The array that `node` describes, times `scale`, as uint8 (rows, *row); ValueError if that changes a number."""
+    """The array at `node`, times `scale`, as uint8 (rows, *row); ValueError if anything gets lost."""
     match node:
         case (
             ("numpy.core.multiarray _reconstruct", ("numpy ndarray", (0,), b"b")),

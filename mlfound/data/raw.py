@@ -1,4 +1,4 @@
-"""One file of a dataset, as the user or the cache has it: found under its several names, unpacked, bounded."""
+"""One file of a dataset as the user or the cache has it: found under its several names, bounded, unpacked."""
 
 import os
 import zlib

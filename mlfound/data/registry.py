@@ -59,7 +59,7 @@ class Dataset:
 
 
 def find(name: str, key: str) -> Dataset:
-    """The dataset of this name, or the user's own at this path; else a UserError that blames config key `key`."""
+    """The dataset of this name, or the user's own in this folder; else a UserError for the config's `key`."""
     if name in DATASETS:
         return DATASETS[name]
     if os.path.isdir(os.path.expanduser(name)):

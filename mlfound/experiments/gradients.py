@@ -24,7 +24,12 @@ def check_gradients(
 
     _, wanted = loss_and_gradients(doubles, x.double(), y, relu_shift, loss)
     rows = [
-        (name, "x".join(map(str, got.shape)), wanted[name].abs().max().item(), relative_error(got, wanted[name]))
+        (
+            name,
+            "x".join(map(str, got.shape)),
+            wanted[name].abs().max().item(),
+            relative_error(got, wanted[name]),
+        )
         for name, got in {**model.gradients, "x": dx}.items()
     ]
     worst = max(row[-1] for row in rows)
@@ -34,4 +39,6 @@ def check_gradients(
         Column("largest_gradient", "largest gradient", ".3e"),
         Column("relative_error", "relative error", ".1e"),
     )
-    return Check(CHECK, worst <= BOUND, worst, BOUND), Table("gradients", f"Gradients of {len(y)} rows", columns, rows)
+    return Check(CHECK, worst <= BOUND, worst, BOUND), Table(
+        "gradients", f"Gradients of {len(y)} rows", columns, rows
+    )

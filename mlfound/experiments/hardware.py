@@ -7,6 +7,8 @@ import torch
 
 from mlfound.errors import UserError
 
+WORTH_MORE_THREADS = 20e6
+
 
 def resolve_device(name: str) -> torch.device:
     """`auto` is the first CUDA device where there is one, else the CPU."""
@@ -17,34 +19,28 @@ def resolve_device(name: str) -> torch.device:
     if name.startswith("cuda"):
         index = int(name.partition(":")[2] or 0)
         if index >= torch.cuda.device_count():
-            have = torch.cuda.device_count()
-            seen = f"has {have} CUDA GPU{'s' * (have != 1)} that torch can use" if have else "has no CUDA GPU that torch can use"
-            raise UserError(f"{name!r} is not here: this machine {seen}; write cpu", key="device")
+            have = torch.cuda.device_count() or "no"
+            raise UserError(f"torch sees {have} CUDA GPU here; write cpu, or auto", key="device")
         return torch.device("cuda", index)
     return torch.device(name)
 
 
-def use_threads(threads: int | Literal["auto"], products: float) -> int:
+def use_threads(threads: int | Literal["auto"], multiplications: float) -> int:
     """Let torch work with so many threads, and say how many.
 
-    `auto` goes by the multiplications of the largest product of a step: below WORTH_TWO two threads wait for
-    each other longer than they work.
+    `auto` goes by the multiplications in the largest matrix product of a step: below WORTH_MORE_THREADS they
+    wait for each other longer than they work.
     """
-    if threads == "auto":
-        threads = min(os.cpu_count() or 1, 4) if products >= WORTH_TWO else 1
+    if not isinstance(threads, int):
+        threads = os.cpu_count() or 1 if multiplications >= WORTH_MORE_THREADS else 1
     torch.set_num_threads(threads)
     return threads
 
 
 def require_memory(needed: float, key: str, what: str) -> None:
-    """Refuse before allocating: `needed` bytes against the memory of the machine."""
-    if not hasattr(os, "sysconf"):
-        return
-    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > have:
-        raise UserError(
-            f"{what} needs about {needed / 1e9:,.0f} GB, this machine has {have / 1e9:,.0f} GB; write less", key=key
-        )
-
-
-WORTH_TWO = 20e6
+    """Refuse before allocating: `needed` bytes against the memory of the machine, where that can be asked."""
+    if hasattr(os, "sysconf"):
+        have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if needed > have:
+            size = f"about {needed / 1e9:,.0f} GB, and this machine has {have / 1e9:,.0f} GB"
+            raise UserError(f"{what} needs {size}; write less", key=key)

@@ -26,7 +26,9 @@ class Inputs:
     def to(self, device: torch.device) -> Self:
         """The same, with the splits on `device`."""
         s = self.splits
-        train, valid, test = (Split(split.x.to(device), split.y.to(device)) for split in (s.train, s.valid, s.test))
+        train, valid, test = (
+            Split(split.x.to(device), split.y.to(device)) for split in (s.train, s.valid, s.test)
+        )
         return replace(self, splits=replace(s, train=train, valid=valid, test=test))
 
 
@@ -34,7 +36,9 @@ def prepare(config: DataConfig, context: Context) -> Inputs:
     """Everything the `data:` section of a config asks for, on the CPU."""
     dataset = find(config.dataset, key="data.dataset")
     fetch(dataset, context.data_dir, progress=context.recorder.progress)
-    splits = load(dataset, context.data_dir).first(config.train_rows)
+    splits = load(dataset, context.data_dir)
+    if config.train_rows is not None:
+        splits = splits.first(config.train_rows)
     facts = dataset_facts(dataset, splits)
     splits, mean, std = normalized(splits, config.normalize)
     return Inputs(splits, mean, std, facts)

@@ -170,7 +170,9 @@ def class_table(counts: Tensor) -> Table:
 def confusion_table(counts: Tensor) -> Table:
     """The confusion matrix, a row a true digit; the picture shows it better than the screen."""
     columns = [Column("true"), *(Column(f"predicted_{digit}") for digit in range(len(counts)))]
-    return Table("confusion", "Confusion matrix", columns, [(i, *row) for i, row in enumerate(counts.tolist())], False)
+    return Table(
+        "confusion", "Confusion matrix", columns, [(i, *row) for i, row in enumerate(counts.tolist())], False
+    )
 
 
 def mistake_table(score: Score, y: Tensor, mistakes: Tensor) -> Table:
@@ -185,7 +187,9 @@ def curves(config: TrainConfig, epochs: Sequence[Epoch], test_accuracy: float) -
     """Loss with the learning rate below it, and accuracy, over the epochs."""
     ticks = torch.linspace(0, 1, 1000, dtype=torch.float64).tolist()
     schedule, optimizer = SCHEDULES[config.schedule], config.optimizer
-    columns = {name: [getattr(epoch, name) for epoch in epochs] for name in ("epoch", "train_loss", "valid_loss")}
+    columns = {
+        name: [getattr(epoch, name) for epoch in epochs] for name in ("epoch", "train_loss", "valid_loss")
+    }
     loss = Picture(
         "loss",
         "loss_curves",
@@ -223,7 +227,9 @@ def answers(inputs: Inputs, model: MLP, score: Score, counts: Tensor, mistakes: 
     }
     weights = {"title": "First-layer weights", "weights": model.parameters["w1"].cpu(), "shape": shape}
     return [
-        Picture("confusion", "confusion", {"title": "Test digits: true against predicted", "counts": counts.cpu()}),
+        Picture(
+            "confusion", "confusion", {"title": "Test digits: true against predicted", "counts": counts.cpu()}
+        ),
         Picture("mistakes", "wrong_digits", wrong),
         Picture("weights", "weights", weights),
     ]

@@ -29,19 +29,19 @@ class Score:
 
 def evaluate(model: Module, loss: Module, x: Tensor, y: Tensor, classes: int) -> Score:
     """One pass over `x` (rows, in) with labels `y` (rows,), forward only."""
-    outs, losses = [], []
-    for x_part, y_part in zip(x.split(ROWS_AT_ONCE), y.split(ROWS_AT_ONCE), strict=True):
-        outs.append(model(x_part))
-        losses.append(loss(outs[-1], y_part) * len(y_part))
-    out = torch.cat(outs)
+    out = torch.cat([model(rows) for rows in torch.split(x, ROWS_AT_ONCE)])
     if out.shape[1] == 1:  # a number: the nearest digit is the answer
-        strength, kind = out[:, 0], "predicted_value"
+        strength = out[:, 0]
         predicted = strength.round().clamp(0, classes - 1).long()
     else:
         strength, predicted = log_softmax(out).exp().max(1)
-        kind = "confidence"
-    accuracy = (predicted == y).double().mean().item()
-    return Score((torch.stack(losses).sum() / len(y)).item(), accuracy, predicted, strength, kind)
+    return Score(
+        loss=loss(out, y).item(),
+        accuracy=(predicted == y).double().mean().item(),
+        predicted=predicted,
+        strength=strength,
+        kind="predicted_value" if out.shape[1] == 1 else "confidence",
+    )
 
 
 def confusion(y: Tensor, predicted: Tensor, classes: int) -> Tensor:

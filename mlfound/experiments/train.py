@@ -34,12 +34,16 @@ def run(config: TrainConfig, context: Context) -> Result:
     threads = hardware.use_threads(config.threads, max(products))
     config = config.model_copy(update={"device": str(device), "threads": threads})
 
-    parameters = mlp_parameters(sizes, INITIALIZATIONS[config.model.init], generator(config.seed, "initialization"))
+    parameters = mlp_parameters(
+        sizes, INITIALIZATIONS[config.model.init], generator(config.seed, "initialization")
+    )
     train = inputs.splits.train
     check, gradients = check_gradients(
         parameters, train.x[:CHECKED_ROWS], train.y[:CHECKED_ROWS], config.model.relu_shift, config.loss
     )
-    context.recorder.begin(config, dataset=inputs.facts, seeds=[config.seed], device=str(device), threads=threads)
+    context.recorder.begin(
+        config, dataset=inputs.facts, seeds=[config.seed], device=str(device), threads=threads
+    )
     context.recorder.message(f"{'-'.join(map(str, sizes))}, {config.loss}, {device}, {threads} thread(s)")
     if not check.passed:
         finding = "The gradients are not those of autograd: nothing was trained."
@@ -100,11 +104,13 @@ def layer_sizes(config: TrainConfig, splits: Splits) -> list[int]:
     outputs = config.model.outputs
     if config.batch_size > rows:
         raise UserError(
-            f"{config.batch_size} is more than the {rows:,} training rows; write {rows} or less", key="batch_size"
+            f"{config.batch_size} is more than the {rows:,} training rows; write {rows} or less",
+            key="batch_size",
         )
     if 1 < outputs < splits.classes:
         raise UserError(
-            f"{outputs} outputs are too few for {splits.classes} classes; write {splits.classes}", key="model.outputs"
+            f"{outputs} outputs are too few for {splits.classes} classes; write {splits.classes}",
+            key="model.outputs",
         )
     sizes = [features, *config.model.hidden, outputs]
     numbers = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))

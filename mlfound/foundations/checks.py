@@ -20,6 +20,23 @@ def relative_error(got: Tensor, want: Tensor) -> float:
     return difference / scale if scale else math.inf
 
 
+def matmul_error(got: Tensor, a: Tensor, b: Tensor) -> float:
+    """The worst error of a product in units of what rounding may cost: at most 1 if `got` is a b, in its dtype.
+
+    Element by element |got - a b| <= k u |a||b|, with k the inner size and u half the spacing of numbers at 1, in
+    any order of summation, short of under- and overflow (Jeannerod and Rump 2013; Higham 2002, eq. 3.13, has
+    k u / (1 - k u), which bounds nothing once k u reaches 1: 256 terms in bfloat16). The product to compare
+    with is float64 and rounds too. 0 over 0 is 0; a wrong shape, nan or inf is infinite.
+    """
+    unit = (torch.finfo(got.dtype).eps + torch.finfo(torch.float64).eps) / 2
+    got, a, b = (x.cpu().double() for x in (got, a, b))  # not every device has float64
+    want, bound = a @ b, a.shape[1] * unit * (a.abs() @ b.abs())
+    if got.shape != want.shape or not torch.isfinite(got).all():
+        return math.inf
+    difference = (got - want).abs()
+    return torch.where(difference == 0, 0.0, difference / bound).max().item() if got.numel() else 0.0
+
+
 def central_difference(function: Callable[[Tensor], Tensor], x: Tensor, step: float = 1e-6) -> Tensor:
     """The gradient of a 0-d `function` at `x`, element by element: (f(x + h) - f(x - h)) / 2h, error O(h^2)."""
     gradient = torch.empty_like(x)
@@ -28,3 +45,49 @@ def central_difference(function: Callable[[Tensor], Tensor], x: Tensor, step: fl
         nudge.view(-1)[i] = step
         gradient.view(-1)[i] = (function(x + nudge) - function(x - nudge)) / (2 * step)
     return gradient
+
+
+def equal(got: Tensor | float, want: Tensor | float) -> None:
+    """An AssertionError with both values unless shapes and all elements are equal."""
+    hold("not equal", got, want, lambda got, want: got == want)
+
+
+def near(got: Tensor | float, want: Tensor | float, rtol: float = 1e-3, atol: float = 1e-5) -> None:
+    """An AssertionError with both values unless |got - want| <= atol + rtol |want|: the lesson's tolerances."""
+    hold(
+        f"not within {atol:g} + {rtol:g} |want|",
+        got,
+        want,
+        lambda got, want: (got == want) | ((got - want).abs() <= atol + rtol * want.abs()),
+    )
+
+
+def near_zero(got: Tensor | float, tolerance: float = 1e-3) -> None:
+    """An AssertionError with the value unless |got| < tolerance."""
+    zero = torch.zeros_like(torch.as_tensor(got))
+    hold(f"not within {tolerance:g} of zero", got, zero, lambda got, _: got.abs() < tolerance)
+
+
+def hold(
+    complaint: str,
+    got: Tensor | float,
+    want: Tensor | float,
+    agree: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    """An AssertionError that shows both values, and where they differ most, unless they `agree` in shape and everywhere."""
+    got, want = (torch.as_tensor(x).cpu() for x in (got, want))
+    where = "shapes differ"
+    if got.shape == want.shape:
+        wrong = ~agree(got, want)
+        if not wrong.any():
+            return
+        difference = (got.double() - want.double()).abs().where(wrong, -1.0)
+        place = torch.unravel_index(difference.argmax(), got.shape)
+        where = f"largest difference {difference[place]:.6g} at {tuple(int(i) for i in place)}, {wrong.sum()} differ"
+    raise AssertionError(f"{complaint}: {where}\n got {shown(got)}\nwant {shown(want)}")
+
+
+def shown(x: Tensor, most: int = 8) -> str:
+    """Shape and first values."""
+    values = " ".join(f"{value:.6g}" for value in x.flatten()[:most].tolist())
+    return f"{tuple(x.shape)}: {values}{' ...' if x.numel() > most else ''}"

@@ -5,7 +5,6 @@ respect to what `name(...)` gave, and returns the gradients of its inputs, in th
 Sources: Howard, "Deep learning from the foundations", lesson 8; Goodfellow et al. 2016, sections 6.5 and 4.1.
 """
 
-import torch
 from torch import Tensor
 
 

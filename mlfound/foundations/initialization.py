@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
@@ -25,7 +26,7 @@ def kaiming(shape: tuple[int, int], generator: Generator) -> Tensor:
 def mlp_parameters(sizes: Sequence[int], init: Initialization, generator: Generator) -> dict[str, Tensor]:
     """w1, b1, w2, b2, ... of an MLP with these layer sizes, float32: weights by `init`, biases 0."""
     parameters = {}
-    for n, shape in enumerate(zip(sizes, sizes[1:], strict=False), 1):
+    for n, shape in enumerate(pairwise(sizes), 1):
         parameters[f"w{n}"] = init(shape, generator)
         parameters[f"b{n}"] = torch.zeros(shape[1])
     return parameters

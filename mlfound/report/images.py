@@ -60,12 +60,8 @@ def weights(*, title: str, weights: ArrayLike, shape: tuple[int, int]) -> Figure
         _label(axes, x, y - 1, str(unit), GREY)
     colors = axes.images[0]
     figure.colorbar(colors, orientation="horizontal", shrink=0.4, aspect=40, extend="both", label="weight")
-    which = (
-        "all units"
-        if len(order) == len(units)
-        else f"the {len(order)} of {len(units):,} units with the largest norm"
-    )
-    head(axes, title, f"{which}, each below its number")
+    which = f"all {len(units):,}" if len(order) == len(units) else f"{len(order)} of {len(units):,}"
+    head(axes, title, f"{which} units, largest norm first; above each its number")
     return figure
 
 

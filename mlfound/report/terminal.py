@@ -64,7 +64,7 @@ class Progress:
         self._due = 0.0
 
     def update(self, label: str, done: int, total: int, figures: Mapping[str, str]) -> None:
-        """`done` of `total` (0 if unknown), and the figures behind the bar: {"loss": "0.123"} reads `loss 0.123`."""
+        """`done` of `total` (0 if unknown); {"loss": "0.123"} reads `loss 0.123` behind the bar."""
         if self._silent:
             return
         now = time.monotonic()
@@ -74,9 +74,10 @@ class Progress:
         elif now < self._due and done != total:
             return
         self._due = now + REFRESH
-        words = "  ".join(printable(f"{name} {figure}") for name, figure in figures.items())
+        share = f"{100 * done // total:3}%" if total else ""
+        words = "  ".join([share, *(printable(f"{name} {figure}") for name, figure in figures.items())])
         self._bar.update(
-            self._bar.task_ids[0], completed=done, total=total or None, figures=words, refresh=True
+            self._bar.task_ids[0], completed=done, total=total or None, words=words, refresh=True
         )
 
     def stop(self) -> None:
@@ -90,7 +91,7 @@ def _bar(console: Console, label: str) -> Bar:
     bar = Bar(
         TextColumn("{task.description}", markup=False),
         BarColumn(None, complete_style="blue", finished_style="blue", table_column=GridColumn(max_width=30)),
-        TextColumn("{task.percentage:>3.0f}%  {task.fields[figures]}", markup=False),
+        TextColumn("{task.fields[words]}", markup=False),
         TimeRemainingColumn(),
         TextColumn("left"),
         console=console,
@@ -98,7 +99,7 @@ def _bar(console: Console, label: str) -> Bar:
         transient=True,
         redirect_stdout=False,  # it would come out on stderr
     )
-    bar.add_task(label, figures="")
+    bar.add_task(label, words="")
     bar.start()
     return bar
 
@@ -124,9 +125,7 @@ class _Column:
 
     @property
     def width(self) -> int:
-        return max(
-            cell_len(line) for text in (self.header, *self.cells) for line in text.splitlines() or [""]
-        )
+        return max(map(cell_len, [*self.header.split("\n"), *self.cells]))
 
     @property
     def least(self) -> int:
@@ -134,8 +133,8 @@ class _Column:
         return self.width if self.numeric else min(self.width, 24)
 
     def with_narrow_header(self) -> "_Column":
-        widest = max(map(cell_len, [*self.header.split(), *self.cells]), default=1)
-        return replace(self, header=textwrap.fill(self.header, widest or 1))
+        widest = max(map(cell_len, ["x", *self.header.split(), *self.cells]))
+        return replace(self, header=textwrap.fill(self.header, widest))
 
 
 def _show_table(table: Table, console: Console) -> None:

@@ -94,7 +94,9 @@ class RunRecorder:
         assert self.path is not None, "metrics before begin"
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(folder.finite(row)) + "\n")
-        text = "  ".join(f"{name} {value:.4g}" for name, value in row.items())
+        text = "  ".join(
+            f"{name} {value:{',.0f' if value >= 1000 else '.4g'}}" for name, value in row.items()
+        )
         if self.console.is_terminal:
             self.keep(text)
         else:

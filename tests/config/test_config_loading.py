@@ -1,4 +1,4 @@
-"""Defaults, file and command line become one config; every mistake is one line that says where and what instead."""
+"""Defaults, file and command line become one config; a mistake is one line: where, what, what instead."""
 
 from pathlib import Path
 
@@ -18,22 +18,24 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def load_text(text: str | bytes, *sets: str, command: str = "train") -> Loaded:
-    Path("my.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load(command, "my.yaml", [parse_set(each) for each in sets])
+def load_text(text: str | bytes | None, *sets: str, command: str = "train") -> Loaded:
+    if text is not None:
+        Path("my.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load(command, None if text is None else "my.yaml", [parse_set(each) for each in sets])
 
 
 def complaint(text: str | bytes | None, *sets: str, command: str = "train") -> str:
     with pytest.raises(UserError) as error:
-        load_text(text, *sets, command=command) if text is not None else load(command, None, map_set(sets))
+        load_text(text, *sets, command=command)
     return str(error.value)
 
 
-def map_set(sets: tuple[str, ...]) -> list[Override]:
-    return [parse_set(each) for each in sets]
-
-
 HIDDEN = "write a list of at most 1000 layers of 1 to 1000000 units, as in [100, 50]"
+EPOCHS = "write a whole number from 1 to 100000"
+SEED = "write a whole number from 0 to 9223372036854775807"
+MOMENTUM = "write a number from 0 to below 1"
+DATASET = "write a name that mlfound download --list shows"
+FROM = "write the path of a folder or file, or null for the web"
 TOP = "write one of data, model, loss, optimizer, schedule, epochs, batch_size, seed, device, threads"
 TELLS_APART = "cross-entropy tells classes apart; write model.outputs: 2 or more, or loss: mse"
 ONE_NUMBER = "mse predicts the digit as one number; write model.outputs: 1, or loss: cross-entropy"
@@ -41,109 +43,110 @@ LOOKS_AHEAD = "nesterov looks ahead along the momentum; write a momentum above 0
 
 IN_FILES = [
     # unknown keys
-    ("seed: 1\noptimizer:\n  lrr: 1\n", "my.yaml:3: unknown key 'optimizer.lrr'; did you mean 'optimizer.lr'?"),
-    ("lr: 0.1\n", "my.yaml:1: unknown key 'lr'; did you mean 'optimizer.lr'?"),
-    ("model: {lr: 0.1}\n", "my.yaml:1: unknown key 'model.lr'; did you mean 'optimizer.lr'?"),
-    ("batch-size: 1\n", "my.yaml:1: unknown key 'batch-size'; did you mean 'batch_size'?"),
-    ("Epochs: 1\n", "my.yaml:1: unknown key 'Epochs'; did you mean 'epochs'?"),
-    ("colour: 1\n", f"my.yaml:1: unknown key 'colour'; {TOP}"),
-    ("data: {x: 1}\n", "my.yaml:1: unknown key 'data.x'; write one of data.dataset, data.normalize, data.train_rows"),
+    ("seed: 1\noptimizer:\n  lrr: 1\n", ":3: unknown key 'optimizer.lrr'; did you mean 'optimizer.lr'?"),
+    ("lr: 0.1\n", ":1: unknown key 'lr'; did you mean 'optimizer.lr'?"),
+    ("model: {lr: 0.1}\n", ":1: unknown key 'model.lr'; did you mean 'optimizer.lr'?"),
+    ("batch-size: 1\n", ":1: unknown key 'batch-size'; did you mean 'batch_size'?"),
+    ("Epochs: 1\n", ":1: unknown key 'Epochs'; did you mean 'epochs'?"),
+    ("colour: 1\n", f":1: unknown key 'colour'; {TOP}"),
+    ("data: {x: 1}\n", ":1: unknown key 'data.x'; "
+     "write one of data.dataset, data.normalize, data.train_rows"),
     # the wrong type
-    ("epochs: ten\n", "my.yaml:1: epochs: 'ten' won't do; write a whole number from 1 to 100000"),
-    ("epochs: '10'\n", "my.yaml:1: epochs: '10' won't do; write a whole number from 1 to 100000"),
-    ("epochs: true\n", "my.yaml:1: epochs: true won't do; write a whole number from 1 to 100000"),
-    ("epochs: 1.0\n", "my.yaml:1: epochs: 1.0 won't do; write a whole number from 1 to 100000"),
-    ("epochs:\n", "my.yaml:1: epochs: null won't do; write a whole number from 1 to 100000"),
-    ("epochs: [1]\n", "my.yaml:1: epochs: [1] won't do; write a whole number from 1 to 100000"),
-    ("epochs: {a: 1}\n", 'my.yaml:1: epochs: {"a": 1} won\'t do; write a whole number from 1 to 100000'),
-    ("optimizer: {lr: true}\n", "my.yaml:1: optimizer.lr: true won't do; write a number above 0"),
-    ("optimizer: {lr: '1'}\n", "my.yaml:1: optimizer.lr: '1' won't do; write a number above 0"),
-    ("optimizer: {nesterov: yes}\n", "my.yaml:1: optimizer.nesterov: 'yes' won't do; write true or false"),
-    ("optimizer: {nesterov: 1}\n", "my.yaml:1: optimizer.nesterov: 1 won't do; write true or false"),
-    ("model:\nseed: 1\n", "my.yaml:1: model: null won't do; write keys below it "
+    ("epochs: ten\n", ":1: epochs: 'ten' won't do; " + EPOCHS),
+    ("epochs: '10'\n", ":1: epochs: '10' won't do; " + EPOCHS),
+    ("epochs: true\n", ":1: epochs: true won't do; " + EPOCHS),
+    ("epochs: 1.0\n", ":1: epochs: 1.0 won't do; " + EPOCHS),
+    ("epochs:\n", ":1: epochs: null won't do; " + EPOCHS),
+    ("epochs: [1]\n", ":1: epochs: [1] won't do; " + EPOCHS),
+    ("epochs: {a: 1}\n", ':1: epochs: {"a": 1} won\'t do; ' + EPOCHS),
+    ("optimizer: {lr: true}\n", ":1: optimizer.lr: true won't do; write a number above 0"),
+    ("optimizer: {lr: '1'}\n", ":1: optimizer.lr: '1' won't do; write a number above 0"),
+    ("optimizer: {nesterov: yes}\n", ":1: optimizer.nesterov: 'yes' won't do; write true or false"),
+    ("optimizer: {nesterov: 1}\n", ":1: optimizer.nesterov: 1 won't do; write true or false"),
+    ("model:\nseed: 1\n", ":1: model: null won't do; write keys below it "
      "(hidden, outputs, init, relu_shift), or leave it out"),
-    ("model: [1]\n", "my.yaml:1: model: [1] won't do; write keys below it "
+    ("model: [1]\n", ":1: model: [1] won't do; write keys below it "
      "(hidden, outputs, init, relu_shift), or leave it out"),
-    ("data: {dataset: 3}\n", "my.yaml:1: data.dataset: 3 won't do; write a name that mlfound download --list shows"),
+    ("data: {dataset: 3}\n", ":1: data.dataset: 3 won't do; " + DATASET),
     # out of range
-    ("seed: 1\n\nepochs: 0\n", "my.yaml:3: epochs: 0 won't do; write a whole number from 1 to 100000"),
-    ("epochs: 100001\n", "my.yaml:1: epochs: 100001 won't do; write a whole number from 1 to 100000"),
-    ("batch_size: 0\n", "my.yaml:1: batch_size: 0 won't do; write a whole number, 1 or more"),
-    ("seed: -1\n", f"my.yaml:1: seed: -1 won't do; write a whole number from 0 to {2**63 - 1}"),
-    (f"seed: {2**63}\n", f"my.yaml:1: seed: {2**63} won't do; write a whole number from 0 to {2**63 - 1}"),
-    ("data: {train_rows: 0}\n", "my.yaml:1: data.train_rows: 0 won't do; write a whole number, 1 or more, "
+    ("seed: 1\n\nepochs: 0\n", ":3: epochs: 0 won't do; " + EPOCHS),
+    ("epochs: 100001\n", ":1: epochs: 100001 won't do; " + EPOCHS),
+    ("batch_size: 0\n", ":1: batch_size: 0 won't do; write a whole number, 1 or more"),
+    ("seed: -1\n", ":1: seed: -1 won't do; " + SEED),
+    (f"seed: {2**63}\n", f":1: seed: {2**63} won't do; " + SEED),
+    ("data: {train_rows: 0}\n", ":1: data.train_rows: 0 won't do; write a whole number, 1 or more, "
      "or null for all"),
-    ("optimizer: {lr: -1}\n", "my.yaml:1: optimizer.lr: -1 won't do; write a number above 0"),
-    ("optimizer: {lr: 0}\n", "my.yaml:1: optimizer.lr: 0 won't do; write a number above 0"),
-    ("optimizer: {lr: .inf}\n", "my.yaml:1: optimizer.lr: '.inf' won't do; write a number above 0"),
-    ("optimizer: {lr: 1e999}\n", "my.yaml:1: optimizer.lr: Infinity won't do; write a number above 0"),
-    ("optimizer: {momentum: 1}\n", "my.yaml:1: optimizer.momentum: 1 won't do; write a number from 0 to below 1"),
-    ("optimizer: {momentum: .nan}\n", "my.yaml:1: optimizer.momentum: '.nan' won't do; "
-     "write a number from 0 to below 1"),
-    ("optimizer: {weight_decay: -.1}\n", "my.yaml:1: optimizer.weight_decay: -0.1 won't do; write a number, 0 or more"),
-    ("model: {relu_shift: 1e999}\n", "my.yaml:1: model.relu_shift: Infinity won't do; write a number"),
-    ("model: {outputs: 0}\n", "my.yaml:1: model.outputs: 0 won't do; write a whole number from 1 to 1000000"),
+    ("optimizer: {lr: -1}\n", ":1: optimizer.lr: -1 won't do; write a number above 0"),
+    ("optimizer: {lr: 0}\n", ":1: optimizer.lr: 0 won't do; write a number above 0"),
+    ("optimizer: {lr: .inf}\n", ":1: optimizer.lr: '.inf' won't do; write a number above 0"),
+    ("optimizer: {lr: 1e999}\n", ":1: optimizer.lr: Infinity won't do; write a number above 0"),
+    ("optimizer: {momentum: 1}\n", ":1: optimizer.momentum: 1 won't do; " + MOMENTUM),
+    ("optimizer: {momentum: .nan}\n", ":1: optimizer.momentum: '.nan' won't do; " + MOMENTUM),
+    ("optimizer: {weight_decay: -.1}\n", ":1: optimizer.weight_decay: -0.1 won't do; "
+     "write a number, 0 or more"),
+    ("model: {relu_shift: 1e999}\n", ":1: model.relu_shift: Infinity won't do; write a number"),
+    ("model: {outputs: 0}\n", ":1: model.outputs: 0 won't do; write a whole number from 1 to 1000000"),
     # the list of layers
-    ("model: {hidden: [0]}\n", f"my.yaml:1: model.hidden: [0] won't do; {HIDDEN}"),
-    ("model: {hidden: [1000000000]}\n", f"my.yaml:1: model.hidden: [1000000000] won't do; {HIDDEN}"),
-    ("model:\n  hidden:\n  - 5\n  - true\n", f"my.yaml:4: model.hidden: [5, true] won't do; {HIDDEN}"),
-    ("model: {hidden: 100}\n", f"my.yaml:1: model.hidden: 100 won't do; write [100] ({HIDDEN[6:]})"),
-    ("model: {hidden: '50'}\n", f"my.yaml:1: model.hidden: '50' won't do; {HIDDEN}"),
-    ("model: {hidden: [[5]]}\n", f"my.yaml:1: model.hidden: [[5]] won't do; {HIDDEN}"),
-    ("model: {hidden: {a: 1}}\n", f"my.yaml:1: model.hidden: {{\"a\": 1}} won't do; {HIDDEN}"),
-    (f"model: {{hidden: {[1] * 1001}}}\n", f"my.yaml:1: model.hidden: [{'1, ' * 19}1,... won't do; {HIDDEN}"),
+    ("model: {hidden: [0]}\n", f":1: model.hidden: [0] won't do; {HIDDEN}"),
+    ("model: {hidden: [1000000000]}\n", f":1: model.hidden: [1000000000] won't do; {HIDDEN}"),
+    ("model:\n  hidden:\n  - 5\n  - true\n", f":4: model.hidden: [5, true] won't do; {HIDDEN}"),
+    ("model: {hidden: 100}\n", f":1: model.hidden: 100 won't do; write [100] ({HIDDEN[6:]})"),
+    ("model: {hidden: '50'}\n", f":1: model.hidden: '50' won't do; {HIDDEN}"),
+    ("model: {hidden: [[5]]}\n", f":1: model.hidden: [[5]] won't do; {HIDDEN}"),
+    ("model: {hidden: {a: 1}}\n", f":1: model.hidden: {{\"a\": 1}} won't do; {HIDDEN}"),
+    (f"model: {{hidden: {[1] * 1001}}}\n", f":1: model.hidden: [{'1, ' * 19}1,... won't do; {HIDDEN}"),
     # choices
-    ("model: {init: kaming}\n", "my.yaml:1: model.init: 'kaming' won't do; did you mean 'kaiming'? "
+    ("model: {init: kaming}\n", ":1: model.init: 'kaming' won't do; did you mean 'kaiming'? "
      "(one of kaiming, xavier)"),
-    ("model: {init: glorot}\n", "my.yaml:1: model.init: 'glorot' won't do; write one of kaiming, xavier"),
-    ("loss: MSE\n", "my.yaml:1: loss: 'MSE' won't do; did you mean 'mse'? (one of cross-entropy, mse)"),
-    ("data: {normalize:}\n", "my.yaml:1: data.normalize: null won't do; write one of global, pixel, none"),
-    ("schedule: 1\n", "my.yaml:1: schedule: 1 won't do; write one of one-cycle, cosine, constant"),
-    ("device: gpu\n", "my.yaml:1: device: 'gpu' won't do; write auto, cpu, cuda, cuda:N or mps"),
-    ("device: cuda:x\n", "my.yaml:1: device: 'cuda:x' won't do; write auto, cpu, cuda, cuda:N or mps"),
-    ('device: "cpu\\n"\n', "my.yaml:1: device: 'cpu\\n' won't do; write auto, cpu, cuda, cuda:N or mps"),
-    ("threads: 0\n", "my.yaml:1: threads: 0 won't do; write auto or a whole number from 1 to 1024"),
-    ("threads: all\n", "my.yaml:1: threads: 'all' won't do; write auto or a whole number from 1 to 1024"),
-    ("threads: true\n", "my.yaml:1: threads: true won't do; write auto or a whole number from 1 to 1024"),
+    ("model: {init: glorot}\n", ":1: model.init: 'glorot' won't do; write one of kaiming, xavier"),
+    ("loss: MSE\n", ":1: loss: 'MSE' won't do; did you mean 'mse'? (one of cross-entropy, mse)"),
+    ("data: {normalize:}\n", ":1: data.normalize: null won't do; write one of global, pixel, none"),
+    ("schedule: 1\n", ":1: schedule: 1 won't do; write one of one-cycle, cosine, constant"),
+    ("device: gpu\n", ":1: device: 'gpu' won't do; write auto, cpu, cuda, cuda:N or mps"),
+    ("device: cuda:x\n", ":1: device: 'cuda:x' won't do; write auto, cpu, cuda, cuda:N or mps"),
+    ('device: "cpu\\n"\n', ":1: device: 'cpu\\n' won't do; write auto, cpu, cuda, cuda:N or mps"),
+    ("threads: 0\n", ":1: threads: 0 won't do; write auto or a whole number from 1 to 1024"),
+    ("threads: all\n", ":1: threads: 'all' won't do; write auto or a whole number from 1 to 1024"),
+    ("threads: true\n", ":1: threads: true won't do; write auto or a whole number from 1 to 1024"),
     # keys that don't fit together: the one that was set last is at fault
-    ("loss: mse\n", f"my.yaml:1: loss: {ONE_NUMBER}"),
-    ("loss: mse\nmodel: {outputs: 10}\n", f"my.yaml:2: model.outputs: {ONE_NUMBER}"),
-    ("model: {outputs: 1}\n", f"my.yaml:1: model.outputs: {TELLS_APART}"),
-    ("model: {outputs: 1}\nloss: cross-entropy\n", f"my.yaml:2: loss: {TELLS_APART}"),
-    ("optimizer: {momentum: 0, nesterov: true}\n", f"my.yaml:1: optimizer.nesterov: {LOOKS_AHEAD}"),
+    ("loss: mse\n", f":1: loss: {ONE_NUMBER}"),
+    ("loss: mse\nmodel: {outputs: 10}\n", f":2: model.outputs: {ONE_NUMBER}"),
+    ("model: {outputs: 1}\n", f":1: model.outputs: {TELLS_APART}"),
+    ("model: {outputs: 1}\nloss: cross-entropy\n", f":2: loss: {TELLS_APART}"),
+    ("optimizer: {momentum: 0, nesterov: true}\n", f":1: optimizer.nesterov: {LOOKS_AHEAD}"),
     # of several mistakes the first in the file
-    ("seed: -1\ncolour: 1\nepochs: 0\n", f"my.yaml:1: seed: -1 won't do; write a whole number from 0 to {2**63 - 1}"),
-    ("colour: 1\nseed: -1\n", f"my.yaml:1: unknown key 'colour'; {TOP}"),
-    ("epochs: 0\ndata: {dataset: 3}\n", "my.yaml:1: epochs: 0 won't do; write a whole number from 1 to 100000"),
+    ("seed: -1\ncolour: 1\nepochs: 0\n", ":1: seed: -1 won't do; " + SEED),
+    ("colour: 1\nseed: -1\n", f":1: unknown key 'colour'; {TOP}"),
+    ("epochs: 0\ndata: {dataset: 3}\n", ":1: epochs: 0 won't do; " + EPOCHS),
     # no config at all
-    ("", "my.yaml: empty; write keys and values, as in epochs: 10"),
-    ("# nothing\n---\n", "my.yaml: empty; write keys and values, as in epochs: 10"),
-    ("epochs\n", "my.yaml: 'epochs' won't do; write keys and values, as in epochs: 10"),
-    ("- epochs: 1\n", "my.yaml: [{\"epochs\": 1}] won't do; write keys and values, as in epochs: 10"),
-    ("seed: 1\nepochs: [\n", "my.yaml:3: not YAML: expected the node content, but found '<stream end>'"),
-    (b"seed: 1\nepochs: \xff\n", "my.yaml:2: not UTF-8; save it as UTF-8 text"),
-    ("seed: 1\n".encode("utf-16"), "my.yaml:1: not UTF-8; save it as UTF-8 text"),
-    (b"a" * (64 * 1024 + 1), "my.yaml: larger than 64 KiB; this is no config"),
+    ("", ": empty; write keys and values, as in epochs: 10"),
+    ("# nothing\n---\n", ": empty; write keys and values, as in epochs: 10"),
+    ("epochs\n", ": 'epochs' won't do; write keys and values, as in epochs: 10"),
+    ("- epochs: 1\n", ": [{\"epochs\": 1}] won't do; write keys and values, as in epochs: 10"),
+    ("seed: 1\nepochs: [\n", ":3: not YAML: expected the node content, but found '<stream end>'"),
+    (b"seed: 1\nepochs: \xff\n", ":2: not UTF-8; save it as UTF-8 text"),
+    ("seed: 1\n".encode("utf-16"), ":1: not UTF-8; save it as UTF-8 text"),
+    (b"a" * (64 * 1024 + 1), ": larger than 64 KiB; this is no config"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "line"), IN_FILES)
 def test_a_mistake_in_a_file_is_one_line(text: str | bytes, line: str) -> None:
-    assert complaint(text) == line
+    assert complaint(text) == f"my.yaml{line}"
 
 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("data: {dataset: mnist}\n", "my.yaml:1: unknown key 'data'; write one of dataset, from, verify"),
-        ("from_: x\n", "my.yaml:1: unknown key 'from_'; did you mean 'from'?"),
-        ("from: ''\n", "my.yaml:1: from: '' won't do; write the path of a folder or file, or null for the web"),
-        ('from: "a\\0"\n', r"my.yaml:1: from: 'a\x00' won't do; write the path of a folder or file, or null for the web"),
-        ('dataset: "\\e[1m"\n', r"my.yaml:1: dataset: '\x1b[1m' won't do; write a name that mlfound download --list shows"),
+        ("data: {dataset: mnist}\n", ":1: unknown key 'data'; write one of dataset, from, verify"),
+        ("from_: x\n", ":1: unknown key 'from_'; did you mean 'from'?"),
+        ("from: ''\n", ":1: from: '' won't do; " + FROM),
+        ('from: "a\\0"\n', r":1: from: 'a\x00' won't do; " + FROM),
+        ('dataset: "\\e[1m"\n', r":1: dataset: '\x1b[1m' won't do; " + DATASET),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_file_for_download(text: str, line: str) -> None:
-    assert complaint(text, command="download") == line
+    assert complaint(text, command="download") == f"my.yaml{line}"
 
 
 ON_THE_COMMAND_LINE = [
@@ -213,7 +216,8 @@ def test_flags_win_over_the_file_and_the_later_over_the_earlier() -> None:
     loaded = load("train", Path("my.yaml"), overrides)
     config = loaded.config
     assert (config.epochs, config.seed, config.threads, config.device) == (5, 1, 2, "cuda:1")
-    assert (config.model.hidden, config.optimizer.lr, config.optimizer.momentum) == ((100, 50), 0.001, 0.95)
+    assert (config.model.hidden, config.optimizer.lr) == ((100, 50), 0.001)
+    assert config.optimizer.momentum == TrainConfig().optimizer.momentum
     assert loaded.origins == {
         "seed": "my.yaml:2",
         "model": "my.yaml:3",
@@ -299,7 +303,7 @@ def train_configs(draw: st.DrawFn) -> TrainConfig:
     momentum = draw(st.floats(0, 1, exclude_max=True))
     return TrainConfig.model_validate({
         "data": {
-            "dataset": draw(NAMES | st.sampled_from(["1e5", "null", "~", "true", "12", ".5", " a", "a: b", "#"])),
+            "dataset": draw(NAMES | st.sampled_from(["1e5", "null", "~", "true", "12", ".5", " a", "#"])),
             "normalize": draw(st.sampled_from(["global", "pixel", "none"])),
             "train_rows": draw(st.none() | st.integers(1, 10**30)),
         },

@@ -1,6 +1,5 @@
 """Every formula and its gradient beside torch's own, on the same float64 input; and central differences."""
 
-from functools import partial
 
 import pytest
 import torch
@@ -28,7 +27,12 @@ def autograd(function, *inputs: Tensor, dout: Tensor | None = None) -> tuple[Ten
 
 @pytest.mark.parametrize(("batch", "fan_in", "fan_out"), SHAPES)
 def test_linear(batch, fan_in, fan_out):
-    x, w, b, dout = normal(batch, fan_in), normal(fan_in, fan_out), normal(fan_out), normal(batch, fan_out, seed=1)
+    x, w, b, dout = (
+        normal(batch, fan_in),
+        normal(fan_in, fan_out),
+        normal(fan_out),
+        normal(batch, fan_out, seed=1),
+    )
     torch.testing.assert_close(functions.linear(x, w, b), functional.linear(x, w.T, b), rtol=0, atol=1e-13)
     wanted = autograd(lambda x, w, b: functional.linear(x, w.T, b), x, w, b, dout=dout)
     for name, got, want in zip(("dx", "dw", "db"), functions.linear_grad(dout, x, w), wanted, strict=True):

@@ -48,7 +48,9 @@ def test_generators_differ_by_seed_and_purpose_and_repeat():
 def test_batches_give_every_row_once_and_keep_pairs_together(rows, size):
     x, y = torch.arange(rows, dtype=torch.float32)[:, None], torch.arange(rows)
     parts = list(batches(x, y, size, generator(0, "shuffling")))
-    assert [len(part) for _, part in parts] == [size] * (rows // size) + ([rows % size] if rows % size else [])
+    assert [len(part) for _, part in parts] == [size] * (rows // size) + (
+        [rows % size] if rows % size else []
+    )
     assert sorted(torch.cat([part for _, part in parts]).tolist()) == list(range(rows))
     for x_part, y_part in parts:
         assert torch.equal(x_part[:, 0].long(), y_part)

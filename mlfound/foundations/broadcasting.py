@@ -1,0 +1,47 @@
+"""Broadcasting: how tensors of different shapes meet element by element.
+
+Axes are compared from the last one forward. They fit where their sizes are equal, or where one is 1 or missing:
+that one is stretched to the other. Nothing is copied: with stride 0 the same element is read again and again.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+Shape = Sequence[int]
+
+
+def broadcast_shape(*shapes: Shape) -> tuple[int, ...]:
+    """The shape that all of them are stretched to; a ValueError that lines the axes up where two do not fit."""
+    rank = max(map(len, shapes), default=0)
+    axes = zip(*([1] * (rank - len(shape)) + list(shape) for shape in shapes), strict=True)
+    sizes = [set(axis) - {1} for axis in axes]  # what an axis asks for: nothing is 1, one size is it, two clash
+    if any(len(asked) > 1 for asked in sizes):
+        raise ValueError(clash(shapes, [len(asked) > 1 for asked in sizes]))
+    return tuple(asked.pop() if asked else 1 for asked in sizes)
+
+
+def clash(shapes: Sequence[Shape], clashes: Sequence[bool]) -> str:
+    """The shapes below one another, last axes aligned, with a ^ under each axis that clashes."""
+    rank = len(clashes)
+    rows = [
+        [f"  operand {n}", *[""] * (rank - len(shape)), *map(str, shape)] for n, shape in enumerate(shapes, 1)
+    ]
+    rows.append(["", *("^" if bad else "" for bad in clashes)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [" ".join(map(str.rjust, row, widths)).rstrip() for row in rows]
+    return "\n".join(["shapes do not fit: sizes on one axis must be equal, or 1", *lines])
+
+
+def stretch(x: Tensor, shape: Shape) -> Tensor:
+    """`x` seen in a shape that it broadcasts to: a view, with stride 0 where it is stretched."""
+    missing = len(shape) - x.dim()
+    axes = zip(x.shape, x.stride(), shape[missing:], strict=True)
+    strides = [0] * missing + [stride if size == wanted else 0 for size, stride, wanted in axes]
+    return x.as_strided(shape, strides)
+
+
+def broadcast(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Each tensor as a view of the one shape that all of them fit."""
+    shape = broadcast_shape(*(x.shape for x in tensors))
+    return tuple(stretch(x, shape) for x in tensors)

@@ -1,0 +1,107 @@
+"""The matmul ladder: (m, k) times (k, n) is (m, n), each rung with one loop fewer than the rung above.
+
+All take tensors and give a tensor of the same dtype; what a rung needs to convert is part of the rung.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from mlfound.foundations.einsum import einsum as our_einsum
+
+Matmul = Callable[[Tensor, Tensor], Tensor]
+
+
+def sizes(a: Tensor, b: Tensor) -> tuple[int, int, int]:
+    """m, k and n of (m, k) times (k, n)."""
+    (m, k), (inner, n) = a.shape, b.shape
+    if k != inner:
+        raise ValueError(f"({m}, {k}) times ({inner}, {n}): the inner sizes {k} and {inner} differ")
+    return m, k, n
+
+
+def python(a: Tensor, b: Tensor) -> Tensor:
+    """Three loops over lists of Python's numbers (float64, rounded once at the end), to lists and back included."""
+    m, inner, n = sizes(a, b)
+    x, y, c = a.tolist(), b.tolist(), [[0.0] * n for _ in range(m)]
+    for i in range(m):
+        for j in range(n):
+            for k in range(inner):
+                c[i][j] += x[i][k] * y[k][j]
+    return a.new_tensor(c).reshape(m, n)
+
+
+def loops(a: Tensor, b: Tensor) -> Tensor:
+    """Three loops over elements of tensors: what is slow is not the loop but to reach one element."""
+    m, inner, n = sizes(a, b)
+    c = a.new_zeros(m, n)
+    for i in range(m):
+        for j in range(n):
+            for k in range(inner):
+                c[i, j] += a[i, k] * b[k, j]
+    return c
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """A row times a column, element by element, and summed."""
+    m, _, n = sizes(a, b)
+    c = a.new_zeros(m, n)
+    for i in range(m):
+        for j in range(n):
+            c[i, j] = (a[i] * b[:, j]).sum()
+    return c
+
+
+def broadcast(a: Tensor, b: Tensor) -> Tensor:
+    """A row, made a column, times the whole of b, summed over its first axis."""
+    m, _, n = sizes(a, b)
+    c = a.new_zeros(m, n)
+    for i in range(m):
+        c[i] = (a[i][:, None] * b).sum(0)
+    return c
+
+
+def einsum_by_hand(a: Tensor, b: Tensor) -> Tensor:
+    """The indices say it all: i and j stay, k is summed. Holds all m k n products at once."""
+    return our_einsum("ik,kj->ij", a, b)
+
+
+def einsum(a: Tensor, b: Tensor) -> Tensor:
+    """The same by torch, which sees that this is a matrix product."""
+    return torch.einsum("ik,kj->ij", a, b)
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """The library's own: BLAS."""
+    return a @ b
+
+
+def onednn(a: Tensor, b: Tensor) -> Tensor:
+    """Intel's oneDNN, which torch keeps for its compiler: x w^T, with w (n, k), and nothing done to the result."""
+    if a.shape[1] == 0:  # oneDNN has no product over an empty axis
+        return a.new_zeros(a.shape[0], b.shape[1])
+    return torch.ops.mkldnn._linear_pointwise(a, b.T, None, "none", [], "")
+
+
+def unavailable(name: str, device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why this rung cannot run here, or None: it can."""
+    if name != "onednn":
+        return None
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return "this torch has no mkldnn._linear_pointwise"
+    if device.type != "cpu" or dtype != torch.float32:
+        return f"float32 on a CPU only, not {str(dtype).removeprefix('torch.')} on {device.type}"
+    return None
+
+
+MATMULS: dict[str, Matmul] = {
+    "python": python,
+    "loops": loops,
+    "dot": dot,
+    "broadcast": broadcast,
+    "einsum-by-hand": einsum_by_hand,
+    "einsum": einsum,
+    "matmul": matmul,
+    "onednn": onednn,
+}

