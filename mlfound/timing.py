@@ -1,30 +1,115 @@
-"""How a duration is measured: everything side by side in interleaved rounds, so that all meet the same machine."""
+"""How a duration is measured: everything side by side in interleaved rounds, so that all meet the same machine.
 
-from collections.abc import Callable, Mapping, Sequence
+A replicate is one block of calls, long enough for the clock. In every round a calibration kernel runs too: the same
+work in every run, so that two runs can be compared though the machine's mood has changed between them.
+"""
+
+import gc
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from statistics import median, quantiles
 from time import perf_counter
 
 Rung = Callable[[], object]
+Timer = Callable[[Rung, int], float]  # seconds for so many calls
+
+BLOCK = 1e-3  # seconds: on a shared machine most blocks this short run undisturbed, and the median is one of them
+NOISY = 0.1  # of the median
 
 
-def interleaved(rungs: Mapping[str, Rung], rounds: int, warm_up: int = 1) -> dict[str, list[float]]:
-    """Seconds that each rung took in each round: A B C, A B C, ... The `warm_up` rounds before are not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in rungs}
-    for number in range(-warm_up, rounds):
-        for name, rung in rungs.items():
-            start = perf_counter()
-            rung()
-            if number >= 0:
-                seconds[name].append(perf_counter() - start)
-    return seconds
+@dataclass(frozen=True)
+class Timing:
+    """What one rung took: `seconds` a call, a value a replicate; `calibration` is the kernel's in the same rounds."""
+
+    seconds: Sequence[float]
+    calibration: Sequence[float]
+
+    @property
+    def n(self) -> int:
+        return len(self.seconds)
+
+    @property
+    def median(self) -> float:
+        return median(self.seconds)
+
+    @property
+    def iqr(self) -> float | None:
+        """The width of the middle half; None for a single replicate."""
+        if self.n < 2:
+            return None
+        low, _, high = quantiles(self.seconds, n=4, method="inclusive")
+        return high - low
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the middle half is wider than a tenth of the median."""
+        return self.iqr is not None and self.iqr > NOISY * self.median
+
+    @property
+    def relative(self) -> list[float]:
+        """Replicate by replicate, in calibration kernels: what slowed a whole round down cancels out."""
+        return [own / kernel for own, kernel in zip(self.seconds, self.calibration, strict=True)]
 
 
-def ratios(numerator: Sequence[float], denominator: Sequence[float]) -> list[float]:
-    """Round by round: what slowed a whole round down cancels out."""
-    return [a / b for a, b in zip(numerator, denominator, strict=True)]
+def on_cpu(rung: Rung, calls: int) -> float:
+    """Seconds for `calls` calls, by the system's finest clock."""
+    start = perf_counter()
+    for _ in range(calls):
+        rung()
+    return perf_counter() - start
 
 
-def median_and_iqr(values: Sequence[float]) -> tuple[float, float]:
-    """The middle, and the width of the middle half; at least two values."""
-    low, _, high = quantiles(values, n=4, method="inclusive")
-    return median(values), high - low
+def kernel() -> float:
+    """The calibration kernel: a fixed piece of arithmetic in Python, some 0.3 ms, no memory to speak of."""
+    total = 0.0
+    for i in range(4_000):
+        total += math.sqrt(i)
+    return total
+
+
+def measure(
+    rungs: Mapping[str, Rung],
+    budget: float,
+    block: float = BLOCK,
+    timer: Timer = on_cpu,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Timing]:
+    """Every rung for about `budget` seconds of its own, in as many rounds as `block` seconds go into them.
+
+    A quick rung is called in blocks. One whose single call takes longer than a block sits out so many rounds, evenly
+    spread, that its budget lasts; it runs once at least. `told` hears how many rounds are done.
+    """
+    rounds = max(1, round(budget / block))
+    once = {name: max(min(timer(rung, 1) for _ in range(2)), 1e-9) for name, rung in rungs.items()}  # warms up, too
+    calls = {name: max(1, round(block / seconds)) for name, seconds in once.items()}
+    turns = {name: turns_of(min(1.0, block / seconds), rounds) for name, seconds in once.items()}
+    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in rungs}
+    with no_garbage_collection():
+        for number in range(rounds):
+            calibration = on_cpu(kernel, 1)
+            order = list(rungs)[:: 1 if number % 2 else -1]  # so that no rung always follows the same neighbour
+            for name in order:
+                if number in turns[name]:
+                    samples[name].append((timer(rungs[name], calls[name]) / calls[name], calibration))
+            told(number + 1, rounds)
+    return {name: Timing(*zip(*pairs, strict=True)) for name, pairs in samples.items()}
+
+
+def turns_of(frequency: float, rounds: int) -> set[int]:
+    """The rounds, evenly spread, that a rung takes part in: `frequency` of them, at least one."""
+    count = max(1, round(frequency * rounds))
+    return {(2 * turn + 1) * rounds // (2 * count) for turn in range(count)}
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Python's cycle collector off, as timeit has it: it would fall on whoever is running."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

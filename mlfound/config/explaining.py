@@ -79,7 +79,7 @@ def _choices(field: FieldInfo) -> tuple[str, ...]:
 
 def _within(key: str, known: Mapping[str, object]) -> str:
     """The known key that `key` is or lies in: pydantic also names list items and members of a union."""
-    while key not in known:
+    while key and key not in known:
         key = key.rpartition(".")[0]
     return key
 

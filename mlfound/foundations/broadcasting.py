@@ -15,10 +15,10 @@ def broadcast_shape(*shapes: Shape) -> tuple[int, ...]:
     """The shape that all of them are stretched to; a ValueError that lines the axes up where two do not fit."""
     rank = max(map(len, shapes), default=0)
     axes = zip(*([1] * (rank - len(shape)) + list(shape) for shape in shapes), strict=True)
-    sizes = [set(axis) - {1} for axis in axes]  # what an axis asks for: nothing is 1, one size is it, two clash
-    if any(len(asked) > 1 for asked in sizes):
-        raise ValueError(clash(shapes, [len(asked) > 1 for asked in sizes]))
-    return tuple(asked.pop() if asked else 1 for asked in sizes)
+    wanted = [set(sizes) - {1} for sizes in axes]  # of each axis: no size, one size, or a clash
+    if any(len(sizes) > 1 for sizes in wanted):
+        raise ValueError(clash(shapes, [len(sizes) > 1 for sizes in wanted]))
+    return tuple(max(sizes, default=1) for sizes in wanted)
 
 
 def clash(shapes: Sequence[Shape], clashes: Sequence[bool]) -> str:

@@ -27,8 +27,9 @@ def einsum(equation: str, *operands: Tensor) -> Tensor:
     for n, (labels, x) in enumerate(zip(inputs, operands, strict=True), 1):
         product = product * lined_up(x, labels, order)
         needed = set(output).union(*inputs[n:])
-        for axis in [order.index(label) for label in set(labels) - needed]:
-            product = product.sum(axis, keepdim=True)
+        for axis, label in enumerate(order):
+            if label in labels and label not in needed:
+                product = product.sum(axis, keepdim=True)
     return product.reshape(product.shape[: len(output)])  # all other axes are summed, and have size 1
 
 
@@ -51,10 +52,10 @@ def parse(equation: str, ranks: Sequence[int]) -> tuple[list[Labels], Labels]:
     if len(terms) != len(ranks):
         raise ValueError(f"einsum '{equation}' is for {len(terms)} operands, not {len(ranks)}")
     inputs = [named(term, rank, n) for n, (term, rank) in enumerate(zip(terms, ranks, strict=True), 1)]
-    rest = max((rank - len(term) + 1 for term, rank in zip(terms, ranks, strict=True) if "..." in term), default=0)
     count = Counter(label for labels in inputs for label in labels)
     once = sorted(label for label in count if count[label] == 1 and label.isalpha())
-    output = unnamed(split(right), rest) if arrow else [*unnamed(["..."], rest), *once]
+    rest = sum(not label.isalpha() for label in count)
+    output = written_out(split(right) if arrow else ["...", *once], rest)
     for label in output:
         if label not in count:
             raise ValueError(f"output label '{label}' is in no operand")
@@ -79,11 +80,11 @@ def named(term: list[str], rank: int, operand: int) -> Labels:
     rest = rank - (len(term) - term.count("..."))
     if rest < 0 or (rest > 0 and "..." not in term):
         raise ValueError(f"'{''.join(term)}' does not fit operand {operand}, which has {rank} axes")
-    return unnamed(term, rest)
+    return written_out(term, rest)
 
 
-def unnamed(term: list[str], rest: int) -> Labels:
-    """`...` written out as labels for `rest` axes, counted from the last: "...[-2]", "...[-1]"."""
+def written_out(term: list[str], rest: int) -> Labels:
+    """`...` as labels for `rest` axes, counted from the last: "...[-2]", "...[-1]"."""
     axes = [f"...[{axis}]" for axis in range(-rest, 0)]
     return [label for symbol in term for label in (axes if symbol == "..." else [symbol])]
 

@@ -15,14 +15,14 @@ Operation = Callable[[Tensor, Tensor], Tensor]
 
 
 def elementwise(operation: Operation, a: Tensor, b: Tensor) -> Tensor:
-    """`operation` on one pair of elements (0-d tensors) after the other; the shape is what `a` and `b` broadcast to."""
+    """`operation` on each pair of elements (0-d tensors), after `a` and `b` are broadcast to one shape."""
     a, b = broadcast(a, b)
     elements = [operation(x, y) for x, y in zip(a.flatten(), b.flatten(), strict=True)]
     return torch.tensor(elements).reshape(a.shape)
 
 
 def mean(x: Tensor) -> Tensor:
-    """The sum of all elements over their number, 0-d. True counts as 1: of a comparison it is the share that holds."""
+    """The sum of all elements over their number, 0-d; of a comparison the share that is true."""
     return x.sum() / x.numel()
 
 

@@ -1,6 +1,6 @@
-"""The matmul ladder: (m, k) times (k, n) is (m, n), each rung with one loop fewer than the rung above.
+"""The matmul ladder: (m, k) times (k, n) is (m, n). From `loops` on, each rung has one loop fewer.
 
-All take tensors and give a tensor of the same dtype; what a rung needs to convert is part of the rung.
+All take two tensors of one dtype and give a third; what a rung has to convert is part of it.
 """
 
 from collections.abc import Callable
@@ -81,7 +81,8 @@ def onednn(a: Tensor, b: Tensor) -> Tensor:
     """Intel's oneDNN, which torch keeps for its compiler: x w^T, with w (n, k), and nothing done to the result."""
     if a.shape[1] == 0:  # oneDNN has no product over an empty axis
         return a.new_zeros(a.shape[0], b.shape[1])
-    return torch.ops.mkldnn._linear_pointwise(a, b.T, None, "none", [], "")
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.contiguous().T, None, "none", [], "")
+    return product
 
 
 def unavailable(name: str, device: torch.device, dtype: torch.dtype) -> str | None:

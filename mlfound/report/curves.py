@@ -45,9 +45,7 @@ def loss_curves(
     rates.set_ylim(bottom=0)
     _epochs_along(rates, epochs)
     figure.align_ylabels()
-    small_print(
-        figure, "Training loss: the mean over an epoch's batches while the weights move, so at mid-epoch."
-    )
+    small_print(figure, "Training loss is a mean over the epoch, as the weights move: drawn at mid-epoch.")
     return figure
 
 
@@ -80,7 +78,7 @@ def accuracy_curve(
     axes.set_ylim(max(low, 0), min(high, 1))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     axes.set_ylabel("accuracy")
-    axes.legend()
+    axes.legend(loc="lower right")
     _epochs_along(axes, epochs)
     head(axes, title)
     return figure

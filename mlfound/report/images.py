@@ -29,7 +29,7 @@ def wrong_digits(
     confidence: ArrayLike | None = None,
     predicted_value: ArrayLike | None = None,
 ) -> Figure:
-    """Images (n, height, width), each below its true class, the predicted one, and how sure the model was.
+    """Images (n, height, width) in rows of five, each below its true class and the predicted one.
 
     A classifier gives its `confidence` (0 to 1), a regression model the `predicted_value` that was rounded.
     """

@@ -120,8 +120,8 @@ def test_unusual_files_are_read(content: str) -> None:
 
 SNIPPETS = st.sampled_from(
     ["epochs", "model", "hidden", "optimizer", "lr", "loss", "mse", "from", ":", ": ", "\n", "\n  ", "- ",
-     "[", "]", "{", "}", ",", "#", "|", ">", "&a ", "*a", "!!x ", "? ", "'", '"', "\\", "\t", "---\n", "...\n",
-     "<<", "1", "1e5", ".inf", "null", "true", "%", "@", "\x00", "\x1b", "\u2028", "\ufeff", "é", "\\ud800",
+     "[", "]", "{", "}", ",", "#", "|", ">", "&a ", "*a", "!!x ", "? ", "'", '"', "\\", "\t", "---\n",
+     "...\n", "<<", "1", "1e5", ".inf", "null", "true", "%", "@", "\x00", "\x1b", "\u2028", "\ufeff", "é", "\\ud800",
      "\\UFFFFFFFF"]
 )  # fmt: skip
 YAMLISH = st.lists(SNIPPETS, max_size=30).map("".join)

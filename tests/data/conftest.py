@@ -23,7 +23,7 @@ DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 @dataclass(frozen=True)
 class Made:
-    """Made-up digits: a dataset, its raw IDX files by name, and the same as a lesson's pickle, not yet packed."""
+    """Made-up digits: a dataset, its raw IDX files by name, and the same as a lesson's pickle, unpacked."""
 
     dataset: Dataset
     raws: dict
@@ -66,7 +66,7 @@ def sha256(content):
 
 
 def lesson_pickle(pairs):
-    """What Python 2 and numpy wrote into the lesson's file: protocol 2, each dtype made once, then recalled."""
+    """What Python 2 and numpy wrote into the lesson's file: protocol 2, a dtype made once, then recalled."""
     minus_one = b"J\xff\xff\xff\xff"
     slots = {b"f4": b"\x05", b"i8": b"\x07"}
     text, known = b"\x80\x02", set()
@@ -144,6 +144,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 FAULTS = {
     None: lambda answer, body: answer.answer(body),
+    "slow": lambda answer, body: answer.server.closing.wait(0.3) or answer.answer(body),
     "not found": lambda answer, body: answer.answer(b"", status=404),
     "broken": lambda answer, body: answer.answer(b"", status=500),
     "elsewhere": lambda answer, body: answer.answer(b"", status=302, Location="http://127.0.0.1:9/"),

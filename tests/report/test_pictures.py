@@ -36,7 +36,7 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "best_epoch": 1,
         },
         "no epoch": {
-            "title": "an unmatched $ and a $pair$",
+            "title": r"no formula: $\frac$",
             "epoch": [],
             "train_loss": [],
             "valid_loss": [],
@@ -222,3 +222,4 @@ def test_the_colours_of_weights_are_symmetric_about_zero() -> None:
     low, high = figure_of("weights", weights=RANDOM.random((784, 3))).axes[0].images[0].get_clim()
 
     assert low == -high < 0
+    assert figure_of("weights", weights=np.zeros((784, 1))).axes[0].images[0].get_clim() == (-1, 1)

@@ -1,5 +1,6 @@
 import io
 import itertools
+import sys
 
 import pytest
 from rich.console import Console
@@ -175,6 +176,15 @@ def test_progress_leaves_the_terminal_clean(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert out.getvalue().count("\x1b[?25l") == out.getvalue().count("\x1b[?25h") == 1  # cursor hidden, shown
     assert out.getvalue().endswith("\x1b[2K")  # the bar's line erased
+
+
+def test_progress_leaves_stdout_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = sys.stdout
+    bar, _ = progress(monkeypatch, seconds_a_call=1)
+    bar.update("training", 1, 4, {})
+
+    assert sys.stdout is stdout
+    bar.stop()
 
 
 def test_progress_touches_the_screen_ten_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:

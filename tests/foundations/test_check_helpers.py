@@ -1,0 +1,92 @@
+"""equal, near and near_zero: what they let pass, and that a failure shows both values."""
+
+import math
+
+import pytest
+import torch
+
+from mlfound.foundations.checks import equal, near, near_zero
+
+X = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+
+
+def test_what_is_the_same_passes():
+    for same in (equal, near):
+        same(X, X.clone())
+        same(torch.zeros(0, 3), torch.zeros(0, 3))
+        same(torch.tensor(math.inf), math.inf)
+        same(2, torch.tensor(2))
+    equal(torch.tensor([True, False]), torch.tensor([True, False]))
+
+
+def test_near_has_the_lessons_tolerances():
+    near(X * 1.0009, X)
+    near(9e-6, 0.0)
+    for got, want in [(X * 1.0011, X), (1.1e-5, 0.0), (torch.zeros(3), torch.full((3,), 2e-5))]:
+        with pytest.raises(AssertionError, match="not within 1e-05"):
+            near(got, want)
+    near(1.4, 1.0, rtol=0.5, atol=0)
+
+
+def test_near_zero():
+    near_zero(torch.tensor([-9e-4, 9e-4, 0.0]))
+    near_zero(0.4, tolerance=0.5)
+    for value in (torch.tensor([0.0, -1e-3]), 1.0, math.nan):
+        with pytest.raises(AssertionError, match=r"not within 0\.001 of zero"):
+            near_zero(value)
+
+
+@pytest.mark.parametrize(
+    ("got", "want"),
+    [
+        (X, X.T),
+        (X, X[:1]),  # what broadcasting would let pass
+        (torch.ones(3), 1.0),
+        (torch.tensor([1.0, math.nan]), torch.tensor([1.0, math.nan])),
+        (math.inf, 1e30),
+        (1e30, math.inf),
+        (math.inf, -math.inf),
+    ],
+)
+def test_shapes_nan_and_infinities_are_told_apart(got, want):
+    for same in (equal, near):
+        with pytest.raises(AssertionError):
+            same(got, want)
+
+
+def test_equal_is_exact():
+    for got, want in [(X + 1e-6, X), (torch.tensor(2**53 + 1), torch.tensor(2**53))]:
+        with pytest.raises(AssertionError, match="not equal"):
+            equal(got, want)
+
+
+def test_a_failure_shows_both_values_and_the_worst_place():
+    got = X.clone()
+    got[0, 2], got[1, 0] = 3.25, 4.5
+    with pytest.raises(AssertionError) as caught:
+        equal(got, X)
+    assert str(caught.value).splitlines() == [
+        "not equal: 2 of 6 differ, most by 0.5 at (1, 0)",
+        " got (2, 3): 1 2 3.25 4.5 5 6",
+        "want (2, 3): 1 2 3 4 5 6",
+    ]
+
+
+def test_a_failure_of_large_tensors_is_short_and_points_beyond_what_it_shows():
+    want = torch.zeros(500, 784)
+    got = want.clone()
+    got[499, 783] = math.nan
+    with pytest.raises(AssertionError) as caught:
+        near(got, want)
+    assert "1 of 392000 differ, most by nan at (499, 783)" in str(caught.value)
+    assert "want (500, 784): 0 0 0 0 0 0 0 0 ..." in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_failure_of_shapes_and_of_numbers():
+    with pytest.raises(
+        AssertionError, match=r"not equal: shapes differ\n got \(2, 3\): 1 2.*\nwant \(3, 2\): 1 4"
+    ):
+        equal(X, X.T)
+    with pytest.raises(AssertionError, match=r"most by 1 at \(\)\n got \(\): 3\nwant \(\): 2"):
+        near(3.0, 2.0)

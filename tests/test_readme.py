@@ -1,0 +1,76 @@
+"""The README's commands work as they stand there, and its pictures and links lead somewhere."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+
+
+def on_the_sample(words):
+    """A training command, made small: the embedded sample, one epoch."""
+    if words[0] == "train":
+        return [*words, "--set", "data.dataset=mnist-sample", "--set", "epochs=1"]
+    if words == ["download"]:
+        return [*words, "--dataset", "mnist-sample"]
+    return words
+
+
+def test_every_mlfound_command(mlfound, own_folder):
+    """In their order, in one folder: a later command may use what an earlier one left."""
+    shutil.copytree(ROOT / "configs", own_folder / "configs")
+    ran = 0
+    for program, *words in map(shlex.split, COMMANDS):
+        if program != "mlfound" or "--from" in words:
+            continue
+        outcome = mlfound(*on_the_sample(words))
+        assert outcome.code == 0, (words, outcome)
+        ran += 1
+    assert ran >= 9
+
+
+def test_fashion_mnist_from_debians_files(mlfound, own_folder):
+    """The `--from` command, with a cache of its own."""
+    [words] = [shlex.split(command) for command in COMMANDS if "--from" in command]
+    if not FASHION.is_dir():
+        pytest.skip(f"needs {FASHION}, from Debian's package dataset-fashion-mnist")
+    outcome = mlfound(*words[1:], "--data-dir", own_folder / "cache")
+    assert outcome.code == 0, outcome
+    assert len(list((own_folder / "cache" / "fashion-mnist").glob("*-ubyte"))) == 4
+
+
+def test_every_make_command_is_a_target():
+    """`make` itself is run by CI; here, that each target exists and says what it would do."""
+    targets = [command.split()[1] for command in COMMANDS if command.startswith("make ")]
+    assert targets == ["train", "test"]
+    helped = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in [*targets, "setup", "check", "demo", "bench", "clean", "help"]:
+        assert f"make {target} " in helped
+        planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert planned.stdout
+
+
+def test_every_link_leads_somewhere():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_the_rung_of_the_readme_is_a_schedule():
+    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names = {}
+    exec(code, names)
+    assert names["exponential"](0.0, 0.1, 0.9) == (0.1, 0.9)
+    assert names["exponential"](1.0, 0.1, 0.9) == pytest.approx((0.001, 0.9))
