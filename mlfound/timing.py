@@ -15,7 +15,9 @@ from time import perf_counter
 Rung = Callable[[], object]
 Timer = Callable[[Rung, int], float]  # seconds for so many calls
 
-BLOCK = 1e-3  # seconds: on a shared machine most blocks this short run undisturbed, and the median is one of them
+BLOCK = (
+    1e-3  # seconds: on a shared machine most blocks this short run undisturbed, and the median is one of them
+)
 NOISY = 0.1  # of the median
 
 
@@ -82,14 +84,18 @@ def measure(
     spread, that its budget lasts; it runs once at least. `told` hears how many rounds are done.
     """
     rounds = max(1, round(budget / block))
-    once = {name: max(min(timer(rung, 1) for _ in range(2)), 1e-9) for name, rung in rungs.items()}  # warms up, too
+    once = {
+        name: max(min(timer(rung, 1) for _ in range(2)), 1e-9) for name, rung in rungs.items()
+    }  # warms up, too
     calls = {name: max(1, round(block / seconds)) for name, seconds in once.items()}
     turns = {name: turns_of(min(1.0, block / seconds), rounds) for name, seconds in once.items()}
     samples: dict[str, list[tuple[float, float]]] = {name: [] for name in rungs}
     with no_garbage_collection():
         for number in range(rounds):
             calibration = on_cpu(kernel, 1)
-            order = list(rungs)[:: 1 if number % 2 else -1]  # so that no rung always follows the same neighbour
+            order = list(rungs)[
+                :: 1 if number % 2 else -1
+            ]  # so that no rung always follows the same neighbour
             for name in order:
                 if number in turns[name]:
                     samples[name].append((timer(rungs[name], calls[name]) / calls[name], calibration))

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "data": {"errors", "files", "foundations"},
     "config": {"errors"},
     "experiments": {"foundations", "data", "timing", "reference", "results", "config", "errors"},
-    "report": {"results"},
+    "report": {"errors", "results"},
     "runs": {"results", "report", "config", "errors", "files"},
     "cli": {"config", "data", "errors", "experiments", "report", "results", "runs"},
     "__init__": {"errors", "foundations"},

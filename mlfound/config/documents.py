@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from mlfound.errors import UserError
+from mlfound.errors import UserError, printable
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 
@@ -191,8 +191,3 @@ def shown(value: object, longest: int = 60) -> str:
 
 def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}..."
-
-
-def printable(text: str) -> str:
-    """A file name or flag inside a message: as typed, with control characters escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mlfound.config.documents import DocumentError, printable, read, read_file, shortened, write
+from mlfound.config.documents import DocumentError, read, read_file, shortened, write
 from mlfound.config.explaining import first_mistake, located, unknown_key
 from mlfound.config.models import CONFIGS, Config, fields, section_of
-from mlfound.errors import UserError
+from mlfound.errors import UserError, printable
 
 
 class Override(NamedTuple):

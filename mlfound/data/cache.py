@@ -36,6 +36,7 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
+        """The file is there and is what it must be."""
         return self.found is not None and self.wanted in (None, self.found)
 
 
@@ -60,7 +61,7 @@ def read(dataset: Dataset, data_dir: Path) -> dict[str, bytearray]:
     for name in NAMES:
         path = find_raw(folder, name)
         if path is None:
-            raise UserError(f"{folder} has no {name}")
+            raise UserError(f"{folder} has no {name}, raw or .gz")
         raws[name] = read_raw(path, name, limits.get(name))
     return raws
 

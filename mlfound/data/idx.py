@@ -13,7 +13,7 @@ from torch import Tensor
 from mlfound.errors import UserError
 
 UINT8 = 8
-HEADER_BYTES = 16  # the longer of the two headers, that of images
+HEADER_BYTES = 16  # the longer of the two headers that we read, that of images
 MAX_BYTES = 2**30  # beyond it a header is taken for nonsense
 
 

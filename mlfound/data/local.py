@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from mlfound.data.pickled import read_pickle
-from mlfound.data.raw import find_raw, read_file, read_raw
+from mlfound.data.raw import find_raw, read_file, read_raw, variants
 from mlfound.data.registry import NAMES, Dataset
 from mlfound.errors import UserError
 
@@ -25,9 +25,10 @@ def from_path(dataset: Dataset, path: Path) -> dict[str, bytearray]:
     found = {file: find_raw(folder, file.name) for file in dataset.files}
     missing = [file.name for file, there in found.items() if there is None]
     pickle = path / PICKLE if path.is_dir() and missing else path
-    if pickle.name.endswith(".pkl.gz") and pickle.exists():
+    if pickle.name.endswith(".pkl.gz") and pickle.is_file():
         return read_pickle(read_file(pickle, PICKLE_BYTES), str(pickle))
-    if missing or path not in (folder, *found.values()):
-        wrong = f"has no {missing[0]}" if path == folder else "is none of the files wanted"
-        raise UserError(f"{path} {wrong}; {ADVICE}")
+    if path != folder and not any(path.name in variants(name) for name in NAMES):
+        raise UserError(f"{path} is none of the files wanted; {ADVICE}")
+    if missing:
+        raise UserError(f"{folder} has no {missing[0]}; {ADVICE}")
     return {file.name: read_raw(there, file.name, file.bytes) for file, there in found.items() if there}

@@ -16,11 +16,15 @@ def dimensions(name: str) -> int:
     return 3 if "idx3" in name else 1
 
 
-def find_raw(folder: Path, name: str) -> Path | None:
-    """The file `name` of `folder`, raw or `.gz`, `train-images-idx3-ubyte` or `train-images.idx3-ubyte`."""
+def variants(name: str) -> list[str]:
+    """The names people give a raw file: `train-images-idx3-ubyte`, `train-images.idx3-ubyte`, each also `.gz`."""
     dotted = name.replace("-idx", ".idx")
-    choices = (folder / variant for variant in (name, dotted, f"{name}.gz", f"{dotted}.gz"))
-    return next((path for path in choices if os.path.exists(path)), None)
+    return [name, dotted, f"{name}.gz", f"{dotted}.gz"]
+
+
+def find_raw(folder: Path, name: str) -> Path | None:
+    """The first of the variants of `name` that is in `folder`."""
+    return next((folder / variant for variant in variants(name) if os.path.exists(folder / variant)), None)
 
 
 def read_raw(path: Path, name: str, limit: int | None = None) -> bytearray:

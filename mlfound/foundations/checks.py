@@ -23,18 +23,18 @@ def relative_error(got: Tensor, want: Tensor) -> float:
 def matmul_error(got: Tensor, a: Tensor, b: Tensor) -> float:
     """The worst error of a product in units of what rounding may cost: at most 1 if `got` is a b in its dtype.
 
-    Element by element |got - a b| <= min(k, 7 sqrt(k)) u |a||b|: k terms a sum, u half the step of numbers at 1.
-    k is certain, in any order, without under- and overflow (Jeannerod and Rump 2013; Higham 2002, eq. 3.13, has
-    k / (1 - k u)), but at 784 terms takes a float16 product for a float32 one. 7 sqrt(k) fails one element in ten
-    million where roundings go up as often as down (Higham and Mary 2019): not in sums of thousands of equal terms.
-    0 over 0 is 0; a wrong shape, nan or inf is infinite.
+    Element by element |got - a b| <= min(k, 7 sqrt(k)) u |a||b|, for k terms and u half the step of numbers at 1.
+    k u is certain, in any order, without over- and underflow (Jeannerod and Rump 2013; Higham 2002, eq. 3.13, has
+    k u / (1 - k u)), but so wide that at k = 784 a float16 product passes for a float32 one. 7 sqrt(k) u holds but
+    for one element in ten million if roundings go up as often as down (Higham and Mary 2019), as they do on random
+    numbers and not on thousands of equal ones. 0 over 0 is 0; a wrong shape, nan or inf is infinite.
     """
-    k, eps = (
-        a.shape[1],
-        torch.finfo(got.dtype).eps + torch.finfo(torch.float64).eps,
-    )  # what we compare with rounds too
+    k = a.shape[1]
+    u = (
+        torch.finfo(got.dtype).eps + torch.finfo(torch.float64).eps
+    ) / 2  # the product to compare with rounds too
     got, a, b = (x.cpu().double() for x in (got, a, b))  # not every device has float64
-    want, bound = a @ b, min(k, 7 * math.sqrt(k)) * eps / 2 * (a.abs() @ b.abs())
+    want, bound = a @ b, min(k, 7 * math.sqrt(k)) * u * (a.abs() @ b.abs())
     if got.shape != want.shape or not torch.isfinite(got - want).all():
         return math.inf
     difference = (got - want).abs()
@@ -51,19 +51,18 @@ def central_difference(function: Callable[[Tensor], Tensor], x: Tensor, step: fl
     return gradient
 
 
-def equal(got: Tensor | float, want: Tensor | float) -> None:
+def equal(got: Tensor, want: Tensor) -> None:
     """An AssertionError with both values unless shapes and all elements are equal."""
     hold("not equal", got, want, lambda got, want: got == want)
 
 
 def near(got: Tensor | float, want: Tensor | float, rtol: float = 1e-3, atol: float = 1e-5) -> None:
     """An AssertionError with both values unless |got - want| < atol + rtol |want|, or the two are equal."""
-    hold(
-        f"not within {atol:g} + {rtol:g} |want|",
-        got,
-        want,
-        lambda got, want: (got == want) | ((got - want).abs() < atol + rtol * want.abs()),
-    )
+
+    def agree(got: Tensor, want: Tensor) -> Tensor:
+        return (got == want) | ((got.double() - want.double()).abs() < atol + rtol * want.double().abs())
+
+    hold(f"not within {atol:g} + {rtol:g} |want|", got, want, agree)
 
 
 def near_zero(got: Tensor | float, tolerance: float = 1e-3) -> None:
@@ -73,10 +72,7 @@ def near_zero(got: Tensor | float, tolerance: float = 1e-3) -> None:
 
 
 def hold(
-    complaint: str,
-    got: Tensor | float,
-    want: Tensor | float,
-    agree: Callable[[Tensor, Tensor], Tensor],
+    complaint: str, got: Tensor | float, want: Tensor | float, agree: Callable[[Tensor, Tensor], Tensor]
 ) -> None:
     """An AssertionError with both values unless their shapes are equal and their elements `agree`."""
     got, want = (torch.as_tensor(x).cpu() for x in (got, want))

@@ -50,7 +50,9 @@ def parse(equation: str, ranks: Sequence[int]) -> tuple[list[Labels], Labels]:
     left, arrow, right = "".join(equation.split()).partition("->")
     terms = [split(term) for term in left.split(",")]
     if len(terms) != len(ranks):
-        raise ValueError(f"einsum '{equation}' is for {len(terms)} operands, not {len(ranks)}")
+        raise ValueError(
+            f"terms of '{equation}' and operands differ in number: {len(terms)} and {len(ranks)}"
+        )
     inputs = [named(term, rank, n) for n, (term, rank) in enumerate(zip(terms, ranks, strict=True), 1)]
     count = Counter(label for labels in inputs for label in labels)
     once = sorted(label for label in count if count[label] == 1 and label.isalpha())
@@ -65,7 +67,7 @@ def parse(equation: str, ranks: Sequence[int]) -> tuple[list[Labels], Labels]:
 
 
 def split(term: str) -> list[str]:
-    """ "ab...c" to its letters and the ellipsis."""
+    """The letters of a term, and its ellipsis, one by one."""
     symbols = re.findall(r"\.\.\.|.", term)
     for symbol in symbols:
         if symbol != "..." and not re.fullmatch("[a-zA-Z]", symbol):
@@ -77,10 +79,10 @@ def split(term: str) -> list[str]:
 
 def named(term: list[str], rank: int, operand: int) -> Labels:
     """One label for each of an operand's axes."""
-    rest = rank - (len(term) - term.count("..."))
-    if rest < 0 or (rest > 0 and "..." not in term):
-        raise ValueError(f"'{''.join(term)}' does not fit operand {operand}, which has {rank} axes")
-    return written_out(term, rest)
+    letters = len(term) - term.count("...")
+    if rank < letters or (rank > letters and "..." not in term):
+        raise ValueError(f"'{''.join(term)}' and operand {operand} differ in axes: {letters} and {rank}")
+    return written_out(term, rank - letters)
 
 
 def written_out(term: list[str], rest: int) -> Labels:

@@ -19,6 +19,7 @@ from rich.table import Column as GridColumn
 from rich.table import Table as Grid
 from rich.text import Text
 
+from mlfound.errors import printable
 from mlfound.report.tables import cell, plain
 from mlfound.results import Check, Result, Table
 
@@ -32,11 +33,6 @@ def screen(*, stderr: bool = False) -> Console:
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")  # where the encoding has no "–", a "?" and not a traceback
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
-
-
-def printable(text: str) -> str:
-    """`text` on one line, its control characters spelled out (`\\x1b`)."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def show(result: Result, console: Console) -> None:

@@ -13,10 +13,11 @@ from rich.console import Console
 from safetensors.torch import save
 
 from mlfound.config.loading import dump
+from mlfound.errors import printable
 from mlfound.files import write_whole
 from mlfound.report.pictures import png
 from mlfound.report.tables import csv_bytes
-from mlfound.report.terminal import Progress, printable
+from mlfound.report.terminal import Progress
 from mlfound.results import Result
 from mlfound.runs import folder
 from mlfound.runs.environment import environment

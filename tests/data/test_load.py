@@ -147,7 +147,7 @@ def test_own_files_that_do_not_fit_together(own, parts, words):
 
 
 def test_own_folder_without_the_files(tmp_path):
-    with pytest.raises(UserError, match=r"has no train-images-idx3-ubyte$"):
+    with pytest.raises(UserError, match=r"has no train-images-idx3-ubyte, raw or \.gz$"):
         load(Dataset("mine", "mine", "mine", folder=tmp_path), tmp_path)
 
 

@@ -155,6 +155,7 @@ ODD = {
     "783 pixels": (swapped(b"M\x10\x03", b"M\x0f\x03"), "an array of f4"),
     "another version": (swapped(b"(K\x01M", b"(K\x02M"), "an array of f4"),
     "subclass": (swapped(b"cnumpy\nndarray\n", b"cnumpy\nmatrix\n"), "it names 'numpy matrix'"),
+    "something behind": (lambda text: text + b".", "it does not end where it should"),
     "one pair fewer": (lambda text: text[:-2] + b"\x86.", "it does not end where it should"),
     "pixel is nan": (first_pixel(float("nan")), "no byte divided by 256"),
     "pixel is infinite": (first_pixel(float("inf")), "no byte divided by 256"),
@@ -182,6 +183,11 @@ def test_labels_and_images_must_agree(made):
     text = text.replace(b"T" + struct.pack("<i", 64) + labels, b"T" + half + labels[:32], 1)
     with pytest.raises(UserError, match="it has 4 labels for 8 images"):
         read_pickle(gzip.compress(text), "odd.pkl.gz")
+
+
+def test_program_without_end_is_left_early():
+    with pytest.raises(UserError, match="it has too many opcodes"):
+        read_pickle(gzip.compress(b"K\x01K\x01\x86" + b"q\x00h\x00\x86" * 400 + b"."), "long.pkl.gz")
 
 
 def test_bomb_is_refused_before_it_is_unpacked(monkeypatch):

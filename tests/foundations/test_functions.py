@@ -1,6 +1,5 @@
 """Every formula and its gradient beside torch's own, on the same float64 input; and central differences."""
 
-
 import pytest
 import torch
 from hypothesis import given, settings

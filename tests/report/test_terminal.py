@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from mlfound.report import terminal
-from mlfound.report.terminal import Progress, printable, screen, show
+from mlfound.report.terminal import Progress, screen, show
 from mlfound.results import Check, Column, Result, Table
 
 RESULT = Result(
@@ -133,21 +133,6 @@ def test_where_the_encoding_has_no_check_mark_a_word_stands_for_it(monkeypatch: 
 
     assert b"ok gradients agree" in raw.getvalue()
     assert b"FAILED mean is" in raw.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain – ünï ✓", "plain – ünï ✓"),
-        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
-        ("two\nlines\r", "two\\nlines\\r"),
-        ("\x9b31m", "\\x9b31m"),  # the one-character escape sequence
-        ("gnp.\u202eexe", "gnp.\\u202eexe"),  # writes backwards
-        ("\udce9", "\\udce9"),
-    ],
-)
-def test_control_characters_are_spelled_out(text: str, shown: str) -> None:
-    assert printable(text) == shown
 
 
 def progress(monkeypatch: pytest.MonkeyPatch, seconds_a_call: float) -> tuple[Progress, Tty]:
