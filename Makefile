@@ -32,10 +32,12 @@ check: setup ## ruff, its format, and mypy
 
 demo: setup ## every command on the embedded sample, without a network
 	$(BIN)/mlfound download --dataset mnist-sample
+	$(BIN)/mlfound normalize-check --set data.dataset=mnist-sample --name demo
 	$(BIN)/mlfound train --set data.dataset=mnist-sample --name demo
 
 bench: setup ## the benchmarks
 	$(BIN)/python -m tests.bench_train
+	$(BIN)/python -m tests.bench_matmul
 
 clean: ## remove .venv and what tools left; runs and data stay
 	rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

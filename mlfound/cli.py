@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,9 +30,12 @@ app = typer.Typer(
 )
 
 
-def number_or_word(text: str) -> int | str:
-    """For flags such as `--threads N|auto`."""
-    return int(text) if text.isdecimal() else text
+def number_or_word(text: str) -> float | str:
+    """For flags such as `--threads N|auto`: what is no number is left for the config to refuse."""
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return text
 
 
 ConfigFile = Annotated[
@@ -69,6 +72,29 @@ From = Annotated[
 ]
 Verify = Annotated[bool | None, typer.Option("--verify", help="Fetch nothing, check what is there.")]
 List = Annotated[bool, typer.Option("--list", help="Show all datasets, where they are and their licence.")]
+
+Impl = Annotated[
+    list[str] | None,
+    typer.Option(metavar="RUNG", help="A rung, as einsum; repeatable; else the whole ladder."),
+]
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option("--shape", metavar="MxKxN", help="Sizes, as 5x784x10 for (5,784) x (784,10); repeatable."),
+]
+Dtype = Annotated[str | None, typer.Option(metavar="NAME", help="float32, float64, float16 or bfloat16.")]
+Budget = Annotated[float | None, typer.Option(metavar="SECONDS", help="How long to time each rung.")]
+Compare = Annotated[
+    str | None, typer.Option(metavar="RUN", help="The folder of an earlier run: faster or slower now?")
+]
+
+Tolerance = Annotated[
+    Any,
+    typer.Option(
+        metavar="X",
+        parser=number_or_word,
+        help="How far the training mean may be from 0 and the std from 1.",
+    ),
+]
 
 # parameters of the commands that are no config keys
 NO_KEYS = {"config", "set_", "runs_dir", "data_dir", "name", "json_", "quiet", "print_config", "list_"}
@@ -114,6 +140,53 @@ def download(
 
 
 @app.command()
+def matmul_bench(
+    context: typer.Context,
+    config: ConfigFile = None,
+    impl: Impl = None,
+    shape: Shapes = None,
+    dtype: Dtype = None,
+    budget: Budget = None,
+    compare: Compare = None,
+    set_: Set = None,
+    seed: Seed = None,
+    device: Device = None,
+    threads: Threads = None,
+    runs_dir: RunsDir = RUNS,
+    data_dir: DataDir = None,
+    name: Name = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    print_config: PrintConfig = False,
+) -> None:
+    """Time the matrix product from three loops to BLAS, each rung checked first.
+
+    Example: mlfound matmul-bench --impl loops --impl matmul --shape 64x784x50
+    """
+    execute(context)
+
+
+@app.command()
+def normalize_check(
+    context: typer.Context,
+    config: ConfigFile = None,
+    tolerance: Tolerance = None,
+    set_: Set = None,
+    runs_dir: RunsDir = RUNS,
+    data_dir: DataDir = None,
+    name: Name = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    print_config: PrintConfig = False,
+) -> None:
+    """Check that the data goes in sound, with mean 0 and standard deviation 1.
+
+    Example: mlfound normalize-check --set data.dataset=fashion-mnist --tolerance 1e-4
+    """
+    execute(context)
+
+
+@app.command()
 def train(
     context: typer.Context,
     config: ConfigFile = None,
@@ -150,15 +223,18 @@ def execute(context: typer.Context) -> None:
         from mlfound.data.cache import default_data_dir
         from mlfound.report.terminal import screen, show
         from mlfound.results import Context
+        from mlfound.runs.environment import environment
+        from mlfound.runs.reader import read_run
         from mlfound.runs.recorder import RunRecorder
 
-        quiet = flags["quiet"]
         run = import_module(f"mlfound.experiments.{command.replace('-', '_')}").run
+        machine, stderr, quiet = environment(), screen(stderr=True), flags["quiet"]
         with RunRecorder(
-            command, sys.argv[1:], flags["runs_dir"], flags["name"], screen(stderr=True), quiet
+            command, sys.argv[1:], flags["runs_dir"], flags["name"], machine, stderr, quiet
         ) as recorder:
+            given = Context(recorder, flags["data_dir"] or default_data_dir(), machine, read_run)
             try:
-                result = run(loaded.config, Context(recorder, flags["data_dir"] or default_data_dir()))
+                result = run(loaded.config, given)
             except UserError as error:
                 raise UserError(loaded.locate(error)) from error
             summary = recorder.finish(result)
@@ -175,13 +251,19 @@ def flag_overrides(flags: dict[str, Any]) -> "list[Override]":
     """The flags that stand for config keys of the same name, where they were given."""
     from mlfound.config.loading import Override
 
-    given = {
-        name.rstrip("_"): value for name, value in flags.items() if name not in NO_KEYS and value is not None
-    }
+    given = {name.rstrip("_"): value for name, value in flags.items() if name not in NO_KEYS}
     return [
-        Override(key, value, f"--{key}" if value is True else f"--{key} {value}")
+        Override(key, list(value) if isinstance(value, tuple) else value, as_typed(key, value))
         for key, value in given.items()
+        if value not in (None, [], ())
     ]
+
+
+def as_typed(key: str, value: object) -> str:
+    """A flag as the user will have typed it, once for each of several values."""
+    if isinstance(value, list | tuple):
+        return " ".join(as_typed(key, item) for item in value)
+    return f"--{key}" if value is True else f"--{key} {value}"
 
 
 def show_datasets(data_dir: Path | None, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 An experiment is `run(config, context) -> Result`. It computes; it never prints, plots or opens a file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -15,7 +15,7 @@ class Column:
 
     name: str
     label: str = ""  # on screen; without one the name is shown
-    format: str = ""  # a format spec for the screen (".4f", ".2%"); the CSV keeps every digit
+    format: str = ""  # a format spec for the screen (".4f", ".2%"), or "duration"; the CSV keeps every digit
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,20 @@ class Recorder(Protocol):
 
 
 @dataclass(frozen=True)
+class EarlierRun:
+    """A run folder read back: `facts` are its `run.json`, `tables` the rows of its CSV files by name, as text."""
+
+    path: Path
+    facts: Mapping[str, Any]
+    config: Mapping[str, Any]
+    tables: Mapping[str, Sequence[Mapping[str, str]]]
+
+
+@dataclass(frozen=True)
 class Context:
     """What an experiment is given besides its config."""
 
     recorder: Recorder
     data_dir: Path
+    environment: Mapping[str, Any]  # machine and versions, as `run.json` will have them
+    read_run: Callable[[str, str], EarlierRun]  # from a path and the config key it stands in

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median, quantiles
 from time import perf_counter
+from typing import Any
 
 Rung = Callable[[], object]
 Timer = Callable[[Rung, int], float]  # seconds for so many calls
@@ -37,12 +38,18 @@ class Timing:
         return median(self.seconds)
 
     @property
+    def middle_half(self) -> tuple[float, float]:
+        """The lower and the upper quartile."""
+        if self.n == 1:
+            return self.seconds[0], self.seconds[0]
+        low, _, high = quantiles(self.seconds, n=4, method="inclusive")
+        return low, high
+
+    @property
     def iqr(self) -> float | None:
         """The width of the middle half; None for a single replicate."""
-        if self.n < 2:
-            return None
-        low, _, high = quantiles(self.seconds, n=4, method="inclusive")
-        return high - low
+        low, high = self.middle_half
+        return high - low if self.n > 1 else None
 
     @property
     def noisy(self) -> bool:
@@ -61,6 +68,35 @@ def on_cpu(rung: Rung, calls: int) -> float:
     for _ in range(calls):
         rung()
     return perf_counter() - start
+
+
+def timer_of(device: Any) -> Timer:
+    """The timer for a torch device: events on a CUDA GPU, the system's clock elsewhere."""
+    return CudaTimer(device) if device.type == "cuda" else on_cpu
+
+
+class CudaTimer:
+    """Seconds by events on the GPU itself; what a call finds in the cache is only what it brings along."""
+
+    FLUSH = 2**28  # bytes: more than any cache
+
+    def __init__(self, device: Any) -> None:
+        import torch
+
+        self.torch, self.rubbish = torch, torch.empty(self.FLUSH, dtype=torch.int8, device=device)
+
+    def __call__(self, rung: Rung, calls: int) -> float:
+        event: Any = self.torch.cuda.Event
+        events = []
+        for _ in range(calls):
+            self.rubbish.zero_()
+            start, end = (event(enable_timing=True) for _ in range(2))
+            start.record()
+            rung()
+            end.record()
+            events.append((start, end))
+        self.torch.cuda.synchronize()
+        return float(sum(start.elapsed_time(end) for start, end in events)) / 1000
 
 
 def kernel() -> float:

@@ -16,6 +16,7 @@ from mlfound.foundations.modules import LOSSES, MLP
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.schedules import SCHEDULES
 from mlfound.results import Context
+from mlfound.runs.reader import read_run
 from mlfound.timing import interleaved, median_and_iqr, ratios
 
 ROUNDS = 11
@@ -69,7 +70,7 @@ def report(what, values, bound):
 def main():
     torch.set_num_threads(1)
     config = load("train", None).config.model_copy(update={"epochs": 1})
-    context = Context(Silence(), default_data_dir())
+    context = Context(Silence(), default_data_dir(), {}, read_run)
     inputs = prepare(config.data, context)
     x, y = inputs.splits.train.x, inputs.splits.train.y
 

@@ -34,7 +34,7 @@ def test_help_is_light():
     assert "train" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["download", "train"])
+@pytest.mark.parametrize("command", ["download", "normalize-check", "train"])
 def test_every_command_shows_an_example(mlfound, command):
     outcome = mlfound(command, "--help")
     assert outcome.code == 0

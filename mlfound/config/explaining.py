@@ -59,22 +59,30 @@ def wanted(field: FieldInfo) -> str:
     if section := section_of(field):
         return f"keys below it ({', '.join(fields(section))}), or leave it out"
     if words := _choices(field):
-        return f"one of {', '.join(words)}"
+        return f"{'a list of' if _is_list(field) else 'one of'} {', '.join(words)}"
     return field.description or "another value"
 
 
 def _wont_do(field: FieldInfo, value: object) -> str:
     """What is wrong with a value, and what to write instead."""
+    if isinstance(value, list | tuple) and _choices(field):
+        value = next((item for item in value if item not in _choices(field)), value)
     message = f"{shown(value)} won't do"
     if isinstance(value, str) and (near := get_close_matches(value.lower(), _choices(field), n=1)):
         return f"{message}; did you mean {near[0]!r}? ({wanted(field)})"
-    if get_origin(field.annotation) is tuple and type(value) in (int, float):
+    if _is_list(field) and type(value) in (int, float):
         return f"{message}; write [{shown(value)}] ({wanted(field)})"
     return f"{message}; write {wanted(field)}"
 
 
+def _is_list(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is tuple
+
+
 def _choices(field: FieldInfo) -> tuple[str, ...]:
-    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    """The words that a field may be, or that its items may be; none where it is no matter of words."""
+    kind = get_args(field.annotation)[0] if _is_list(field) else field.annotation
+    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def _within(key: str, known: Mapping[str, object]) -> str:

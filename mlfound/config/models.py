@@ -110,6 +110,43 @@ class DownloadConfig(Config):
     verify: Flag = False
 
 
+class MatmulBenchConfig(Config):
+    """One climb of the matmul ladder."""
+
+    impl: Annotated[
+        tuple[
+            Literal["python", "loops", "dot", "broadcast", "einsum-by-hand", "einsum", "matmul", "onednn"],
+            ...,
+        ],
+        Field(strict=False, min_length=1),
+    ] = ("python", "loops", "dot", "broadcast", "einsum-by-hand", "einsum", "matmul", "onednn")
+    shape: Annotated[
+        tuple[
+            Annotated[str, Field(pattern=r"^[1-9]\d{0,6}x[1-9]\d{0,6}(x|@[1-9]\d{0,6}x)[1-9]\d{0,6}$")], ...
+        ],
+        Field(
+            strict=False,
+            min_length=1,
+            max_length=20,
+            description="a list of sizes such as [5x784x10], which is (5,784) times (784,10), also 5x784@784x10",
+        ),
+    ] = ("5x784x10",)
+    dtype: Literal["float32", "float64", "float16", "bfloat16"] = "float32"
+    budget: Annotated[float, Field(ge=0.01, le=600, description="seconds from 0.01 to 600")] = 2.0
+    dataset: Dataset = "mnist-sample"
+    seed: Seed = 0
+    device: Device = "cpu"
+    threads: Threads = 1
+    compare: Annotated[Text | None, Field(description="the folder of an earlier run, or null")] = None
+
+
+class NormalizeCheckConfig(Config):
+    """One look at the data before and after normalising."""
+
+    data: DataConfig = DataConfig()
+    tolerance: Positive = 1e-3
+
+
 def clash(message: str, *keys: str) -> PydanticCustomError:
     """The error that `keys` don't fit together; the one that was set last is shown as the one at fault."""
     return PydanticCustomError("clash", message, {"keys": keys})
@@ -132,4 +169,9 @@ def section_of(field: FieldInfo) -> type[Config] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, Config) else None
 
 
-CONFIGS: dict[str, type[Config]] = {"download": DownloadConfig, "train": TrainConfig}
+CONFIGS: dict[str, type[Config]] = {
+    "download": DownloadConfig,
+    "matmul-bench": MatmulBenchConfig,
+    "normalize-check": NormalizeCheckConfig,
+    "train": TrainConfig,
+}

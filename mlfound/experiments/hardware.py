@@ -1,5 +1,6 @@
 """What a config asks of the machine: device, threads, memory. Resolved by rule, so that a repeat repeats."""
 
+import math
 import os
 from typing import Literal
 
@@ -38,9 +39,15 @@ def use_threads(threads: int | Literal["auto"], multiplications: float) -> int:
 
 
 def require_memory(needed: float, key: str, what: str) -> None:
-    """Refuse before allocating: `needed` bytes against the memory of the machine, where that can be asked."""
-    if hasattr(os, "sysconf"):
-        have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if needed > have:
-            size = f"about {needed / 1e9:,.0f} GB, and this machine has {have / 1e9:,.0f} GB"
-            raise UserError(f"{what} needs {size}; write less", key=key)
+    """Refuse before allocating: `needed` bytes against the memory of the machine."""
+    have = memory_bytes()
+    if needed > have:
+        size = f"about {needed / 1e9:,.0f} GB, and this machine has {have / 1e9:,.0f} GB"
+        raise UserError(f"{what} needs {size}; write less", key=key)
+
+
+def memory_bytes() -> float:
+    """The memory of the machine; infinite where it cannot be asked for."""
+    if not hasattr(os, "sysconf"):
+        return math.inf
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

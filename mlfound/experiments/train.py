@@ -9,9 +9,10 @@ from mlfound.config.models import TrainConfig
 from mlfound.data.load import Splits
 from mlfound.errors import UserError
 from mlfound.experiments import hardware
+from mlfound.experiments.epochs import Epoch
 from mlfound.experiments.gradients import check_gradients
 from mlfound.experiments.inputs import prepare
-from mlfound.experiments.outcome import Epoch, outcome
+from mlfound.experiments.outcome import outcome
 from mlfound.experiments.scoring import ROWS_AT_ONCE, evaluate
 from mlfound.foundations.batches import batches
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters

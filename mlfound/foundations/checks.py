@@ -30,9 +30,8 @@ def matmul_error(got: Tensor, a: Tensor, b: Tensor) -> float:
     numbers and not on thousands of equal ones. 0 over 0 is 0; a wrong shape, nan or inf is infinite.
     """
     k = a.shape[1]
-    u = (
-        torch.finfo(got.dtype).eps + torch.finfo(torch.float64).eps
-    ) / 2  # the product to compare with rounds too
+    # the float64 product that we compare with rounds too
+    u = (torch.finfo(got.dtype).eps + torch.finfo(torch.float64).eps) / 2
     got, a, b = (x.cpu().double() for x in (got, a, b))  # not every device has float64
     want, bound = a @ b, min(k, 7 * math.sqrt(k)) * u * (a.abs() @ b.abs())
     if got.shape != want.shape or not torch.isfinite(got - want).all():
@@ -74,7 +73,7 @@ def near_zero(got: Tensor | float, tolerance: float = 1e-3) -> None:
 def hold(
     complaint: str, got: Tensor | float, want: Tensor | float, agree: Callable[[Tensor, Tensor], Tensor]
 ) -> None:
-    """An AssertionError with both values unless their shapes are equal and their elements `agree`."""
+    """An AssertionError with both values and their worst place unless shapes are equal and elements `agree`."""
     got, want = (torch.as_tensor(x).cpu() for x in (got, want))
     where = "shapes differ"
     if got.shape == want.shape:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 import matplotlib.style
 from matplotlib.figure import Figure
 
+from mlfound.report.bars import duration_bars, speeds
 from mlfound.report.curves import accuracy_curve, loss_curves
+from mlfound.report.distributions import class_balance, mean_and_std_images, pixel_histograms
 from mlfound.report.heatmaps import confusion
 from mlfound.report.images import digits, weights, wrong_digits
 from mlfound.report.style import DPI, SHEET
@@ -29,4 +31,9 @@ PICTURES: dict[str, Callable[..., Figure]] = {
     "wrong_digits": wrong_digits,
     "digits": digits,
     "weights": weights,
+    "pixel_histograms": pixel_histograms,
+    "mean_and_std_images": mean_and_std_images,
+    "class_balance": class_balance,
+    "duration_bars": duration_bars,
+    "speeds": speeds,
 }

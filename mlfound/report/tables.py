@@ -29,10 +29,20 @@ def cell(value: Any, column: Column) -> str:
             return "yes" if value else "no"
         case float() if not math.isfinite(value):
             return str(value)
+        case int() | float() if column.format == "duration":
+            return duration(value)
         case int() | float():
             return format(value, column.format or (".6g" if isinstance(value, float) else ""))
         case _:
             return str(value)
+
+
+def duration(seconds: float) -> str:
+    """Three digits and a unit: `606 ms`, `5.41 µs`."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if abs(seconds) >= 0.9995 * size:
+            return f"{seconds / size:#.3g}".rstrip(".") + f" {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
 
 
 def plain(value: Any) -> Any:

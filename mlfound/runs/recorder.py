@@ -20,7 +20,6 @@ from mlfound.report.tables import csv_bytes
 from mlfound.report.terminal import Progress
 from mlfound.results import Result
 from mlfound.runs import folder
-from mlfound.runs.environment import environment
 
 SCHEMA = 1
 
@@ -38,6 +37,7 @@ class RunRecorder:
         arguments: Sequence[str],
         runs_dir: Path,
         name: str | None,
+        environment: Mapping[str, Any],
         console: Console,
         quiet: bool,
     ) -> None:
@@ -45,7 +45,7 @@ class RunRecorder:
             folder.check_name(name)
         self.command, self.runs_dir, self.name = command, runs_dir, name
         self.command_line = shlex.join(["mlfound", *arguments])
-        self.console, self.quiet = console, quiet
+        self.environment, self.console, self.quiet = environment, console, quiet
         self.bar = Progress(console) if not quiet else None
         self.path: Path | None = None
         self.facts: dict[str, Any] = {"start": now()}
@@ -76,7 +76,7 @@ class RunRecorder:
             "start": self.facts["start"],
             "end": None,
             **facts,
-            "environment": environment(),
+            "environment": self.environment,
         }
         write_whole(self.path / "config.yaml", dump(config).encode())
         folder.write_json(self.path / "run.json", self.facts)

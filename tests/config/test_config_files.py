@@ -7,16 +7,16 @@ import pytest
 
 from mlfound.config import load
 from mlfound.config.documents import read_file
-from mlfound.config.models import DownloadConfig, TrainConfig, fields
+from mlfound.config.models import CONFIGS, fields
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-FILES = sorted(CONFIGS.glob("*.yaml"))
-DEFAULTS = {"mlp.yaml": ("train", TrainConfig), "download.yaml": ("download", DownloadConfig)}
+FOLDER = Path(__file__).parents[2] / "configs"
+FILES = sorted(FOLDER.glob("*.yaml"))
+DEFAULTS = {"mlp.yaml" if command == "train" else f"{command}.yaml": command for command in CONFIGS}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_config_loads(path: Path) -> None:
-    load("download" if path.name == "download.yaml" else "train", path)
+    load(DEFAULTS.get(path.name, "train"), path)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -29,14 +29,14 @@ def test_every_key_has_a_comment_and_every_file_a_header(path: Path) -> None:
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_the_default_config_spells_the_defaults_out(name: str) -> None:
-    command, model = DEFAULTS[name]
-    loaded = load(command, CONFIGS / name)
+    model = CONFIGS[DEFAULTS[name]]
+    loaded = load(DEFAULTS[name], FOLDER / name)
     assert loaded.config == model()
     keys = [key for key in loaded.origins if not key.rpartition(".")[2].isdigit()]
     assert keys == list(fields(model)), "every key once, in the model's order"
 
 
 def test_the_lessons_own_network() -> None:
-    config = load("train", CONFIGS / "lesson8.yaml").config
+    config = load("train", FOLDER / "lesson8.yaml").config
     assert (config.model.hidden, config.model.outputs, config.loss) == ((50,), 1, "mse")
     assert (config.model.relu_shift, config.optimizer.momentum, config.schedule) == (0.5, 0, "constant")

@@ -7,7 +7,7 @@ import http.server
 import os
 import struct
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,13 @@ TRAIN, VALID, TEST = 8, 4, 4  # rows
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
-@dataclass(frozen=True)
 class Made:
     """Made-up digits: a dataset, its raw IDX files by name, and the same as a lesson's pickle, unpacked."""
 
-    dataset: Dataset
-    raws: dict
-    pickle: bytes
+    def __init__(self, dataset, raws, pickle):
+        self.dataset = dataset
+        self.raws = raws
+        self.pickle = pickle
 
     def at(self, *mirrors, gz_known=True):
         """The dataset with these mirrors."""
@@ -156,6 +156,7 @@ FAULTS = {
     "too much": lambda answer, body: answer.much(length=1 << 40),
     "no length": lambda answer, body: answer.much(length="unsaid"),
     "chunks": lambda answer, body: answer.much(length="unsaid", Transfer_Encoding="chunked"),
+    "chunks and a length": lambda answer, body: answer.much(length=10, Transfer_Encoding="chunked"),
     "packed": lambda answer, body: answer.answer(body, Content_Encoding="gzip"),
     "odd length": lambda answer, body: answer.answer(body, length="-1"),
     "wrong bytes": lambda answer, body: answer.answer(gzip.compress(bytes(1000))),

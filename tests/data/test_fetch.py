@@ -51,6 +51,7 @@ FAULTS = {
     "too much": "sends more than",
     "no length": "does not say how long the file is",
     "chunks": "does not say how long the file is",
+    "chunks and a length": "does not say how long the file is",
     "packed": "does not say how long the file is",
     "odd length": "does not say how long the file is",
     "wrong bytes": "the wrong content",

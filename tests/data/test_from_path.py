@@ -35,21 +35,31 @@ def pickle_file(made, folder):
     return folder / "my.pkl.gz"
 
 
+def packed_where_the_raw_one_is_too(made, folder):
+    made.write(folder)
+    return made.write(folder, ".gz") / f"{NAMES[0]}.gz"
+
+
+def four_and_a_pickle_that_is_not_needed(made, folder):
+    (made.write(folder) / "mnist.pkl.gz").write_bytes(b"nonsense")
+    return folder
+
+
 def folder_with_pickle(made, folder):
     pickle_file(made, folder).rename(folder / "mnist.pkl.gz")
     return folder
 
 
-@pytest.mark.parametrize(
-    "have", [plain, packed, dotted, dotted_and_packed, one_of_the_four, pickle_file, folder_with_pickle]
-)
+HAVE = [plain, packed, dotted, dotted_and_packed, one_of_the_four, packed_where_the_raw_one_is_too]
+HAVE += [pickle_file, folder_with_pickle, four_and_a_pickle_that_is_not_needed]
+
+
+@pytest.mark.parametrize("have", HAVE)
 def test_what_the_user_has_is_taken(made, tmp_path, have):
     source = have(made, tmp_path / "have")
     arrivals = fetch(made.dataset, tmp_path / "cache", source=source)
     assert {a.road for a in arrivals} == {str(source)}
-    assert {
-        path.name: path.read_bytes() for path in (tmp_path / "cache/made").iterdir() if path.name in NAMES
-    } == (made.raws)
+    assert {name: (tmp_path / "cache" / "made" / name).read_bytes() for name in NAMES} == made.raws
     assert {a.road for a in fetch(made.dataset, tmp_path / "cache")} == {"cache"}
 
 
@@ -67,14 +77,14 @@ def three_files(made, folder):
     return folder, "has no t10k-labels-idx1-ubyte; give"
 
 
-def three_files_and_one_of_them(made, folder):
-    (made.write(folder) / NAMES[3]).unlink()
-    return folder / NAMES[0], "is none of the files wanted"
-
-
 def alien_file(made, folder):
     folder.mkdir()
     (folder / "notes.txt").write_text("hello")
+    return folder / "notes.txt", "is none of the files wanted; give"
+
+
+def alien_file_beside_the_four(made, folder):
+    (made.write(folder) / "notes.txt").write_text("hello")
     return folder / "notes.txt", "is none of the files wanted; give"
 
 
@@ -103,7 +113,7 @@ def swapped_files(made, folder):
 def hostile_pickle(made, folder):
     folder.mkdir()
     (folder / "mnist.pkl.gz").write_bytes(gzip.compress(b"cposix\nsystem\nU\x0ctouch canary\x85R."))
-    return folder, "is not the lesson's mnist.pkl.gz: it names 'posix system'"
+    return folder, "is not the lesson's mnist.pkl.gz: it names b'posix system'"
 
 
 def pickle_unpacked(made, folder):
@@ -118,14 +128,8 @@ def folder_in_place_of_a_file(made, folder):
     return folder, "train-labels-idx1-ubyte is not a file"
 
 
-WRONG = [nothing, empty_folder, three_files, three_files_and_one_of_them, alien_file, truncated, too_long]
-WRONG += [
-    truncated_gzip,
-    swapped_files,
-    hostile_pickle,
-    pickle_unpacked,
-    folder_in_place_of_a_file,
-]
+WRONG = [nothing, empty_folder, three_files, alien_file, alien_file_beside_the_four, truncated, too_long]
+WRONG += [truncated_gzip, swapped_files, hostile_pickle, pickle_unpacked, folder_in_place_of_a_file]
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -147,6 +151,12 @@ def test_source_is_read_even_when_the_cache_is_whole_and_mends_a_damaged_one(mad
     source = made.write(tmp_path / "have", ".gz")
     assert {a.road for a in fetch(made.dataset, tmp_path / "cache", source=source)} == {str(source)}
     assert (cache / NAMES[0]).read_bytes() == made.raws[NAMES[0]]
+
+
+def test_one_of_three_files_is_answered_with_the_one_that_is_missing(made, tmp_path):
+    (made.write(tmp_path) / NAMES[3]).unlink()
+    with pytest.raises(UserError, match="has no t10k-labels-idx1-ubyte; give a folder"):
+        fetch(made.dataset, tmp_path / "cache", source=tmp_path / NAMES[0])
 
 
 def test_debian_fashion_mnist_is_taken_and_told_from_mnist(debian_fashion, tmp_path):

@@ -73,6 +73,11 @@ def test_a_failure_shows_both_values_and_the_worst_place():
     ]
 
 
+def test_a_failure_points_at_what_fails_and_not_at_a_larger_difference_within_tolerance():
+    with pytest.raises(AssertionError, match=r"1 of 2 differ, most by 0\.5 at \(1,\)"):
+        near(torch.tensor([1001.0, 1.5]), torch.tensor([1000.0, 1.0]), rtol=2e-3)
+
+
 def test_a_failure_of_large_tensors_is_short_and_points_beyond_what_it_shows():
     want = torch.zeros(500, 784)
     got = want.clone()

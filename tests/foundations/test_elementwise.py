@@ -31,7 +31,8 @@ def test_every_operation_is_torchs(name, shapes):
 
 def test_every_operation_is_the_one_it_is_called():
     for name, operation in OPERATIONS.items():
-        assert operation(7.0, 2.0) == eval(f"7.0 {name} 2.0"), name
+        for x, y in [(7.0, 2.0), (2.0, 7.0), (2.0, 2.0)]:
+            assert operation(x, y) == eval(f"x {name} y"), (name, x, y)
 
 
 @pytest.mark.parametrize("shape", [(1,), (5, 7), (3, 1, 4), ()])

@@ -106,6 +106,33 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
         "many": {"title": "", "weights": RANDOM.normal(size=(16, 800)), "shape": (4, 4)},
         "diverged": {"title": "", "weights": np.array([[NAN, INF], [1, 1e30]]), "shape": (1, 2)},
     },
+    "duration_bars": {
+        "ordinary": {
+            "title": "Bars",
+            "names": ["loops", "matmul", "onednn"],
+            "median_s": [0.3, 6e-6, 2e-5],
+            "low_s": [0.25, 5e-6, 1e-5],
+            "high_s": [0.5, 7e-6, 3e-5],
+            "lesson_s": [0.6, None, 1e-5],
+        },
+        "one, once": {
+            "title": "",
+            "names": ["python"],
+            "median_s": [2.0],
+            "low_s": [2.0],
+            "high_s": [2.0],
+            "lesson_s": [None],
+        },
+    },
+    "speeds": {
+        "ordinary": {
+            "title": "Speed",
+            "shapes": ["64x784x50", "5x784x10", "512x512x512"],
+            "flop": [5e6, 8e4, 3e8],
+            "gflop_per_s": {"dot": [0.1, 0.2, None], "matmul": [70.0, 13.0, 90.0]},
+            "roofline": [200.0, 60.0, 210.0],
+        },
+    },
 }
 EVERY_SAMPLE = [(kind, name) for kind, samples in SAMPLES.items() for name in samples]
 EVERY_ARGUMENT = [
@@ -136,6 +163,8 @@ def changed(value: Any) -> Any:
             return value / 2
         case tuple():
             return (value[0] // 2, value[1] * 2)
+        case dict():
+            return {key: changed(values) for key, values in value.items()}
         case _:
             return value[::-1]
 

@@ -1,0 +1,90 @@
+"""How durations are measured, on a clock of our own: a rung 'takes' what it returns."""
+
+import gc
+import itertools
+
+import pytest
+
+from mlfound.timing import NOISY, Timing, measure, on_cpu, turns_of
+
+
+def scripted(rung, calls):
+    """A timer for rungs that say how long one call takes, and remember how often they were called."""
+    return calls * rung()
+
+
+def rungs(**seconds):
+    return {name: lambda value=value: value for name, value in seconds.items()}
+
+
+def test_a_quick_rung_is_called_in_blocks_and_a_slow_one_sits_out():
+    timings = measure(rungs(quick=1e-6, slow=0.1, slowest=50.0), budget=1.0, block=1e-3, timer=scripted)
+    assert {name: timing.n for name, timing in timings.items()} == {"quick": 1000, "slow": 10, "slowest": 1}
+    assert timings["quick"].median == pytest.approx(1e-6)
+    assert timings["slowest"].median == 50.0
+    assert timings["slowest"].iqr is None
+    assert all(len(timing.calibration) == timing.n for timing in timings.values())
+    assert all(kernel > 0 for kernel in timings["quick"].calibration)
+
+
+@pytest.mark.parametrize("budget", [0.02, 0.5, 2.0])
+def test_at_least_twenty_replicates_where_the_budget_allows(budget):
+    [timing] = measure(rungs(rung=budget / 20), budget, timer=scripted).values()
+    assert timing.n >= 20
+
+
+def test_rounds_are_interleaved_and_change_direction():
+    order = []
+
+    def timer(rung, calls):
+        order.append(rung())
+        return 1e-3
+
+    measure({"a": lambda: "a", "b": lambda: "b"}, budget=4e-3, block=1e-3, timer=timer)
+    assert "".join(order) == "aabb" + "baabbaab"  # two looks at each, then four rounds
+
+
+def test_progress_is_told_to_the_end():
+    told = []
+    measure(rungs(a=1e-3), budget=5e-3, block=1e-3, timer=scripted, told=lambda *step: told.append(step))
+    assert told == [(done, 5) for done in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "rounds"), [(1.0, 40), (0.5, 40), (0.1, 40), (0.001, 40), (0.3, 7), (1.0, 1)]
+)
+def test_turns_are_spread_evenly(frequency, rounds):
+    turns = sorted(turns_of(frequency, rounds))
+    assert len(turns) == max(1, round(frequency * rounds))
+    assert turns[0] >= 0
+    assert turns[-1] < rounds
+    gaps = [b - a for a, b in itertools.pairwise(turns)]
+    assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+def test_the_figures_of_a_timing():
+    timing = Timing([1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 1.0, 2.0, 2.0, 2.0])
+    assert timing.median == 3.0
+    assert timing.middle_half == (2.0, 4.0)
+    assert timing.iqr == 2.0
+    assert timing.relative == [1.0, 2.0, 1.5, 2.0, 2.5]
+    assert timing.noisy
+    assert not Timing([1.0, 1.0 + NOISY / 2], [1.0, 1.0]).noisy
+
+
+def test_garbage_collection_is_off_while_measuring_and_on_again():
+    seen = []
+    measure(
+        {"a": lambda: seen.append(gc.isenabled())},
+        budget=1e-3,
+        block=1e-3,
+        timer=lambda rung, calls: rung() or 1.0,
+    )
+    assert seen[-1] is False
+    assert gc.isenabled()
+
+
+def test_the_clock_calls_as_often_as_told():
+    calls = []
+    assert on_cpu(lambda: calls.append(1), 7) > 0
+    assert len(calls) == 7
