@@ -18,7 +18,13 @@ from mlfound.foundations.matmul import MATMULS
 from mlfound.timing import measure
 
 SELF_COMPARISONS, SLOW_DOWNS = 20, 10
-SLOWABLE = ("python", "dot", "broadcast", "einsum-by-hand", "einsum")  # of over 10 microseconds, and often replicated
+SLOWABLE = (
+    "python",
+    "dot",
+    "broadcast",
+    "einsum-by-hand",
+    "einsum",
+)  # of over 10 microseconds, and often replicated
 BENCH = ("matmul-bench", "--budget", "1", "--quiet")
 
 # Runs the command line with one rung made 20% slower, call by call.
@@ -68,7 +74,9 @@ def against_torch_mm() -> None:
     rungs = {"rung": partial(MATMULS["matmul"], a, b), "bare": partial(torch.mm, a, b)}
     timings = measure(rungs, budget=5.0)
     ratio = timings["rung"].median / timings["bare"].median
-    print(f"the @ rung / a bare torch.mm, 5x784x10: {ratio:.3f} (n {timings['rung'].n}); wanted within 0.95 to 1.05")
+    print(
+        f"the @ rung / a bare torch.mm, 5x784x10: {ratio:.3f} (n {timings['rung'].n}); wanted within 0.95 to 1.05"
+    )
 
 
 def main() -> None:
@@ -85,14 +93,20 @@ def main() -> None:
         print(f"compared with itself: {false_alarms} of {SELF_COMPARISONS} say slower; wanted at most 1")
         for impl in medians[0]:
             apart = [abs(other[impl] / medians[0][impl] - 1) for other in medians[1:]]
-            print(f"  {impl:15} relative medians apart by {median(apart):.1%}, at most {max(apart):.1%}; wanted 10%")
+            print(
+                f"  {impl:15} relative medians apart by {median(apart):.1%}, at most {max(apart):.1%}; wanted 10%"
+            )
 
         found = 0
         for trial in range(SLOW_DOWNS):
             impl = SLOWABLE[trial % len(SLOWABLE)]
             path = run(("-c", SLOWED), impl, *BENCH, *here, "--compare", str(first))
-            found += [row["impl"] for row in table(path, "comparison") if row["verdict"] == "slower"] == [impl]
-        print(f"slowed down by 20%: found, and nothing else, {found} times in {SLOW_DOWNS}; wanted every time")
+            found += [row["impl"] for row in table(path, "comparison") if row["verdict"] == "slower"] == [
+                impl
+            ]
+        print(
+            f"slowed down by 20%: found, and nothing else, {found} times in {SLOW_DOWNS}; wanted every time"
+        )
 
 
 if __name__ == "__main__":

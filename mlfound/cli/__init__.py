@@ -1,0 +1,152 @@
+"""The commands. No arithmetic, no files: a signature, a help text, one call."""
+
+from typing import Annotated
+
+import typer
+
+from mlfound import __version__
+from mlfound.cli.execute import execute, show_datasets
+from mlfound.cli.options import (
+    RUNS,
+    Budget,
+    Compare,
+    ConfigFile,
+    DataDir,
+    Dataset,
+    Device,
+    Dtype,
+    From,
+    Impl,
+    Json,
+    List,
+    Name,
+    PrintConfig,
+    Quiet,
+    RunsDir,
+    Seed,
+    Set,
+    Shapes,
+    Threads,
+    Tolerance,
+    Verify,
+)
+
+app = typer.Typer(
+    name="mlfound",
+    help='The experiments of "deep learning from the foundations", by hand and measured.',
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def mlfound(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+    ] = False,
+) -> None:
+    """The experiments of "deep learning from the foundations", by hand and measured."""
+    if version:
+        typer.echo(f"mlfound {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def download(
+    context: typer.Context,
+    config: ConfigFile = None,
+    dataset: Dataset = None,
+    from_: From = None,
+    verify: Verify = None,
+    list_: List = False,
+    set_: Set = None,
+    runs_dir: RunsDir = RUNS,
+    data_dir: DataDir = None,
+    name: Name = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    print_config: PrintConfig = False,
+) -> None:
+    """Bring a dataset into the cache, every byte verified.
+
+    Example: mlfound download --dataset fashion-mnist
+    """
+    if list_:
+        show_datasets(data_dir, json_)
+    else:
+        execute(context)
+
+
+@app.command()
+def matmul_bench(
+    context: typer.Context,
+    config: ConfigFile = None,
+    impl: Impl = None,
+    shape: Shapes = None,
+    dtype: Dtype = None,
+    budget: Budget = None,
+    compare: Compare = None,
+    set_: Set = None,
+    seed: Seed = None,
+    device: Device = None,
+    threads: Threads = None,
+    runs_dir: RunsDir = RUNS,
+    data_dir: DataDir = None,
+    name: Name = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    print_config: PrintConfig = False,
+) -> None:
+    """Time the matrix product from three loops to BLAS, each rung checked first.
+
+    Example: mlfound matmul-bench --impl loops --impl matmul --shape 64x784x50
+    """
+    execute(context)
+
+
+@app.command()
+def normalize_check(
+    context: typer.Context,
+    config: ConfigFile = None,
+    tolerance: Tolerance = None,
+    set_: Set = None,
+    runs_dir: RunsDir = RUNS,
+    data_dir: DataDir = None,
+    name: Name = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    print_config: PrintConfig = False,
+) -> None:
+    """Check that the data goes in sound, with mean 0 and standard deviation 1.
+
+    Example: mlfound normalize-check --set data.dataset=fashion-mnist --tolerance 1e-4
+    """
+    execute(context)
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    config: ConfigFile = None,
+    set_: Set = None,
+    seed: Seed = None,
+    device: Device = None,
+    threads: Threads = None,
+    runs_dir: RunsDir = RUNS,
+    data_dir: DataDir = None,
+    name: Name = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    print_config: PrintConfig = False,
+) -> None:
+    """Train a network whose gradients were derived by hand.
+
+    Example: mlfound train configs/mlp.yaml --set epochs=3 --set optimizer.lr=0.05
+    """
+    execute(context)
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,76 @@
+"""The flags, each described once: annotations for the signatures of the commands."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+RUNS = Path("runs")
+
+
+def number_or_word(text: str) -> float | str:
+    """For flags such as `--threads N|auto`: what is no number is left for the config to refuse."""
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return text
+
+
+ConfigFile = Annotated[
+    Path | None, typer.Argument(metavar="CONFIG", help="A YAML file; without it the defaults hold.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a config key; repeatable, wins over the file."),
+]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Where the random numbers start.")]
+Device = Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
+Threads = Annotated[
+    Any,
+    typer.Option(metavar="N|auto", parser=number_or_word, help="CPU threads that torch may use."),
+]
+RunsDir = Annotated[
+    Path, typer.Option(metavar="DIR", envvar="MLFOUND_RUNS_DIR", help="Where run folders go.")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", envvar="MLFOUND_DATA_DIR", help="The data cache; else the user's cache folder."
+    ),
+]
+Name = Annotated[str | None, typer.Option(metavar="TEXT", help="Added to the run folder's name.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no tables; errors still.")]
+PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the config as YAML and stop.")]
+
+Dataset = Annotated[str | None, typer.Option(metavar="NAME", help="mnist, fashion-mnist or mnist-sample.")]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="PATH", help="Your own copy: IDX files, raw or .gz, or a mnist.pkl.gz."),
+]
+Verify = Annotated[bool | None, typer.Option("--verify", help="Fetch nothing, check what is there.")]
+List = Annotated[bool, typer.Option("--list", help="Show all datasets, where they are and their licence.")]
+
+Impl = Annotated[
+    list[str] | None,
+    typer.Option(metavar="RUNG", help="A rung, as einsum; repeatable; else the whole ladder."),
+]
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option("--shape", metavar="MxKxN", help="Sizes, as 5x784x10 for (5,784) x (784,10); repeatable."),
+]
+Dtype = Annotated[str | None, typer.Option(metavar="NAME", help="float32, float64, float16 or bfloat16.")]
+Budget = Annotated[float | None, typer.Option(metavar="SECONDS", help="How long to time each rung.")]
+Compare = Annotated[
+    str | None, typer.Option(metavar="RUN", help="The folder of an earlier run: faster or slower now?")
+]
+
+Tolerance = Annotated[
+    Any,
+    typer.Option(
+        metavar="X",
+        parser=number_or_word,
+        help="How far the training mean may be from 0 and the std from 1.",
+    ),
+]
