@@ -1,7 +1,7 @@
 """How a duration is measured: everything side by side in interleaved rounds, so that all meet the same machine.
 
-A replicate is one block of calls, long enough for the clock. In every round a calibration kernel runs too: the same
-work in every run, so that two runs can be compared though the machine's mood has changed between them.
+A replicate is one block of calls, long enough for the clock. Before each a calibration kernel runs, about as long as
+one call: the same work in every run, so that two runs can be compared though the machine's mood has changed.
 """
 
 import gc
@@ -19,12 +19,13 @@ Timer = Callable[[Rung, int], float]  # seconds for so many calls
 BLOCK = (
     1e-3  # seconds: on a shared machine most blocks this short run undisturbed, and the median is one of them
 )
+LONGEST_BEAT = 0.1  # seconds of calibration before a slow rung
 NOISY = 0.1  # of the median
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What one rung took: `seconds` a call, a value a replicate; `calibration` is the kernel's in the same rounds."""
+    """What one rung took: `seconds` a call, a value a replicate; `calibration` is the kernel's just before it."""
 
     seconds: Sequence[float]
     calibration: Sequence[float]
@@ -120,20 +121,22 @@ def measure(
     spread, that its budget lasts; it runs once at least. `told` hears how many rounds are done.
     """
     rounds = max(1, round(budget / block))
+    beat = min(on_cpu(kernel, 1) for _ in range(20))
     once = {
         name: max(min(timer(rung, 1) for _ in range(2)), 1e-9) for name, rung in rungs.items()
     }  # warms up, too
     calls = {name: max(1, round(block / seconds)) for name, seconds in once.items()}
+    beats = {name: max(1, round(min(seconds, LONGEST_BEAT) / beat)) for name, seconds in once.items()}
     turns = {name: turns_of(min(1.0, block / seconds), rounds) for name, seconds in once.items()}
     samples: dict[str, list[tuple[float, float]]] = {name: [] for name in rungs}
     with no_garbage_collection():
         for number in range(rounds):
-            calibration = on_cpu(kernel, 1)
             order = list(rungs)[
                 :: 1 if number % 2 else -1
             ]  # so that no rung always follows the same neighbour
             for name in order:
                 if number in turns[name]:
+                    calibration = on_cpu(kernel, beats[name]) / beats[name]
                     samples[name].append((timer(rungs[name], calls[name]) / calls[name], calibration))
             told(number + 1, rounds)
     return {name: Timing(*zip(*pairs, strict=True)) for name, pairs in samples.items()}

@@ -88,8 +88,12 @@ def main() -> None:
         for _ in range(SELF_COMPARISONS):
             path = run(("-m", "mlfound"), *BENCH, *here, "--compare", str(first))
             medians.append(relative_medians(path))
-            slower = [row["impl"] for row in table(path, "comparison") if row["verdict"] == "slower"]
+            slower = [row for row in table(path, "comparison") if row["verdict"] == "slower"]
             false_alarms += bool(slower)
+            for row in slower:
+                print(
+                    f"  false alarm: {row['impl']} {row['ratio']} ({row['ratio_low']} to {row['ratio_high']})"
+                )
         print(f"compared with itself: {false_alarms} of {SELF_COMPARISONS} say slower; wanted at most 1")
         for impl in medians[0]:
             apart = [abs(other[impl] / medians[0][impl] - 1) for other in medians[1:]]

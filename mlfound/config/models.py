@@ -3,9 +3,10 @@
 A field's description completes the sentence "write ..."; for a Literal it is made from the choices.
 """
 
+import os
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -20,7 +21,16 @@ Flag = Annotated[bool, Field(description="true or false")]
 
 # On one line, without control characters.
 Text = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]*$")]
-Dataset = Annotated[Text, Field(description="a name that mlfound download --list shows")]
+
+
+def absolute(path: str) -> str:
+    """A path as it is from everywhere: a run's `config.yaml` must mean the same files from another folder."""
+    return os.path.abspath(os.path.expanduser(path)) if {"/", os.sep} & set(path) else path
+
+
+Dataset = Annotated[
+    Text, AfterValidator(absolute), Field(description="a name that mlfound download --list shows")
+]
 Device = Annotated[
     str, Field(pattern="^(auto|cpu|cuda(:[0-9]{1,3})?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
 ]

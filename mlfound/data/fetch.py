@@ -61,10 +61,10 @@ def fetch(
             )
         return _in_place(dataset, data_dir)
     if source is not None:
-        return _from_source(dataset, folder, source)
+        return _from_source(dataset, folder, source, progress)
     arrivals = _cached(dataset, folder)
     if len(arrivals) < len(dataset.files):  # else no lock is needed, and the folder may be read-only
-        with _locked(folder):
+        with _locked(folder, progress):
             arrivals = _cached(dataset, folder)  # another process may have filled it meanwhile
             _bring_missing(dataset, folder, arrivals, progress)
     return [arrivals[file.name] for file in dataset.files]
@@ -78,7 +78,7 @@ def _in_place(dataset: Dataset, data_dir: Path) -> list[Arrival]:
     return [Arrival(name, road, len(raw), seconds, _sha256(raw)) for name, raw in raws.items()]
 
 
-def _from_source(dataset: Dataset, folder: Path, source: Path) -> list[Arrival]:
+def _from_source(dataset: Dataset, folder: Path, source: Path, progress: Progress) -> list[Arrival]:
     started = time.perf_counter()
     try:
         raws = from_path(dataset, source)
@@ -86,7 +86,7 @@ def _from_source(dataset: Dataset, folder: Path, source: Path) -> list[Arrival]:
             _check(file, raws[file.name], str(source))
     except UserError as error:
         raise UserError(str(error), key="from") from None
-    with _locked(folder):
+    with _locked(folder, progress):
         return [_keep(folder, file, raws[file.name], str(source), started) for file in dataset.files]
 
 
@@ -170,10 +170,16 @@ def _sha256(content: bytes | bytearray) -> str:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, progress: Progress) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder / ".lock", timeout=LOCK_S):
+        lock = filelock.FileLock(folder / ".lock", timeout=LOCK_S)
+        try:
+            held = lock.acquire(blocking=False)
+        except filelock.Timeout:
+            progress("waiting for another process", 0, 0)
+            held = lock.acquire()
+        with held:
             for debris in folder.glob(".*-ubyte-*"):  # of a process that was killed while writing
                 debris.unlink()
             yield

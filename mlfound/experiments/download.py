@@ -1,6 +1,7 @@
 """Bring a dataset into the cache, verified; or verify again what is there; or list what can be had."""
 
 from pathlib import Path
+from time import perf_counter
 
 from mlfound.config.models import DownloadConfig
 from mlfound.data import cache
@@ -19,7 +20,9 @@ def run(config: DownloadConfig, context: Context) -> Result:
     if config.verify:
         return verification(dataset, config, context)
     source = Path(config.from_).expanduser() if config.from_ else None
+    start = perf_counter()
     arrivals = fetch(dataset, context.data_dir, source, context.recorder.progress)
+    seconds = perf_counter() - start
     splits = load(dataset, context.data_dir)
     context.recorder.begin(config, dataset=dataset_facts(dataset, splits))
     columns = (
@@ -29,7 +32,7 @@ def run(config: DownloadConfig, context: Context) -> Result:
         Column("seconds", format=".2f"),
         Column("sha256"),
     )
-    size, seconds = sum(arrival.bytes for arrival in arrivals), sum(arrival.seconds for arrival in arrivals)
+    size = sum(arrival.bytes for arrival in arrivals)
     table = Table(
         "files", f"{dataset.title} ({dataset.licence})", columns, [tuple(vars(a).values()) for a in arrivals]
     )

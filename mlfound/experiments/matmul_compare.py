@@ -18,6 +18,7 @@ SEGMENTS = (
     20  # neighbouring replicates share the machine's mood: their medians, not they, count as independent
 )
 MUST_AGREE = ("cpu", "gpu", "cores", "device", "threads", "dtype", "shape")
+FEWEST = 5  # replicates of a rung: fewer have no spread to go by
 SLOWER = 1.05  # smaller differences are not called any: a build compared with itself must pass
 
 Samples = Mapping[tuple[str, str], Sequence[float]]  # by rung and shape: durations in calibration kernels
@@ -100,8 +101,8 @@ def ratio_and_interval(now: Sequence[float], then: Sequence[float]) -> tuple[flo
     """Now over then, and the 95% interval of it: Welch's, of the logarithms of the segments' medians."""
     logs = [[math.log(value) for value in segment_medians(sample)] for sample in (now, then)]
     ratio = math.exp(fmean(logs[0]) - fmean(logs[1]))
-    if min(map(len, logs)) < 2:
-        return ratio, 0.0, math.inf  # one replicate has no spread to go by
+    if min(map(len, logs)) < FEWEST:
+        return ratio, 0.0, math.inf
     interval = ttest_ind(*logs, equal_var=False).confidence_interval(0.95)
     return ratio, math.exp(interval.low), math.exp(interval.high)
 

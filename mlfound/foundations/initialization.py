@@ -1,26 +1,154 @@
-"""Random weights of the right size. Weights are (in, out): the fan in is their *first* axis."""
+"""Random weights of the right size. A scheme says how large a weight is (its std) and how it is drawn.
+
+A linear weight is (in, out): its fan in is the *first* axis, where torch.nn has it last. A convolution's kernels
+are torch's (out, in, height, width).
+"""
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
 
-Initialization = Callable[[tuple[int, int], Generator], Tensor]
+Shape = tuple[int, ...]
 
 
-def xavier(shape: tuple[int, int], generator: Generator) -> Tensor:
-    """Normal with std 1/sqrt(fan_in): keeps the variance of a linear layer's N(0, 1) input.
+def fans(shape: Shape) -> tuple[int, int]:
+    """How many numbers each output sums (fan in), and in how many sums each input stands (fan out).
 
-    The lesson's short form of Glorot and Bengio 2010, equation 12, which also weighs in fan_out.
+    A kernel looks at height x width places of each channel, its receptive field, and both fans have that factor.
+    (An input stands in all these sums if the stride is 1 and it is not near the border.)
     """
-    return torch.randn(shape, generator=generator) / math.sqrt(shape[0])
+    if len(shape) == 2:
+        return shape[0], shape[1]
+    out, channels, height, width = shape
+    return channels * height * width, out * height * width
 
 
-def kaiming(shape: tuple[int, int], generator: Generator) -> Tensor:
-    """Normal with std sqrt(2/fan_in): makes up for the half that a ReLU throws away (He et al. 2015, eq. 10)."""
-    return torch.randn(shape, generator=generator) * math.sqrt(2 / shape[0])
+# How large: the std of a weight
+
+
+def gain(a: float = 0.0) -> float:
+    """sqrt(2 / (1 + a^2)): makes up for a ReLU of leak `a`, which keeps (1 + a^2) / 2 of a mean square.
+
+    1 for a = 1, a linear layer, and sqrt(2) for a = 0 (He et al. 2015, eq. 14).
+    """
+    return math.sqrt(2 / (1 + a**2))
+
+
+def unscaled(shape: Shape) -> float:
+    """1: each layer multiplies the signal by sqrt(fan_in), until it overflows."""
+    return 1.0
+
+
+def small(shape: Shape) -> float:
+    """0.01: "small random numbers", once the custom (Krizhevsky et al. 2012, section 5): deep signals vanish."""
+    return 0.01
+
+
+def xavier(shape: Shape) -> float:
+    """1/sqrt(fan_in): keeps the variance of a linear layer's N(0, 1) input.
+
+    The lesson's short form of Glorot and Bengio 2010: equation 10, the forward half of their compromise.
+    """
+    fan_in, _ = fans(shape)
+    return 1 / math.sqrt(fan_in)
+
+
+def glorot(shape: Shape) -> float:
+    """sqrt(2 / (fan_in + fan_out)): between what forward and backward need (Glorot and Bengio 2010, eq. 12)."""
+    return math.sqrt(2 / sum(fans(shape)))
+
+
+def kaiming(shape: Shape, a: float = 0.0) -> float:
+    """gain(a)/sqrt(fan_in): keeps the forward signal's mean square through a ReLU (He et al. 2015, eq. 10)."""
+    fan_in, _ = fans(shape)
+    return gain(a) / math.sqrt(fan_in)
+
+
+def kaiming_fan_out(shape: Shape, a: float = 0.0) -> float:
+    """gain(a)/sqrt(fan_out): keeps the backward gradient's variance instead (He et al. 2015, eq. 14)."""
+    _, fan_out = fans(shape)
+    return gain(a) / math.sqrt(fan_out)
+
+
+def torch_default(shape: Shape) -> float:
+    """`kaiming` with a = sqrt(5): what torch's nn.Linear and nn.Conv2d do, gain 1/sqrt(3) where a ReLU needs sqrt(2).
+
+    The sqrt(5) is not a leak that anybody has: drawn uniformly, it gives the bounds +-1/sqrt(fan_in) of torch's
+    Lua ancestor. The biases have these bounds too: `uniform((out,), torch_default(shape), generator)`.
+    """
+    return kaiming(shape, math.sqrt(5))
+
+
+def orthonormal(shape: Shape) -> float:
+    """1/sqrt(the longer side) of the matrix that `orthogonal` fills: its unit vectors have that many entries."""
+    return 1 / math.sqrt(max(matrix(shape)))
+
+
+# How drawn: a stack of matrices (..., rows, columns) whose entries have mean 0 and this std
+
+
+def normal(shape: Shape, std: float, generator: Generator) -> Tensor:
+    """From a Gaussian."""
+    return torch.randn(shape, generator=generator).mul_(std)
+
+
+def uniform(shape: Shape, std: float, generator: Generator) -> Tensor:
+    """Between -sqrt(3) std and sqrt(3) std: a uniform variable's variance is a third of its bound's square."""
+    bound = math.sqrt(3) * std
+    return torch.rand(shape, generator=generator).mul_(2 * bound).sub_(bound)
+
+
+def orthogonal(shape: Shape, std: float, generator: Generator) -> Tensor:
+    """The shorter side's vectors at right angles and of one length: an isometry (Saxe et al. 2014, section 3).
+
+    Gram-Schmidt of a Gaussian matrix, which makes every rotation equally likely (Mezzadri 2007). Where the last
+    vectors lie nearly in the span of those before, rounding tilts them: the second round repairs what is left.
+    """
+    *draws, rows, columns = shape
+    short, long = sorted((rows, columns))
+    w = torch.randn(*draws, short, long, generator=generator)
+    gram_schmidt_(w)
+    gram_schmidt_(w)
+    w *= std * math.sqrt(long)
+    return w if rows == short else w.mT.contiguous()
+
+
+def gram_schmidt_(a: Tensor) -> None:
+    """The rows of (..., rows, columns) made orthonormal, in place: each loses its part along those before it.
+
+    By halves, so that the work is products of matrices: the first half; the second without its part along the
+    first; the second. Needs rows <= columns.
+    """
+    rows = a.shape[-2]
+    if rows == 1:
+        a /= a.square().sum(-1, keepdim=True).sqrt()
+        return
+    first, second = a[..., : rows // 2, :], a[..., rows // 2 :, :]
+    gram_schmidt_(first)
+    second -= second @ first.mT @ first
+    gram_schmidt_(second)
+
+
+def matrix(shape: Shape) -> tuple[int, int]:
+    """A weight as one matrix: its first axis by all the others."""
+    return shape[0], math.prod(shape[1:])
+
+
+@dataclass(frozen=True)
+class Initialization:
+    """`init(shape, generator)` draws one weight, float32; `init.std(shape)` is the std of its entries in theory."""
+
+    std: Callable[[Shape], float]
+    distribution: Callable[[Shape, float, Generator], Tensor]
+
+    def __call__(self, shape: Shape, generator: Generator, *draws: int) -> Tensor:
+        """One weight, or with `draws` (1000) of them along a new first axis, independent: (1000, in, out)."""
+        weights = self.distribution((*draws, *matrix(shape)), self.std(shape), generator)
+        return weights.reshape(*draws, *shape)
 
 
 def mlp_parameters(sizes: Sequence[int], init: Initialization, generator: Generator) -> dict[str, Tensor]:
@@ -33,6 +161,14 @@ def mlp_parameters(sizes: Sequence[int], init: Initialization, generator: Genera
 
 
 INITIALIZATIONS: dict[str, Initialization] = {
-    "xavier": xavier,
-    "kaiming": kaiming,
+    "normal": Initialization(unscaled, normal),
+    "small": Initialization(small, normal),
+    "xavier": Initialization(xavier, normal),
+    "glorot-normal": Initialization(glorot, normal),
+    "glorot-uniform": Initialization(glorot, uniform),
+    "kaiming": Initialization(kaiming, normal),
+    "kaiming-uniform": Initialization(kaiming, uniform),
+    "kaiming-fan-out": Initialization(kaiming_fan_out, normal),
+    "torch-default": Initialization(torch_default, uniform),
+    "orthogonal": Initialization(orthonormal, orthogonal),
 }

@@ -1,8 +1,10 @@
 """The roads into the cache in their order; each fault of a mirror leads to the next road, never to a bad file."""
 
 import errno
+import threading
 import time
 
+import filelock
 import pytest
 
 from mlfound.data import fetch as fetching
@@ -205,3 +207,20 @@ def test_dataset_that_stands_in_a_folder_is_not_fetched(made, tmp_path):
         fetch(DATASETS["mnist-sample"], tmp_path, source=tmp_path)
     assert caught.value.key == "from"
     assert {path.name for path in tmp_path.iterdir()} == {"own"}
+
+
+def test_whoever_waits_for_another_process_says_so(made, mirrors, tmp_path):
+    dataset, said = made.at(mirrors().url), []
+    folder = tmp_path / dataset.name
+    folder.mkdir()
+    waiting = threading.Thread(
+        target=fetch, args=(dataset, tmp_path, None, lambda label, *_: said.append(label))
+    )
+    with filelock.FileLock(folder / ".lock"):
+        waiting.start()
+        deadline = time.monotonic() + 10
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.01)
+    waiting.join(10)
+    assert said[0] == "waiting for another process"
+    assert holds(made, folder)

@@ -106,6 +106,34 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
         "many": {"title": "", "weights": RANDOM.normal(size=(16, 800)), "shape": (4, 4)},
         "diverged": {"title": "", "weights": np.array([[NAN, INF], [1, 1e30]]), "shape": (1, 2)},
     },
+    "pixel_histograms": {
+        "ordinary": {
+            "title": "Pixels",
+            "edges": [[-0.5, 0.5, 1.5], [-1, 1, 3]],
+            "counts": [[31_000_000, 7], [29_000_000, 70]],
+            "mean": [0.13, 0.1],
+            "std": [0.31, 1.0],
+            "zero_share": 0.8,
+        },
+        "all the same": {
+            "title": "",
+            "edges": [[0, 1], [0, 1]],
+            "counts": [[5], [5]],
+            "mean": [0, NAN],
+            "std": [0, NAN],
+            "zero_share": 1,
+        },
+    },
+    "mean_and_std_images": {
+        "ordinary": {"title": "Images", "mean": RANDOM.random((28, 28)), "std": RANDOM.random((28, 28))},
+        "wide, never changing": {"title": "", "mean": np.zeros((3, 30)), "std": np.zeros((3, 30))},
+        "tall": {"title": "", "mean": np.eye(60, 4), "std": np.eye(60, 4)},
+    },
+    "class_balance": {
+        "ordinary": {"title": "Classes", "splits": ["training", "test"], "counts": [[9, 20, 7], [4, 0, 3]]},
+        "one class": {"title": "", "splits": ["$a$"], "counts": [[3]]},
+        "many": {"title": "", "splits": ["a", "b", "c"], "counts": RANDOM.poisson(3, (3, 256))},
+    },
     "duration_bars": {
         "ordinary": {
             "title": "Bars",

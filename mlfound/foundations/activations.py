@@ -1,0 +1,166 @@
+"""What stands between two layers: each formula beside its gradient and what it makes of a Gaussian signal.
+
+`activation(x)` takes any shape; `activation.gradient(dout, x)` is the gradient of its input;
+`activation.moments(mu, sigma)` the mean and the standard deviation of activation(z) for z of N(mu, sigma^2), exact.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from mlfound.foundations import functions as F  # noqa: N812 - as torch.nn.functional is known
+
+Moments = tuple[Tensor, Tensor]  # mean and std, float64, of the common shape of mu and sigma
+
+
+class Activation(Protocol):
+    """What the signal of a stack goes through after each product."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor: ...
+
+    def moments(self, mu: Tensor | float, sigma: Tensor | float) -> Moments: ...
+
+
+@dataclass(frozen=True)
+class Linear:
+    """x: nothing stands between."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return dout
+
+    def moments(self, mu: Tensor | float, sigma: Tensor | float) -> Moments:
+        return float64(mu, sigma)
+
+
+@dataclass(frozen=True)
+class ReLU:
+    """max(x, 0)."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.relu(x)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return F.relu_grad(dout, x)
+
+    def moments(self, mu: Tensor | float, sigma: Tensor | float) -> Moments:
+        """Let t = mu/sigma, p the density of N(0, 1) and P = P(z > 0) its integral up to t. Only z > 0 counts:
+
+        E[relu]   = integral over u > -t of (mu + sigma u) p(u) du       = mu P + sigma p(t)
+        E[relu^2] = integral over u > -t of (mu + sigma u)^2 p(u) du     = (mu^2 + sigma^2) P + mu sigma p(t)
+
+        since the integrals of p, u p and u^2 p from -t up are P, p(t) and P - t p(t). The variance is
+        E[relu^2] - E[relu]^2. At mu = 0: sigma / sqrt(2 pi) = 0.3989 sigma and sigma sqrt(1/2 - 1/(2 pi)) = 0.5838 sigma.
+        """
+        mu, sigma = float64(mu, sigma)
+        positive, density = above_zero(mu, sigma)
+        mean = mu * positive + sigma * density
+        square = (mu**2 + sigma**2) * positive + mu * sigma * density
+        return mean, (square - mean**2).clamp_min(0).sqrt()
+
+
+@dataclass(frozen=True)
+class Subtract:
+    """max(x, 0) - s: the lesson's code."""
+
+    s: float = 0.5
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.relu(x, self.s)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return F.relu_grad(dout, x)
+
+    def moments(self, mu: Tensor | float, sigma: Tensor | float) -> Moments:
+        """A constant moves the mean and leaves the standard deviation alone."""
+        mean, std = ReLU().moments(mu, sigma)
+        return mean - self.s, std
+
+
+@dataclass(frozen=True)
+class Floor:
+    """max(x, -s): the lesson's text. Another function: it lets x through down to -s."""
+
+    s: float = 0.5
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.clamp_min(-self.s)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return dout * (x > -self.s)
+
+    def moments(self, mu: Tensor | float, sigma: Tensor | float) -> Moments:
+        """max(x, -s) = max(x + s, 0) - s: a ReLU of N(mu + s, sigma^2), moved down."""
+        mean, std = ReLU().moments(mu + self.s, sigma)
+        return mean - self.s, std
+
+
+@dataclass(frozen=True)
+class Leaky:
+    """x above 0 and a x below: a ReLU at a = 0, linear at a = 1."""
+
+    a: float = 0.01
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.where(x > 0, x, self.a * x)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return torch.where(x > 0, dout, self.a * dout)
+
+    def moments(self, mu: Tensor | float, sigma: Tensor | float) -> Moments:
+        """It is a z + (1 - a) r with r = relu(z), so its mean is a mu + (1 - a) E[r] and its variance
+
+        a^2 sigma^2 + (1 - a)^2 Var r + 2 a (1 - a) Cov(z, r), where Cov(z, r) = sigma^2 P(z > 0): z r is r^2, so
+        it is E[r^2] - mu E[r]. At mu = 0 the mean is (1 - a) sigma / sqrt(2 pi), the mean square (1 + a^2) sigma^2 / 2.
+        """
+        mu, sigma = float64(mu, sigma)
+        positive, _ = above_zero(mu, sigma)
+        a, b = self.a, 1 - self.a
+        mean, std = ReLU().moments(mu, sigma)
+        variance = (a * sigma) ** 2 + (b * std) ** 2 + 2 * a * b * sigma**2 * positive
+        return a * mu + b * mean, variance.sqrt()
+
+
+def float64(mu: Tensor | float, sigma: Tensor | float) -> Moments:
+    """Both as float64 tensors of one shape."""
+    mu, sigma = (torch.as_tensor(x, dtype=torch.float64) for x in (mu, sigma))
+    return mu + 0 * sigma, sigma + 0 * mu
+
+
+def above_zero(mu: Tensor, sigma: Tensor) -> Moments:
+    """P(z > 0) for z of N(mu, sigma^2), and the density of N(0, 1) at mu/sigma; sigma = 0 is z = mu."""
+    t = mu / sigma.clamp_min(1e-300)
+    return torch.erfc(-t / math.sqrt(2)) / 2, torch.exp(-(t**2) / 2) / math.sqrt(2 * math.pi)
+
+
+def moments_on_rows(
+    activation: Activation, squared_norms: Tensor, weight_variance: float
+) -> tuple[float, float]:
+    """Mean and std of activation(x w) over the rows x of real data and over all draws of w, in one pool.
+
+    `squared_norms` (rows,) are |x|^2. Entries of w are independent, of mean 0 and this variance v, so x w has mean 0
+    and variance v |x|^2 whatever the pixels' correlations are: the row's length is all that counts. Rows are thus
+    Gaussians of different widths, and the pool's variance is the mean of their variances plus the variance of their
+    means. Exact for Gaussian weights, and for linear with any; for uniform ones x w is only nearly Gaussian (a sum
+    of many terms), as for orthogonal ones. One draw scatters around this: its rows share their w.
+    """
+    means, stds = activation.moments(0.0, (weight_variance * squared_norms.double()).sqrt())
+    mean = means.mean()
+    return mean.item(), (stds.square() + (means - mean).square()).mean().sqrt().item()
+
+
+ACTIVATIONS: dict[str, Callable[..., Activation]] = {
+    "linear": Linear,
+    "relu": ReLU,
+    "subtract": Subtract,
+    "floor": Floor,
+    "leaky": Leaky,
+}

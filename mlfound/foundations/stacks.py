@@ -1,0 +1,95 @@
+"""A signal through many layers, forward and backward, one layer at a time; and the schemes that need the whole stack.
+
+A plain layer is a product, then the activation: x = activation(x w). A residual block adds a branch to what
+comes in, x = x + branch(x); in a branch each layer is the activation, then a product (He et al. 2016, "Identity
+mappings", figure 4e without its normalisation). There are no biases: all schemes start them at 0.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from mlfound.foundations.activations import Activation
+
+
+def plain(x: Tensor, weights: Iterable[Tensor], activation: Activation) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of each layer what its product gave and what its activation made of it: z = x w, then x = activation(z)."""
+    for w in weights:
+        z = x @ w
+        x = activation(z)
+        yield z, x
+
+
+def plain_gradients(
+    dx: Tensor, weights: Sequence[Tensor], zs: Sequence[Tensor], activation: Activation
+) -> Iterator[Tensor]:
+    """From the gradient of the stack's output to that of each layer's input, the last layer first."""
+    for w, z in zip(reversed(weights), reversed(zs), strict=True):
+        dz = activation.gradient(dx, z)
+        dx = dz @ w.T
+        yield dx
+
+
+def residual(x: Tensor, branches: Iterable[Sequence[Tensor]], activation: Activation) -> Iterator[Tensor]:
+    """x after each block. `branches` may be drawn while they are asked for: none is kept."""
+    for weights in branches:
+        x = x + branch(x, weights, activation)[-1]
+        yield x
+
+
+def residual_gradients(
+    dx: Tensor, branches: Sequence[Sequence[Tensor]], xs: Sequence[Tensor], activation: Activation
+) -> Iterator[Tensor]:
+    """From the gradient of the stack's output to that of each block's input, the last block first.
+
+    `xs` are the blocks' inputs: what happens inside a branch is computed again, not kept.
+    """
+    for weights, x in zip(reversed(branches), reversed(xs), strict=True):
+        dx = dx + branch_gradient(dx, x, weights, activation)
+        yield dx
+
+
+def branch(x: Tensor, weights: Sequence[Tensor], activation: Activation) -> list[Tensor]:
+    """x, and what each layer of the branch made of it."""
+    xs = [x]
+    for w in weights:
+        xs.append(activation(xs[-1]) @ w)
+    return xs
+
+
+def branch_gradient(dout: Tensor, x: Tensor, weights: Sequence[Tensor], activation: Activation) -> Tensor:
+    """From the gradient of the branch's output to that of its input."""
+    *inputs, _ = branch(x, weights, activation)
+    for w, x in zip(reversed(weights), reversed(inputs), strict=True):
+        dout = activation.gradient(dout @ w.T, x)
+    return dout
+
+
+def lsuv(x: Tensor, weights: Iterable[Tensor], activation: Activation) -> Iterator[Tensor]:
+    """Layer-sequential unit variance: each weight of a plain stack over the std of what it makes of this batch.
+
+    Mishkin and Matas 2016, algorithm 1, which wants the weights orthonormal. It measures before the activation. One
+    division is enough where there is no bias. Weights may have a leading axis of draws, and each draw then
+    has its own std.
+    """
+    for w in weights:
+        w = w / (x @ w).std((-2, -1), correction=0, keepdim=True)
+        yield w
+        x = activation(x @ w)
+
+
+def fixup(weights: Sequence[Tensor], branches: int, zero_last: bool = True) -> list[Tensor]:
+    """One branch of m >= 2 `weights`, drawn by `kaiming`, made one of many (Zhang et al. 2019, section 3).
+
+    The last weight becomes 0, the others are multiplied by branches^(-1 / (2m - 2)). The paper's scalar biases and
+    multipliers start at 0 and 1, and are left out here.
+
+    With the last weight 0 every branch gives 0, and the signal at the start is the input, bit for bit, at any
+    depth: that says nothing about the factor, which is there for the first steps of training. Without
+    `zero_last` the factor shows: with each layer of a branch keeping the size of the signal, a block
+    multiplies the mean square not by 2 but by 1 + 1/branches, and all of them together by e or less.
+    """
+    *inner, last = weights
+    factor = branches ** (-1 / (2 * len(inner)))
+    return [*(w * factor for w in inner), torch.zeros_like(last) if zero_last else last]
