@@ -3,7 +3,8 @@
 import math
 import subprocess
 import sys
-import tempfile
+from functools import partial
+from statistics import median
 
 import torch
 
@@ -17,7 +18,7 @@ from mlfound.foundations.randomness import generator
 from mlfound.foundations.schedules import SCHEDULES
 from mlfound.results import Context
 from mlfound.runs.reader import read_run
-from mlfound.timing import interleaved, median_and_iqr, ratios
+from mlfound.timing import measure, on_cpu
 
 ROUNDS = 11
 
@@ -44,7 +45,7 @@ def bare_epoch(p, x, y, config):
     velocity = {name: torch.zeros_like(value) for name, value in p.items()}
     steps, optimizer, total = math.ceil(len(y) / size), config.optimizer, torch.zeros(())
     for step, rows in enumerate(torch.randperm(len(y), generator=shuffling).split(size)):
-        xb, yb = x[rows], y[rows]
+        xb, yb = x.index_select(0, rows), y.index_select(0, rows)
         h = xb @ p["w1"] + p["b1"]
         a = h.clamp_min(0)
         logits = a @ p["w2"] + p["b2"]
@@ -62,15 +63,15 @@ def bare_epoch(p, x, y, config):
             value.mul_(1 - lr * optimizer.weight_decay).sub_(velocity[name], alpha=lr)
 
 
-def report(what, values, bound):
-    middle, iqr = median_and_iqr(values)
-    print(f"{what:60s} {middle:6.2f}  IQR {iqr:.2f}  n {len(values)}  wanted at most {bound:.1f}")
+def report(what, ours, theirs, bound):
+    ratios = sorted(a / b for a, b in zip(ours.seconds, theirs.seconds, strict=True))
+    quarter = len(ratios) // 4
+    spread = f"middle half {ratios[quarter]:.2f} to {ratios[-1 - quarter]:.2f}, n {len(ratios)}"
+    print(f"{what}: {median(ratios):.2f} ({spread}); wanted at most {bound:.1f}")
 
 
-def main():
-    torch.set_num_threads(1)
-    config = load("train", None).config.model_copy(update={"epochs": 1})
-    context = Context(Silence(), default_data_dir(), {}, read_run)
+def training(config, context):
+    """The training part of an epoch beside the bare loop, after a look that both end at the same weights."""
     inputs = prepare(config.data, context)
     x, y = inputs.splits.train.x, inputs.splits.train.y
 
@@ -78,40 +79,43 @@ def main():
         sizes, scheme = layer_sizes(config, inputs.splits), INITIALIZATIONS[config.model.init]
         return mlp_parameters(sizes, scheme, generator(config.seed, "initialization"))
 
-    ours, bare = parameters(), parameters()
-    fit(MLP(ours, input_gradient=False), LOSSES[config.loss](), inputs.splits, config, context)
-    bare_epoch(bare, x, y, config)
-    for name in ours:  # not the same weights, not the same maths: the comparison would be void
-        torch.testing.assert_close(ours[name], bare[name], rtol=1e-3, atol=1e-4)
+    def ours(p):
+        [epoch] = fit(MLP(p, input_gradient=False), LOSSES[config.loss](), inputs.splits, config, context)
+        return epoch.train_seconds
 
-    trained = []
+    def bare(p):
+        return on_cpu(lambda: bare_epoch(p, x, y, config), 1)
 
-    def fit_once():
-        model = MLP(parameters(), input_gradient=False)
-        [epoch] = fit(model, LOSSES[config.loss](), inputs.splits, config, context)
-        trained.append(epoch.train_seconds)
+    one, other = parameters(), parameters()
+    ours(one)
+    bare(other)
+    for name in one:  # not the same weights, not the same maths: the comparison would be void
+        torch.testing.assert_close(one[name], other[name], rtol=1e-3, atol=1e-4)
 
-    seconds = interleaved({"fit": fit_once, "bare": lambda: bare_epoch(parameters(), x, y, config)}, ROUNDS)
-    report(
-        "one epoch of mlp.yaml, 1 thread / bare loop of the same maths",
-        ratios(trained[1:], seconds["bare"]),
-        1.3,
-    )
+    rungs = {"ours": lambda: ours(parameters()), "bare": lambda: bare(parameters())}
+    timings = measure(rungs, budget=ROUNDS, block=1.0, timer=lambda rung, calls: rung())
+    report("epoch of mlp.yaml, 1 thread / bare loop of the same maths", timings["ours"], timings["bare"], 1.3)
 
-    with tempfile.TemporaryDirectory() as folder:
-        processes = {
-            "help": [sys.executable, "-m", "mlfound", "--help"],
-            "typer": [sys.executable, "-c", "import typer"],
-        }
-        rungs = {
-            name: lambda words=words: subprocess.run(words, cwd=folder, check=True, capture_output=True)
-            for name, words in processes.items()
-        }
-        seconds = interleaved(rungs, ROUNDS)
-    report("mlfound --help / python -c 'import typer'", ratios(seconds["help"], seconds["typer"]), 2.0)
+    data = measure({"data": lambda: prepare(config.data, context)}, budget=ROUNDS, block=1.0)["data"]
+    print(f"cached data verified, split, normalised: {data.median:.2f} s (n {data.n}); wanted at most 0.6 s")
 
-    seconds = interleaved({"data": lambda: prepare(config.data, context)}, ROUNDS)
-    report("seconds until the cached data is verified, split, normalised", seconds["data"], 0.6)
+
+def start_up():
+    """`mlfound --help` beside the import of its largest part."""
+    commands = {"help": ["-m", "mlfound", "--help"], "typer": ["-c", "import typer"]}
+    rungs = {
+        name: partial(subprocess.run, [sys.executable, *words], check=True, capture_output=True)
+        for name, words in commands.items()
+    }
+    timings = measure(rungs, budget=ROUNDS, block=1.0)
+    report("mlfound --help / python -c 'import typer'", timings["help"], timings["typer"], 2.0)
+
+
+def main():
+    torch.set_num_threads(1)
+    config = load("train").config.model_copy(update={"epochs": 1})
+    training(config, Context(Silence(), default_data_dir(), {}, read_run))
+    start_up()
 
 
 if __name__ == "__main__":

@@ -39,6 +39,11 @@ Threads = Annotated[
     Field(description="auto or a whole number from 1 to 1024"),
 ]
 
+Init = Literal[
+    "normal", "small", "xavier", "glorot-normal", "glorot-uniform", "kaiming", "kaiming-uniform",
+    "kaiming-fan-out", "torch-default", "orthogonal",
+]  # fmt: skip
+
 
 class Config(BaseModel):
     """Refuses unknown keys, strings and booleans for numbers, infinities; an int may stand for a float."""
@@ -68,7 +73,7 @@ class ModelConfig(Config):
         ),
     ] = (50,)
     outputs: Units = 10
-    init: Literal["kaiming", "xavier"] = "kaiming"
+    init: Init = "kaiming"
     relu_shift: Number = 0.0
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mlfound.config.models import NormalizeCheckConfig
 from mlfound.data.normalize import NORMALIZATIONS, normalized
+from mlfound.experiments import hardware
 from mlfound.experiments.inputs import prepare
 from mlfound.experiments.moments import Moments
 from mlfound.experiments.normalize_pictures import pictures
@@ -18,10 +19,11 @@ from mlfound.results import Check, Context, Result
 
 
 def run(config: NormalizeCheckConfig, context: Context) -> Result:
-    """Look at the data as it is, normalise it, look again."""
+    """Look at the data as it is, normalise it, look again. On one thread, so that every sum rounds the same way."""
+    threads = hardware.use_threads(1, multiplications=0)
     inputs = prepare(config.data.model_copy(update={"normalize": "none"}), context)
     before, how = inputs.splits, config.data.normalize
-    context.recorder.begin(config, dataset=inputs.facts)
+    context.recorder.begin(config, dataset=inputs.facts, threads=threads)
     shapes = shape_checks(before)
     if not all(check.passed for check in shapes):
         return Result({}, checks=shapes, findings=["The files do not fit together: nothing was measured."])

@@ -34,7 +34,7 @@ def histograms(look: Look) -> Picture:
         "histograms",
         "pixel_histograms",
         {
-            "title": f"The training pixels of {look.data.dataset}, before and after normalising",
+            "title": f"The training pixels of {look.name}, before and after normalising",
             "edges": [levels.tolist(), edges.tolist()],
             "counts": [histogram(x, levels), histogram(after, edges)],
             "mean": [figures.mean_before, figures.mean_after],
@@ -58,7 +58,7 @@ def images(look: Look) -> Picture:
         "moments",
         "mean_and_std_images",
         {
-            "title": f"Mean and standard deviation of each training pixel of {look.data.dataset}",
+            "title": f"Mean and standard deviation of each training pixel of {look.name}",
             "mean": train.mean.view(look.before.shape),
             "std": train.std.view(look.before.shape),
         },
@@ -72,7 +72,7 @@ def balance(look: Look) -> Picture:
         "classes",
         "class_balance",
         {
-            "title": f"How often each class of {look.data.dataset} occurs",
+            "title": f"How often each class of {look.name} occurs",
             "splits": [FULL_NAMES[name] for name in splits],
             "counts": [
                 torch.bincount(split.y, minlength=look.before.classes).tolist() for split in splits.values()

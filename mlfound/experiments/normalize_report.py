@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -55,6 +56,11 @@ class Look:
     mean_in_blocks: float  # of the training set after, summed in float32
     mean_one_by_one: float
     mistakes: Mapping[str, Mistake]
+
+    @property
+    def name(self) -> str:
+        """The dataset's; of a folder of one's own, the last part of its path."""
+        return Path(self.data.dataset).name
 
     @property
     def figures(self) -> dict[str, Figures]:

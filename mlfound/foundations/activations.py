@@ -58,7 +58,8 @@ class ReLU:
         E[relu^2] = integral over u > -t of (mu + sigma u)^2 p(u) du     = (mu^2 + sigma^2) P + mu sigma p(t)
 
         since the integrals of p, u p and u^2 p from -t up are P, p(t) and P - t p(t). The variance is
-        E[relu^2] - E[relu]^2. At mu = 0: sigma / sqrt(2 pi) = 0.3989 sigma and sigma sqrt(1/2 - 1/(2 pi)) = 0.5838 sigma.
+        E[relu^2] - E[relu]^2. At mu = 0 the mean is sigma / sqrt(2 pi) = 0.3989 sigma, the std
+        sigma sqrt(1/2 - 1/(2 pi)) = 0.5838 sigma.
         """
         mu, sigma = float64(mu, sigma)
         positive, density = above_zero(mu, sigma)
@@ -119,7 +120,8 @@ class Leaky:
         """It is a z + (1 - a) r with r = relu(z), so its mean is a mu + (1 - a) E[r] and its variance
 
         a^2 sigma^2 + (1 - a)^2 Var r + 2 a (1 - a) Cov(z, r), where Cov(z, r) = sigma^2 P(z > 0): z r is r^2, so
-        it is E[r^2] - mu E[r]. At mu = 0 the mean is (1 - a) sigma / sqrt(2 pi), the mean square (1 + a^2) sigma^2 / 2.
+        it is E[r^2] - mu E[r]. At mu = 0 the mean is (1 - a) sigma / sqrt(2 pi) and the mean square
+        (1 + a^2) sigma^2 / 2: what `gain` makes up for.
         """
         mu, sigma = float64(mu, sigma)
         positive, _ = above_zero(mu, sigma)
@@ -139,22 +141,6 @@ def above_zero(mu: Tensor, sigma: Tensor) -> Moments:
     """P(z > 0) for z of N(mu, sigma^2), and the density of N(0, 1) at mu/sigma; sigma = 0 is z = mu."""
     t = mu / sigma.clamp_min(1e-300)
     return torch.erfc(-t / math.sqrt(2)) / 2, torch.exp(-(t**2) / 2) / math.sqrt(2 * math.pi)
-
-
-def moments_on_rows(
-    activation: Activation, squared_norms: Tensor, weight_variance: float
-) -> tuple[float, float]:
-    """Mean and std of activation(x w) over the rows x of real data and over all draws of w, in one pool.
-
-    `squared_norms` (rows,) are |x|^2. Entries of w are independent, of mean 0 and this variance v, so x w has mean 0
-    and variance v |x|^2 whatever the pixels' correlations are: the row's length is all that counts. Rows are thus
-    Gaussians of different widths, and the pool's variance is the mean of their variances plus the variance of their
-    means. Exact for Gaussian weights, and for linear with any; for uniform ones x w is only nearly Gaussian (a sum
-    of many terms), as for orthogonal ones. One draw scatters around this: its rows share their w.
-    """
-    means, stds = activation.moments(0.0, (weight_variance * squared_norms.double()).sqrt())
-    mean = means.mean()
-    return mean.item(), (stds.square() + (means - mean).square()).mean().sqrt().item()
 
 
 ACTIVATIONS: dict[str, Callable[..., Activation]] = {

@@ -30,5 +30,6 @@ def convolution(x: Tensor, w: Tensor, b: Tensor | None = None, stride: int = 1, 
 
     As in all of deep learning the kernel is not turned around: strictly, a cross-correlation.
     """
-    out = torch.einsum("ncyxij,ocij->noyx", windows(x, *w.shape[2:], stride, padding), w)
+    _, _, height, width = w.shape
+    out = torch.einsum("ncyxij,ocij->noyx", windows(x, height, width, stride, padding), w)
     return out if b is None else out + b[:, None, None]

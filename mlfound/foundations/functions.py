@@ -26,7 +26,7 @@ def linear_grad(
 
 def relu(x: Tensor, shift: float = 0.0) -> Tensor:
     """max(x, 0) - shift, any shape."""
-    return x.clamp_min(0) - shift
+    return x.clamp_min(0).sub_(shift)
 
 
 def relu_grad(dout: Tensor, x: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def log_softmax(logits: Tensor) -> Tensor:
     The largest logit is taken from all of its row first, which changes nothing but keeps exp from overflowing.
     """
     z = logits - logits.amax(1, keepdim=True)
-    return z - z.exp().sum(1, keepdim=True).log()
+    return z.sub_(z.exp().sum(1, keepdim=True).log_())
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -63,6 +63,6 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 def cross_entropy_grad(dout: float, logits: Tensor, target: Tensor) -> Tensor:
     """(softmax(logits) - one-hot target) / N, of shape (batch, classes)."""
-    dlogits = log_softmax(logits).exp()
-    dlogits.scatter_add_(1, target[:, None], dlogits.new_full((len(target), 1), -1.0))
-    return dlogits * (dout / len(target))
+    dlogits = log_softmax(logits).exp_()
+    dlogits.scatter_add_(1, target[:, None], dlogits.new_full((1, 1), -1.0).expand(len(target), 1))
+    return dlogits.mul_(dout / len(target))

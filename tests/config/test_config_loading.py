@@ -36,6 +36,10 @@ SEED = "write a whole number from 0 to 9223372036854775807"
 MOMENTUM = "write a number from 0 to below 1"
 DATASET = "write a name that mlfound download --list shows"
 FROM = "write the path of a folder or file, or null for the web"
+INITS = (
+    "normal, small, xavier, glorot-normal, glorot-uniform, kaiming, kaiming-uniform, kaiming-fan-out, "
+    "torch-default, orthogonal"
+)
 TOP = "write one of data, model, loss, optimizer, schedule, epochs, batch_size, seed, device, threads"
 TELLS_APART = "cross-entropy tells classes apart; write model.outputs: 2 or more, or loss: mse"
 ONE_NUMBER = "mse predicts the digit as one number; write model.outputs: 1, or loss: cross-entropy"
@@ -97,8 +101,9 @@ IN_FILES = [
     (f"model: {{hidden: {[1] * 1001}}}\n", f":1: model.hidden: [{'1, ' * 19}1,... won't do; {HIDDEN}"),
     # choices
     ("model: {init: kaming}\n", ":1: model.init: 'kaming' won't do; did you mean 'kaiming'? "
-     "(one of kaiming, xavier)"),
-    ("model: {init: glorot}\n", ":1: model.init: 'glorot' won't do; write one of kaiming, xavier"),
+     f"(one of {INITS})"),
+    ("model: {init: glorot}\n", ":1: model.init: 'glorot' won't do; did you mean 'glorot-normal'? "
+     f"(one of {INITS})"),
     ("loss: MSE\n", ":1: loss: 'MSE' won't do; did you mean 'mse'? (one of cross-entropy, mse)"),
     ("data: {normalize:}\n", ":1: data.normalize: null won't do; write one of global, pixel, none"),
     ("schedule: 1\n", ":1: schedule: 1 won't do; write one of one-cycle, cosine, constant"),
@@ -310,7 +315,7 @@ def train_configs(draw: st.DrawFn) -> TrainConfig:
         "model": {
             "hidden": draw(st.lists(st.integers(1, 1_000_000), max_size=6)),
             "outputs": 1 if loss == "mse" else draw(st.integers(2, 1_000_000)),
-            "init": draw(st.sampled_from(["kaiming", "xavier"])),
+            "init": draw(st.sampled_from(["kaiming", "glorot-normal"])),
             "relu_shift": draw(st.floats(allow_nan=False, allow_infinity=False)),
         },
         "loss": loss,

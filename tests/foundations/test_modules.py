@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlfound.foundations.checks import relative_error
-from mlfound.foundations.initialization import kaiming, mlp_parameters
+from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.modules import LOSSES, MLP
 from mlfound.foundations.randomness import generator
 from mlfound.reference.autograd import loss_and_gradients
 
 
 def network(sizes, shift=0.0, seed=0, **options):
-    parameters = mlp_parameters(sizes, kaiming, generator(seed, "test"))
+    parameters = mlp_parameters(sizes, INITIALIZATIONS["kaiming"], generator(seed, "test"))
     doubles = {name: p.double() for name, p in parameters.items()}
     for name, p in doubles.items():
         if name.startswith("b"):

@@ -1,36 +1,13 @@
-"""Initialisation, batches, optimisers, schedules and generators: against torch, or against their definition."""
-
-import math
+"""Batches, optimisers, schedules and generators: against torch, or against their definition."""
 
 import pytest
 import torch
 
 from mlfound.foundations.batches import batches
 from mlfound.foundations.checks import relative_error
-from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.optimizers import SGD
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.schedules import SCHEDULES, one_cycle
-
-
-@pytest.mark.parametrize(("name", "gain"), [("xavier", 1.0), ("kaiming", math.sqrt(2))])
-def test_initialisation_has_its_std_by_fan_in(name, gain):
-    w = INITIALIZATIONS[name]((784, 50), generator(0, "test"))
-    std, n = gain / math.sqrt(784), 784 * 50
-    assert w.shape == (784, 50)
-    assert abs(w.std().item() - std) <= 4 * std / math.sqrt(2 * n)  # the standard error of a sampled std
-    assert abs(w.mean().item()) <= 4 * std / math.sqrt(n)
-
-
-def test_every_initialisation_is_tested():
-    assert set(INITIALIZATIONS) == {"xavier", "kaiming"}
-
-
-def test_mlp_parameters_of_any_depth():
-    parameters = mlp_parameters([7, 5, 3, 2], INITIALIZATIONS["xavier"], generator(0, "test"))
-    shapes = {name: tuple(p.shape) for name, p in parameters.items()}
-    assert shapes == {"w1": (7, 5), "b1": (5,), "w2": (5, 3), "b2": (3,), "w3": (3, 2), "b3": (2,)}
-    assert not any(parameters[f"b{n}"].any() for n in (1, 2, 3))
 
 
 def test_generators_differ_by_seed_and_purpose_and_repeat():

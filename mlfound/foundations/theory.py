@@ -1,0 +1,51 @@
+"""What one layer makes of given rows x, in theory: activation(x w) where w's entries are independent, of mean 0.
+
+Real rows are not N(0, 1): they differ in length, and they resemble one another. Their lengths decide what all
+draws of w give together; their likeness, how far a single draw is from that.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from mlfound.foundations.activations import Activation
+
+PAIRED_ROWS = 1000  # at once with all others, in float64
+
+
+def pooled_moments(
+    activation: Activation, squared_norms: Tensor, weight_variance: float
+) -> tuple[float, float]:
+    """Mean and std of activation(x w) over all rows and all draws of w together. `squared_norms` (rows,) are |x|^2.
+
+    Over the draws x w has mean 0 and variance v |x|^2, v a weight's variance, however x's pixels are correlated. The
+    pool is a mixture of as many Gaussians as rows: its variance is the mean of theirs plus the variance of their
+    means. Exact for Gaussian weights, and for a linear layer with any; with uniform and orthogonal ones x w is
+    only nearly Gaussian, as a sum of many terms.
+    """
+    means, stds = activation.moments(0.0, (weight_variance * squared_norms.double()).sqrt())
+    mean = means.mean()
+    return mean.item(), (stds.square() + (means - mean).square()).mean().sqrt().item()
+
+
+def scatter_of_means(x: Tensor, weight_variance: float, units: int, a: float = 0.0) -> float:
+    """How far one draw's mean over all rows and `units` is from the pool's: its std over the draws.
+
+    For x (rows, in), Gaussian weights and a ReLU of leak `a`, whatever its shift (1: a linear layer). Units are
+    independent and share the rows, so it is the root of 1/units of the mean, over all pairs of rows, of
+    Cov(f(z), f(z')), where z and z' are Gaussians of std s and s' whose rows stand at an angle t:
+
+    Cov = a s s' cos t + (1 - a)^2 s s' (sin t + (pi - t) cos t - 1) / (2 pi)        (Cho and Saul 2009, eq. 6)
+
+    It is 0 for rows at right angles and largest for equal ones, where more rows tell nothing new.
+    """
+    x = x.double()
+    s = x.square().sum(1).sqrt()
+    total = 0.0
+    for part, norms in zip(torch.split(x, PAIRED_ROWS), torch.split(s, PAIRED_ROWS), strict=True):
+        product, lengths = part @ x.T, norms[:, None] * s
+        t = torch.acos((product / lengths.clamp_min(1e-300)).clamp(-1, 1))
+        relu = lengths * (t.sin() + (math.pi - t) * t.cos() - 1) / (2 * math.pi)
+        total += (a * product + (1 - a) ** 2 * relu).sum().item()
+    return math.sqrt(max(total, 0.0) * weight_variance / units) / len(x)
