@@ -33,6 +33,7 @@ check: setup ## ruff, its format, and mypy
 demo: setup ## every command on the embedded sample, without a network
 	$(BIN)/mlfound download --dataset mnist-sample
 	$(BIN)/mlfound normalize-check --set data.dataset=mnist-sample --name demo
+	$(BIN)/mlfound matmul-bench --budget 0.2 --name demo
 	$(BIN)/mlfound train --set data.dataset=mnist-sample --name demo
 
 bench: setup ## the benchmarks

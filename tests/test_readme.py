@@ -23,6 +23,8 @@ def on_the_sample(words):
     """The same command, made small: the embedded sample, one epoch."""
     if words[0] == "normalize-check":
         return [*words, "--set", "data.dataset=mnist-sample"]
+    if words[0] == "matmul-bench":
+        return [*words, "--budget", "0.01"]
     if words[0] == "train":
         return [*words, "--set", "data.dataset=mnist-sample", "--set", "epochs=1"]
     if words == ["download"]:

@@ -30,7 +30,7 @@ def run(config: NormalizeCheckConfig, context: Context) -> Result:
 
     after, mean, std = normalized(before, how)
     moments = {name: Moments.of(split.x) for name, split in by_name(before).items()}
-    masks = {name: that_count(each, how) for name, each in moments.items()}
+    masks = {name: counting(each, how) for name, each in moments.items()}
     in_blocks, one_by_one = float32_means(after.train.x)
     look = Look(
         config.data,
@@ -52,7 +52,7 @@ def run(config: NormalizeCheckConfig, context: Context) -> Result:
     return replace(report(look), checks=checks, pictures=pictures(look))
 
 
-def that_count(before: Moments, how: str) -> Tensor | None:
+def counting(before: Moments, how: str) -> Tensor | None:
     """The mask of the pixels that can have std 1 after; None for all.
 
     Where each pixel has its own numbers, one that never changes becomes 0, and no std brings it to 1.
@@ -82,7 +82,8 @@ def moment_checks(look: Look, tolerance: float) -> list[Check]:
     """The training set has mean 0 and std 1; where each pixel has its own numbers, so has the worst of them."""
     train = look.moments_after["train"]
     if look.counted is None:
-        who, (means, stds) = "training set", torch.tensor([train.together()], dtype=torch.float64).T
+        who = "training set"
+        means, stds = (torch.tensor(value, dtype=torch.float64) for value in train.together())
     else:
         who, means, stds = "worst training pixel", train.mean[look.counted], train.std[look.counted]
     return [

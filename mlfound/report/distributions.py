@@ -46,14 +46,11 @@ def pixel_histograms(
         axes.set_axisbelow(True)
         axes.legend(ncols=2, loc="upper right")
     head(figure.axes[0], title, f"before, {zero_share:.1%} of all values are exactly 0: the first bar")
-    if np.array_equal(*tables):
-        small_print(
-            figure, "Normalising moves and stretches the axis; the shape stays. Counts are on a log axis."
-        )
-    else:
-        small_print(
-            figure, "Every pixel is moved and stretched by its own numbers. Counts are on a log axis."
-        )
+    one_for_all = "Normalising moves and stretches the axis; the shape stays."
+    one_for_each = "Every pixel is moved and stretched by its own numbers."
+    small_print(
+        figure, f"{one_for_all if np.array_equal(*tables) else one_for_each} Counts are on a log axis."
+    )
     return figure
 
 
@@ -71,11 +68,8 @@ def mean_and_std_images(*, title: str, mean: ArrayLike, std: ArrayLike) -> Figur
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set(visible=True, color=PALE)
         figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.8, aspect=30, label=name)
-    head(
-        left,
-        title,
-        f"{never.sum():,} of {never.size:,} pixels are the same in every image: blue on the right",
-    )
+    same = f"{never.sum():,} of {never.size:,} pixels are the same in every image: blue on the right"
+    head(left, title, same if never.any() else "every pixel changes from image to image")
     return figure
 
 

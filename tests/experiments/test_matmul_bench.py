@@ -129,6 +129,15 @@ def test_an_unavailable_rung_is_listed_with_its_reason(mlfound):
     assert "float32 on a CPU only" in onednn["note"]
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_on_a_gpu(mlfound):
+    outcome = mlfound(*QUICK, *FEW, "--device", "cuda", "--shape", "3x4x5", "--shape", "512x512x512")
+    assert outcome.code == 0, outcome
+    small = rows_of(path_of(outcome), "matmul")[0]
+    assert "launch-bound" in small["note"]
+    assert "TF32" in outcome.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -162,8 +162,13 @@ def test_pixel_holds_each_pixel_and_leaves_out_those_that_never_change(quick, sa
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [(lambda x: x + 0.002, MEAN), (lambda x: x * 1.002, STD), (lambda x: x * 0.998, STD)],
-    ids=["shifted", "stretched", "shrunk"],
+    [
+        (lambda x: x + 0.002, MEAN),
+        (lambda x: x - 0.002, MEAN),
+        (lambda x: x * 1.002, STD),
+        (lambda x: x * 0.998, STD),
+    ],
+    ids=["shifted up", "shifted down", "stretched", "shrunk"],
 )
 def test_a_wrong_normalisation_is_seen(quick, monkeypatch, change, words):
     def wrong(splits, how):

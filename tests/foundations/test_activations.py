@@ -59,11 +59,11 @@ def test_closed_forms_are_within_four_standard_errors_of_samples(activation, mu,
 
 
 def test_the_samples_tell_a_wrong_closed_form(z):
-    """Four standard errors of a million samples are less than 1% of a leak or a shift."""
+    """Four standard errors of a million samples are less than 5% of a shift."""
 
     class Wrong(Floor):
         def moments(self, mu, sigma):
-            return Floor(self.s * 1.01).moments(mu, sigma)
+            return Floor(self.s * 1.05).moments(mu, sigma)
 
     assert max(distances(Wrong(0.5), 0.0, 1.0, z)) > 4
 

@@ -8,8 +8,15 @@ from torch.nn import init
 
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.initialization import (
-    INITIALIZATIONS, fans, gain, gram_schmidt_, kaiming, mlp_parameters, torch_default, uniform,
-)  # fmt: skip
+    INITIALIZATIONS,
+    fans,
+    gain,
+    gram_schmidt_,
+    kaiming,
+    mlp_parameters,
+    torch_default,
+    uniform,
+)
 from mlfound.foundations.randomness import generator
 
 DRAWS = 300
@@ -91,7 +98,7 @@ def test_fan_in_is_the_first_axis_and_torch_must_be_told():
     w = torch.empty(784, 50)
     se = 1 / math.sqrt(2 * w.numel())  # of a sampled std, relative
     wanted = INITIALIZATIONS["kaiming"].std((784, 50))
-    assert wanted == math.sqrt(2 / 784)
+    assert wanted == pytest.approx(math.sqrt(2 / 784), rel=1e-15)
     assert init.kaiming_normal_(w, mode="fan_out", generator=draws).std().item() == pytest.approx(
         wanted, rel=4 * se
     )

@@ -1,6 +1,7 @@
 """Deep stacks beside autograd; what lsuv and fixup promise; where kaiming's residual signal overflows."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -16,18 +17,22 @@ ALL = [Linear(), ReLU(), Subtract(0.5), Floor(0.5), Leaky(0.2)]
 SIZES = [7, 5, 11, 3, 9]
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Thousands of small products: threads would wait for one another longer than they work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def normal(*shape, seed=0):
     return torch.randn(shape, dtype=torch.float64, generator=generator(seed, "test"))
 
 
 def weights(sizes, scheme="kaiming"):
     draws = generator(0, "weights")
-    return [INITIALIZATIONS[scheme](shape, draws).double() for shape in zip(sizes, sizes[1:], strict=False)]
-
-
-def torchs(activation, x):
-    """The activation in differentiable torch: ours is made of operations that autograd knows, but for their corners."""
-    return activation(x)
+    return [INITIALIZATIONS[scheme](shape, draws).double() for shape in pairwise(sizes)]
 
 
 @pytest.mark.parametrize("activation", ALL, ids=str)
@@ -38,7 +43,7 @@ def test_plain_gradients_are_autograds_layer_by_layer(activation):
 
     inputs = [x.requires_grad_()]
     for w in ws:
-        inputs.append(torchs(activation, inputs[-1] @ w))
+        inputs.append(activation(inputs[-1] @ w))
     wanted = torch.autograd.grad(inputs[-1], inputs[:-1], dout)
     assert torch.equal(list(plain(x, ws, activation))[-1][1], inputs[-1])
     for layer, (got, want) in enumerate(zip(ours, reversed(wanted), strict=True)):
@@ -57,7 +62,7 @@ def test_residual_gradients_are_autograds_block_by_block(activation, layers):
     for branch in branches:
         h = inputs[-1]
         for w in branch:
-            h = torchs(activation, h) @ w
+            h = activation(h) @ w
         inputs.append(inputs[-1] + h)
     wanted = torch.autograd.grad(inputs[-1], inputs[:-1], dout)
     assert relative_error(xs[-1], inputs[-1].detach()) <= BOUND

@@ -275,6 +275,28 @@ def test_fifty_units_of_the_largest_norm_are_shown_and_the_reader_is_told() -> N
     assert shown[50].startswith("50 of 60 units")
 
 
+def test_the_reader_is_told_whether_normalising_kept_the_shape() -> None:
+    same = [[7, 5], [7, 5]]
+
+    assert figure_of("pixel_histograms", counts=same).get_supxlabel().startswith("Normalising moves")
+    assert figure_of("pixel_histograms").get_supxlabel().startswith("Every pixel is moved")
+
+
+def test_pixels_that_never_change_are_marked_and_counted() -> None:
+    figure = figure_of("mean_and_std_images", std=np.where(np.eye(28), 0, 0.3))
+
+    assert texts(figure)[0].startswith("28 of 784 pixels are the same")
+    assert figure.axes[1].images[0].get_array().mask.sum() == 28
+    assert texts(figure_of("mean_and_std_images", std=np.ones((28, 28))))[0].startswith("every pixel changes")
+
+
+def test_a_class_that_is_missing_is_marked() -> None:
+    axes = figure_of("class_balance").axes[0]
+
+    assert [text.get_position() for text in axes.texts if text.get_text() == "×"] == [(1.2, 0)]
+    assert [bar.get_height() for bar in axes.patches[:3]] == [9 / 36, 20 / 36, 7 / 36]
+
+
 def test_the_colours_of_weights_are_symmetric_about_zero() -> None:
     low, high = figure_of("weights", weights=RANDOM.random((784, 3))).axes[0].images[0].get_clim()
 
