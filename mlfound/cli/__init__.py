@@ -70,7 +70,9 @@ def download(
 ) -> None:
     """Bring a dataset into the cache, every byte verified.
 
-    Example: mlfound download --dataset fashion-mnist
+    \b
+    Example:
+      mlfound download --dataset fashion-mnist
     """
     if list_:
         show_datasets(data_dir, json_)
@@ -100,7 +102,9 @@ def matmul_bench(
 ) -> None:
     """Time the matrix product from three loops to BLAS, each rung checked first.
 
-    Example: mlfound matmul-bench --impl loops --impl matmul --shape 64x784x50
+    \b
+    Example:
+      mlfound matmul-bench --impl loops --impl matmul --shape 64x784x50
     """
     execute(context)
 
@@ -120,7 +124,9 @@ def normalize_check(
 ) -> None:
     """Check that the data goes in sound, with mean 0 and standard deviation 1.
 
-    Example: mlfound normalize-check --set data.dataset=fashion-mnist --tolerance 1e-4
+    \b
+    Example:
+      mlfound normalize-check --set data.dataset=fashion-mnist --tolerance 1e-4
     """
     execute(context)
 
@@ -142,7 +148,9 @@ def train(
 ) -> None:
     """Train a network whose gradients were derived by hand.
 
-    Example: mlfound train configs/mlp.yaml --set epochs=3 --set optimizer.lr=0.05
+    \b
+    Example:
+      mlfound train configs/mlp.yaml --set epochs=3 --set optimizer.lr=0.05
     """
     execute(context)
 
