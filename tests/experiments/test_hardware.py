@@ -1,0 +1,49 @@
+"""What `auto` comes to, by rule."""
+
+import os
+
+import pytest
+import torch
+
+from mlfound.errors import UserError
+from mlfound.experiments import hardware
+
+
+@pytest.fixture(autouse=True)
+def same_threads_after():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_small_products_get_one_thread_and_large_ones_all_cores():
+    assert hardware.use_threads("auto", hardware.WORTH_MORE_THREADS - 1) == 1
+    assert torch.get_num_threads() == 1
+    assert hardware.use_threads("auto", hardware.WORTH_MORE_THREADS) == os.cpu_count()
+    assert hardware.use_threads(1, 1e12) == 1
+
+
+@pytest.mark.parametrize(
+    ("there", "name", "device"), [(0, "auto", "cpu"), (2, "auto", "cuda:0"), (2, "cuda:1", "cuda:1")]
+)
+def test_devices(monkeypatch, there, name, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    assert str(hardware.resolve_device(name)) == device
+
+
+@pytest.mark.parametrize("name", ["cuda:2", "mps"])
+def test_devices_that_are_not_there(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match="write cpu") as caught:
+        hardware.resolve_device(name)
+    assert caught.value.key == "device"
+
+
+def test_memory_is_asked_of_the_machine(monkeypatch):
+    assert hardware.memory_bytes() > 10**8
+    monkeypatch.setattr(hardware, "memory_bytes", lambda: 8e9)
+    hardware.require_memory(8e9, "shape", "it")
+    with pytest.raises(UserError, match="it needs about 80 GB, and this machine has 8 GB; write less"):
+        hardware.require_memory(80e9, "shape", "it")

@@ -1,0 +1,121 @@
+"""Run folders: their names, the pointer to the newest, JSON that others can read; and files written whole."""
+
+import json
+import math
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from mlfound.errors import UserError
+from mlfound.files import write_whole
+from mlfound.runs import environment, folder
+
+
+def test_a_second_run_in_the_same_second_gets_a_number(tmp_path):
+    made = {folder.create(tmp_path / "runs", "train", "mine") for _ in range(5)}
+    assert len(made) == 5
+    assert all("-train-mine" in path.name and path.is_dir() for path in made)
+
+
+def test_many_at_once_get_folders_of_their_own(tmp_path):
+    made = []
+    threads = [
+        threading.Thread(target=lambda: made.append(folder.create(tmp_path, "train"))) for _ in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(made)) == 16
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "..", ".hidden", "a b", "a\nb", "\x1b[31m", "x" * 65, "-dash", "ä"]
+)
+def test_names_that_lead_elsewhere_are_refused(name):
+    with pytest.raises(UserError, match="letters"):
+        folder.check_name(name)
+
+
+@pytest.mark.parametrize("name", ["a", "first", "2026.11", "a-b_c", "x" * 64])
+def test_ordinary_names(name):
+    folder.check_name(name)
+
+
+def test_latest_follows(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        folder.point_latest(tmp_path / name)
+        assert (tmp_path / "latest").resolve() == (tmp_path / name).resolve()
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "latest"}
+
+
+def test_latest_is_a_text_file_where_there_are_no_symlinks(tmp_path, monkeypatch):
+    def refuse(self, target):
+        raise OSError("no symlinks here")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    (tmp_path / "one").mkdir()
+    folder.point_latest(tmp_path / "one")
+    assert (tmp_path / "latest").read_text() == "one\n"
+
+
+def test_a_folder_called_latest_is_left_alone(tmp_path):
+    (tmp_path / "latest").mkdir()
+    (tmp_path / "one").mkdir()
+    folder.point_latest(tmp_path / "one")
+    assert (tmp_path / "latest").is_dir()
+    assert not (tmp_path / "latest").is_symlink()
+
+
+def test_json_has_no_word_for_nan(tmp_path):
+    content = {"a": math.nan, "b": [math.inf, 1.5, {"c": -math.inf}], "d": (1, True, None, "nan")}
+    folder.write_json(tmp_path / "x.json", content)
+    wanted = {"a": None, "b": [None, 1.5, {"c": None}], "d": [1, True, None, "nan"]}
+    assert json.loads((tmp_path / "x.json").read_text()) == wanted
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_write_that_fails_leaves_the_old_file_and_no_debris(tmp_path, monkeypatch, step):
+    path = tmp_path / "x"
+    write_whole(path, b"old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["x"]
+
+
+def test_the_environment_names_machine_versions_and_commit():
+    found = environment.environment()
+    assert found["cpu"]
+    assert found["cores"] == os.cpu_count()
+    assert set(found["packages"]) == set(environment.PACKAGES)
+    assert all(found["packages"].values())
+
+
+def test_git_state(tmp_path):
+    assert environment.git_state(tmp_path) is None
+
+    def git(*words):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init", "-q", "-b", "main")
+    (tmp_path / "environment.py").write_text("1")
+    assert environment.git_state(tmp_path) is None, "a checkout around code that is not in it"
+    git("add", ".")
+    git("commit", "-qm", "first")
+    state = environment.git_state(tmp_path)
+    assert state["branch"] == "main"
+    assert len(state["commit"]) == 40
+    assert state["dirty"] is False
+    (tmp_path / "environment.py").write_text("2")
+    assert environment.git_state(tmp_path)["dirty"] is True
