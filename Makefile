@@ -23,7 +23,7 @@ train: setup ## train configs/mlp.yaml on MNIST, fetched when missing; ARGS="--s
 	$(BIN)/mlfound train configs/mlp.yaml $(ARGS)
 
 test: setup ## run the tests, with their branch coverage; ARGS="-k config" selects
-	$(BIN)/python -m pytest --cov $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --cov $(ARGS)
 
 check: setup ## ruff, its format, and mypy
 	$(BIN)/ruff check

@@ -76,6 +76,15 @@ def timer_of(device: Any) -> Timer:
     return CudaTimer(device) if device.type == "cuda" else on_cpu
 
 
+def prepared(timer: Timer) -> Timer:
+    """`timer` for rungs that first set something up, which is not timed, and give back what is."""
+
+    def after_setting_up(rung: Callable[[], Any], calls: int) -> float:
+        return sum(timer(rung(), 1) for _ in range(calls))
+
+    return after_setting_up
+
+
 class CudaTimer:
     """Seconds by events on the GPU itself; what a call finds in the cache is only what it brings along."""
 

@@ -155,6 +155,34 @@ class MatmulBenchConfig(Config):
     compare: Annotated[Text | None, Field(description="the folder of an earlier run, or null")] = None
 
 
+class BackpropBenchConfig(Config):
+    """One climb of the stages of the backward pass, or of the implementations of a training step."""
+
+    workload: Literal["lesson", "step"] = "lesson"
+    impl: Annotated[
+        tuple[
+            Literal[
+                "functions", "classes-outer", "classes", "modules-einsum", "modules", "torch-functional",
+                "torch-nn", "torch-compile", "torch-graph", "jax",
+            ],
+            ...,
+        ],
+        Field(strict=False, min_length=1),
+    ] = (
+        "functions", "classes-outer", "classes", "modules-einsum", "modules", "torch-functional",
+        "torch-nn", "torch-compile", "torch-graph", "jax",
+    )  # fmt: skip
+    rows: Annotated[
+        int | None, Field(ge=1, description="a whole number, 1 or more, or null for all")
+    ] = None
+    check_only: Flag = False
+    budget: Annotated[float, Field(ge=0.01, le=600, description="seconds from 0.01 to 600")] = 1.0
+    dataset: Dataset = "mnist"
+    seed: Seed = 0
+    device: Device = "cpu"
+    threads: Threads = 1
+
+
 class NormalizeCheckConfig(Config):
     """One look at the data before and after normalising."""
 
@@ -185,6 +213,7 @@ def section_of(field: FieldInfo) -> type[Config] | None:
 
 
 CONFIGS: dict[str, type[Config]] = {
+    "backprop-bench": BackpropBenchConfig,
     "download": DownloadConfig,
     "matmul-bench": MatmulBenchConfig,
     "normalize-check": NormalizeCheckConfig,

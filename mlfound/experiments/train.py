@@ -45,7 +45,10 @@ def run(config: TrainConfig, context: Context) -> Result:
     context.recorder.begin(
         config, dataset=inputs.facts, seeds=[config.seed], device=str(device), threads=threads
     )
-    context.recorder.message(f"{'-'.join(map(str, sizes))}, {config.loss}, {device}, {threads} thread(s)")
+    rows = ", ".join(f"{count:,} {split}" for split, count in inputs.facts["rows"].items())
+    network = "-".join(map(str, sizes))
+    context.recorder.message(f"{inputs.facts['name']}: {rows} images")
+    context.recorder.message(f"{network}, {config.loss}, {device}, {threads} thread{'s' * (threads != 1)}")
     if not check.passed:
         finding = "The gradients are not those of autograd: nothing was trained."
         return Result({}, "failed", [check], [finding], [gradients])

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mlfound.foundations import functions as F  # noqa: N812 - as torch.nn.functional is known
+from mlfound.foundations.broadcasting import broadcast
 
 Moments = tuple[Tensor, Tensor]  # mean and std, float64, of the common shape of mu and sigma
 
@@ -133,8 +134,8 @@ class Leaky:
 
 def float64(mu: Tensor | float, sigma: Tensor | float) -> Moments:
     """Both as float64 tensors of one shape."""
-    mu, sigma = (torch.as_tensor(x, dtype=torch.float64) for x in (mu, sigma))
-    return mu + 0 * sigma, sigma + 0 * mu
+    mu, sigma = broadcast(*(torch.as_tensor(x, dtype=torch.float64) for x in (mu, sigma)))
+    return mu, sigma
 
 
 def above_zero(mu: Tensor, sigma: Tensor) -> Moments:

@@ -5,7 +5,13 @@ respect to what `name(...)` gave, and returns the gradients of its inputs, in th
 Sources: Howard, "Deep learning from the foundations", lesson 8; Goodfellow et al. 2016, sections 6.5 and 4.1.
 """
 
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
 from torch import Tensor
+
+WeightGrad = Callable[[Tensor, Tensor], Tensor]
 
 
 def linear(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
@@ -13,15 +19,30 @@ def linear(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
     return x @ w + b
 
 
+def weight_grad_outer(dout: Tensor, x: Tensor) -> Tensor:
+    """dw as the lesson first has it: of every row the outer product, (batch, in, out) in all, and then their sum."""
+    return (x[:, :, None] * dout[:, None, :]).sum(0)
+
+
+def weight_grad_einsum(dout: Tensor, x: Tensor) -> Tensor:
+    """The same sum over the batch, without holding its terms."""
+    return torch.einsum("bi,bj->ij", x, dout)
+
+
+def weight_grad(dout: Tensor, x: Tensor) -> Tensor:
+    """The same, called by its name: dw = x^T dout."""
+    return x.T @ dout
+
+
 def linear_grad(
-    dout: Tensor, x: Tensor, w: Tensor, input_gradient: bool = True
-) -> tuple[Tensor | None, Tensor, Tensor]:
+    dout: Tensor, x: Tensor, w: Tensor, input_gradient: bool = True, weight_grad: WeightGrad = weight_grad
+) -> tuple[Any, Tensor, Tensor]:
     """dx = dout w^T, dw = x^T dout, db = the sum of dout over the batch.
 
     Without `input_gradient` dx is None: nobody needs it below the first layer, and it costs as much as dw.
     """
     dx = dout @ w.T if input_gradient else None
-    return dx, x.T @ dout, dout.sum(0)
+    return dx, weight_grad(dout, x), dout.sum(0)
 
 
 def relu(x: Tensor, shift: float = 0.0) -> Tensor:
@@ -66,3 +87,37 @@ def cross_entropy_grad(dout: float, logits: Tensor, target: Tensor) -> Tensor:
     dlogits = log_softmax(logits).exp_()
     dlogits.scatter_add_(1, target[:, None], dlogits.new_full((1, 1), -1.0).expand(len(target), 1))
     return dlogits.mul_(dout / len(target))
+
+
+def forward_and_backward(
+    parameters: Mapping[str, Tensor],
+    x: Tensor,
+    target: Tensor,
+    relu_shift: float = 0.0,
+    loss: str = "mse",
+    input_gradient: bool = True,
+) -> Iterator[Any]:
+    """Linear, ReLU, linear, loss, and back again: gives the loss, rests, then gives the gradients by name.
+
+    `value, gradients = forward_and_backward(...)` runs both halves, `next` one of them. The names are those of the
+    `parameters` and x (None without `input_gradient`). Gradients are replaced, never added: forward twice, then
+    backward, gives the same as once.
+    """
+    w1, b1, w2, b2 = (parameters[name] for name in ("w1", "b1", "w2", "b2"))
+    formula, formula_grad = LOSSES[loss]
+    h = linear(x, w1, b1)
+    a = relu(h, relu_shift)
+    out = linear(a, w2, b2)
+    yield formula(out, target)
+
+    dout = formula_grad(1.0, out, target)
+    da, dw2, db2 = linear_grad(dout, a, w2)
+    dh = relu_grad(da, h)
+    dx, dw1, db1 = linear_grad(dh, x, w1, input_gradient)
+    yield {"w1": dw1, "b1": db1, "w2": dw2, "b2": db2, "x": dx}
+
+
+LOSSES: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
+    "mse": (mse, mse_grad),
+    "cross-entropy": (cross_entropy, cross_entropy_grad),
+}

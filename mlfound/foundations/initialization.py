@@ -16,10 +16,10 @@ Shape = tuple[int, ...]
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """How many numbers each output sums (fan in), and in how many sums each input stands (fan out).
+    """How many inputs each output sums (fan in), and in how many outputs each input counts (fan out).
 
-    A kernel looks at height x width places of each channel, its receptive field, and both fans have that factor.
-    (An input stands in all these sums if the stride is 1 and it is not near the border.)
+    A kernel sees height x width places of each channel, its receptive field: a factor of both fans. (Of the fan
+    out only at stride 1 and away from the border: the custom, torch's too, is not to look at these.)
     """
     if len(shape) == 2:
         return shape[0], shape[1]
@@ -33,7 +33,7 @@ def fans(shape: Shape) -> tuple[int, int]:
 def gain(a: float = 0.0) -> float:
     """sqrt(2 / (1 + a^2)): makes up for a ReLU of leak `a`, which keeps (1 + a^2) / 2 of a mean square.
 
-    1 for a = 1, a linear layer, and sqrt(2) for a = 0 (He et al. 2015, eq. 14).
+    1 for a = 1, a linear layer, and sqrt(2) for a = 0 (He et al. 2015, eq. 15).
     """
     return math.sqrt(2 / (1 + a**2))
 
@@ -44,21 +44,24 @@ def unscaled(shape: Shape) -> float:
 
 
 def small(shape: Shape) -> float:
-    """0.01: "small random numbers", once the custom (Krizhevsky et al. 2012, section 5): deep signals vanish."""
+    """0.01: once the custom (Krizhevsky et al. 2012, section 5); a deep signal vanishes."""
     return 0.01
 
 
 def xavier(shape: Shape) -> float:
     """1/sqrt(fan_in): keeps the variance of a linear layer's N(0, 1) input.
 
-    The lesson's short form of Glorot and Bengio 2010: equation 10, the forward half of their compromise.
+    The lesson's short form of Glorot and Bengio 2010: equation 10, of their two wishes the forward one.
     """
     fan_in, _ = fans(shape)
     return 1 / math.sqrt(fan_in)
 
 
 def glorot(shape: Shape) -> float:
-    """sqrt(2 / (fan_in + fan_out)): between what forward and backward need (Glorot and Bengio 2010, eq. 12)."""
+    """sqrt(2 / (fan_in + fan_out)): between what forward and backward need.
+
+    Glorot and Bengio 2010, equation 12, and drawn uniformly their 16.
+    """
     return math.sqrt(2 / sum(fans(shape)))
 
 
@@ -84,7 +87,7 @@ def torch_default(shape: Shape) -> float:
 
 
 def orthonormal(shape: Shape) -> float:
-    """1/sqrt(the longer side) of the matrix that `orthogonal` fills: its unit vectors have that many entries."""
+    """1/sqrt(the matrix's longer side): that many entries make up a vector of length 1."""
     return 1 / math.sqrt(max(matrix(shape)))
 
 
@@ -103,10 +106,10 @@ def uniform(shape: Shape, std: float, generator: Generator) -> Tensor:
 
 
 def orthogonal(shape: Shape, std: float, generator: Generator) -> Tensor:
-    """The shorter side's vectors at right angles and of one length: an isometry (Saxe et al. 2014, section 3).
+    """Rows (or columns, if they are fewer) at right angles and of one length (Saxe et al. 2014).
 
-    Gram-Schmidt of a Gaussian matrix, which makes every rotation equally likely (Mezzadri 2007). Where the last
-    vectors lie nearly in the span of those before, rounding tilts them: the second round repairs what is left.
+    Gram-Schmidt of a Gaussian matrix, which makes every rotation equally likely (Mezzadri 2007). A row that lies
+    almost in the span of those before keeps little but rounding, and is tilted: a second round puts it right.
     """
     *draws, rows, columns = shape
     short, long = sorted((rows, columns))

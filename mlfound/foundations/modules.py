@@ -38,14 +38,16 @@ class Module:
 class Linear(Module):
     """(batch, in) to (batch, out) with `w` (in, out) and `b` (out,); backward leaves `dw` and `db`."""
 
-    def __init__(self, w: Tensor, b: Tensor, input_gradient: bool = True) -> None:
-        self.w, self.b, self.input_gradient = w, b, input_gradient
+    def __init__(
+        self, w: Tensor, b: Tensor, input_gradient: bool = True, weight_grad: F.WeightGrad = F.weight_grad
+    ) -> None:
+        self.w, self.b, self.input_gradient, self.weight_grad = w, b, input_gradient, weight_grad
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.w, self.b)
 
-    def gradient(self, dout: Tensor, x: Tensor) -> Tensor | None:
-        dx, self.dw, self.db = F.linear_grad(dout, x, self.w, self.input_gradient)
+    def gradient(self, dout: Tensor, x: Tensor) -> Any:
+        dx, self.dw, self.db = F.linear_grad(dout, x, self.w, self.input_gradient, self.weight_grad)
         return dx
 
 
@@ -90,12 +92,16 @@ class MLP(Module):
     """
 
     def __init__(
-        self, parameters: Mapping[str, Tensor], relu_shift: float = 0.0, input_gradient: bool = True
+        self,
+        parameters: Mapping[str, Tensor],
+        relu_shift: float = 0.0,
+        input_gradient: bool = True,
+        weight_grad: F.WeightGrad = F.weight_grad,
     ) -> None:
         self.parameters = parameters
         self.relu_shift = relu_shift
         self.linears = [
-            Linear(parameters[f"w{n}"], parameters[f"b{n}"], input_gradient or n > 1)
+            Linear(parameters[f"w{n}"], parameters[f"b{n}"], input_gradient or n > 1, weight_grad)
             for n in range(1, len(parameters) // 2 + 1)
         ]
         self.layers: list[Module] = [self.linears[0]]

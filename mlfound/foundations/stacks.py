@@ -2,7 +2,7 @@
 
 A plain layer is a product, then the activation: x = activation(x w). A residual block adds a branch to what
 comes in, x = x + branch(x); in a branch each layer is the activation, then a product (He et al. 2016, "Identity
-mappings", figure 4e without its normalisation). There are no biases: all schemes start them at 0.
+mappings", figure 4e without its normalisation). There are no biases: most schemes start them at 0.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -74,9 +74,10 @@ def lsuv(x: Tensor, weights: Iterable[Tensor], activation: Activation) -> Iterat
     has its own std.
     """
     for w in weights:
-        w = w / (x @ w).std((-2, -1), correction=0, keepdim=True)
-        yield w
-        x = activation(x @ w)
+        z = x @ w
+        std = z.std((-2, -1), correction=0, keepdim=True)
+        yield w / std
+        x = activation(z / std)
 
 
 def fixup(weights: Sequence[Tensor], branches: int, zero_last: bool = True) -> list[Tensor]:
@@ -85,10 +86,10 @@ def fixup(weights: Sequence[Tensor], branches: int, zero_last: bool = True) -> l
     The last weight becomes 0, the others are multiplied by branches^(-1 / (2m - 2)). The paper's scalar biases and
     multipliers start at 0 and 1, and are left out here.
 
-    With the last weight 0 every branch gives 0, and the signal at the start is the input, bit for bit, at any
-    depth: that says nothing about the factor, which is there for the first steps of training. Without
-    `zero_last` the factor shows: with each layer of a branch keeping the size of the signal, a block
-    multiplies the mean square not by 2 but by 1 + 1/branches, and all of them together by e or less.
+    With the last weight 0 every branch gives 0: at the start the signal is the input, bit for bit, at any depth. That
+    says nothing about the factor, which is there for the training that follows. Without `zero_last` it shows:
+    a block multiplies the mean square by 1 + 1/branches where `kaiming` alone doubles it, and all blocks together
+    by less than e, however many.
     """
     *inner, last = weights
     factor = branches ** (-1 / (2 * len(inner)))

@@ -34,12 +34,12 @@ def scatter_of_means(x: Tensor, weight_variance: float, units: int, a: float = 0
 
     For x (rows, in), Gaussian weights and a ReLU of leak `a`, whatever its shift (a = 1: a linear layer). Units are
     independent and share the rows, so it is the root of 1/units of the mean, over all pairs of rows, of
-    Cov(f(z), f(z')), where z and z' are Gaussians of std s and s', correlated by c, the cosine between the rows:
+    Cov(f(z), f(z')), where z and z' are Gaussians of std s and s', of correlation c, the cosine between the rows:
 
-    Cov = a s s' c + (1 - a)^2 s s' (sqrt(1 - c^2) + (pi - acos c) c - 1) / (2 pi)     (Cho and Saul 2009, eq. 6)
+    Cov = a s s' c + (1 - a)^2 s s' (sqrt(1 - c^2) + (pi - acos c) c - 1) / (2 pi)
 
-    It is 0 for rows at right angles and largest for equal ones, where more rows tell nothing new. It takes a time of
-    rows^2: a thousand of them will do.
+    (the arc-cosine kernel of order 1, Cho and Saul 2009, section 2). Of a ReLU it is 0 for rows at right angles and
+    largest for equal ones, where more rows tell nothing new. The time grows with rows^2: a thousand will do.
     """
     x = x.double()
     lengths = x.square().sum(1).sqrt()

@@ -3,27 +3,13 @@
 from collections.abc import Mapping
 
 from torch import Tensor
-from torch.nn import functional
+
+from mlfound.reference.torch_functional import torch_functional
 
 
 def loss_and_gradients(
     parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, relu_shift: float, loss: str
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss and its gradients under the names of the parameters, and of the input as `x`.
-
-    Weights are ours, (in, out): torch's linear wants them the other way round. `loss` is "mse" or "cross-entropy".
-    """
-    leaves = {name: p.detach().clone().requires_grad_() for name, p in parameters.items()}
-    leaves["x"] = x.detach().clone().requires_grad_()
-    out = leaves["x"]
-    depth = len(parameters) // 2
-    for n in range(1, depth + 1):
-        out = functional.linear(out, leaves[f"w{n}"].T, leaves[f"b{n}"])
-        if n < depth:
-            out = functional.relu(out) - relu_shift
-    if loss == "mse":
-        value = functional.mse_loss(out.squeeze(-1), y.to(out.dtype))
-    else:
-        value = functional.cross_entropy(out, y)
-    value.backward()  # type: ignore[no-untyped-call]
-    return value.detach(), {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
+    """Both halves of `torch_functional`, the input's gradient included."""
+    value, gradients = torch_functional(parameters, x, y, relu_shift, loss)
+    return value, gradients

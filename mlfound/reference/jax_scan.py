@@ -1,0 +1,71 @@
+"""The same training in JAX: one jitted lax.scan over all steps, the strongest peer."""
+
+import os
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def unavailable(device: torch.device) -> str | None:
+    """Why JAX cannot run here, or None."""
+    if find_spec("jax") is None:
+        return "not installed: pip install 'mlfound[peers]'"
+    import jax
+
+    platforms = {"cpu": "cpu", "cuda": "gpu"}
+    try:
+        jax.devices(platforms[device.type])
+    except (KeyError, RuntimeError):
+        return f"this JAX does not know the device {device.type}"
+    return None
+
+
+def sgd(
+    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, order: Tensor, lr: float, momentum: float
+) -> Callable[[], dict[str, Tensor]]:
+    """As `torch_nn.sgd`; the first call compiles. Products are as exact as the numbers' type."""
+    use_threads(torch.get_num_threads())
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)  # float32 stays float32; without it float64 would become it
+    jax.config.update("jax_default_matmul_precision", "highest")
+    place = jax.devices("gpu" if x.is_cuda else "cpu")[x.device.index or 0]
+
+    def given(tensor: Tensor) -> Any:
+        return jax.device_put(tensor.cpu().numpy(), place)
+
+    def loss_of(p: Any, x: Any, y: Any) -> Any:
+        hidden = jax.nn.relu(x @ p["w1"] + p["b1"])
+        log_p = jax.nn.log_softmax(hidden @ p["w2"] + p["b2"])
+        return -jnp.take_along_axis(log_p, y[:, None], axis=1).mean()
+
+    def epoch(p: Any, x: Any, y: Any, order: Any) -> Any:
+        def step(state: Any, rows: Any) -> Any:
+            p, v = state
+            g = jax.grad(loss_of)(p, x[rows], y[rows])
+            v = jax.tree.map(lambda v, g: momentum * v + g, v, g)
+            return (jax.tree.map(lambda p, v: p - lr * v, p, v), v), None
+
+        (p, _), _ = jax.lax.scan(step, (p, jax.tree.map(jnp.zeros_like, p)), order)
+        return p
+
+    compiled = jax.jit(epoch)
+    start = {name: given(p) for name, p in parameters.items()}
+    images, labels, batches = given(x), given(y.int()), given(order.int())
+
+    def train() -> dict[str, Tensor]:
+        weights = jax.device_get(compiled(start, images, labels, batches))
+        return {name: torch.tensor(p, device=x.device) for name, p in weights.items()}
+
+    return train
+
+
+def use_threads(threads: int) -> None:
+    """JAX reads these once, at its first product; unpinned it takes every core."""
+    os.environ.setdefault("NPROC", str(threads))
+    if threads == 1 and "xla_cpu_multi_thread_eigen" not in (flags := os.environ.get("XLA_FLAGS", "")):
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()

@@ -1,0 +1,47 @@
+"""The step of `torch_nn.sgd` with forward, loss and backward through torch.compile."""
+
+import shutil
+import sysconfig
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mlfound.reference.torch_nn import Network
+
+
+def unavailable(device: torch.device) -> str | None:
+    """Why torch.compile cannot work here, or None: it needs what it compiles with."""
+    if device.type == "cuda":
+        return None  # torch for CUDA brings its compiler
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        return "needs a C++ compiler, as g++"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return "needs Python.h, from Python's development package"
+    return None
+
+
+def sgd(
+    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, order: Tensor, lr: float, momentum: float
+) -> Callable[[], dict[str, Tensor]]:
+    """As `torch_nn.sgd`; the first call compiles."""
+    network = Network(parameters)
+    start = {name: p.detach().clone() for name, p in network.named_parameters()}
+
+    @torch.compile
+    def loss_of(x: Tensor, y: Tensor) -> Tensor:
+        return functional.cross_entropy(network(x), y)
+
+    def train() -> dict[str, Tensor]:
+        network.load_state_dict(start)
+        optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, fused=True)
+        for rows in order:
+            optimizer.zero_grad()
+            loss = loss_of(x.index_select(0, rows), y.index_select(0, rows))
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        return network.weights()
+
+    return train

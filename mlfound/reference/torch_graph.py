@@ -1,0 +1,54 @@
+"""The whole step of `torch_nn.sgd`, gathering included, captured once in a CUDA graph and then replayed."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mlfound.reference.torch_nn import Network
+
+WARM_UP = 3  # steps outside the graph, which torch asks for: libraries and the optimiser make their memory
+
+
+def unavailable(device: torch.device) -> str | None:
+    """Why there is no CUDA graph here, or None."""
+    return None if device.type == "cuda" else "needs a CUDA GPU: --device cuda"
+
+
+def sgd(
+    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, order: Tensor, lr: float, momentum: float
+) -> Callable[[], dict[str, Tensor]]:
+    """As `torch_nn.sgd`; the capture is done here."""
+    network = Network(parameters)
+    start = {name: p.detach().clone() for name, p in network.named_parameters()}
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, fused=True)
+    rows = order[0].clone()  # the graph reads a batch's row numbers here
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(network(x.index_select(0, rows)), y.index_select(0, rows))
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(WARM_UP):
+            step()
+    torch.cuda.current_stream().wait_stream(aside)
+    optimizer.zero_grad()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+
+    def train() -> dict[str, Tensor]:
+        network.load_state_dict(start)
+        for state in optimizer.state.values():
+            state["momentum_buffer"].zero_()
+        for batch in order:
+            rows.copy_(batch)
+            graph.replay()
+        return network.weights()
+
+    return train
