@@ -1,10 +1,9 @@
 """Climb the stages of the backward pass: hold every gradient against autograd, then time them side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
-
-import torch
+from typing import Any, NamedTuple
 
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.data.fetch import fetch
@@ -13,42 +12,56 @@ from mlfound.data.normalize import normalized
 from mlfound.data.registry import find
 from mlfound.errors import UserError
 from mlfound.experiments import backprop_lesson, backprop_step, hardware
-from mlfound.experiments.gradients import BOUND, errors, situations
+from mlfound.experiments.gradients import BOUND, Case, draw, errors, situations
 from mlfound.experiments.inputs import dataset_facts
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.modules import LOSSES
-from mlfound.foundations.stages import STAGES, Stage
-from mlfound.reference.torch_nn import torch_nn
 from mlfound.results import Check, Column, Context, Result, Table
 
 SHIFTS = (0.0, 0.5)
 TENSORS = ("loss", "w1", "b1", "w2", "b2", "x")
-DIFFERENCES_BOUND = 1e-6  # of central differences, whose step of 1e-6 leaves them some nine digits
+DIFFERENCES_BOUND = 1e-6  # of central differences, which keep some nine digits
 
-CHECKED: dict[str, Stage] = {**STAGES, "torch-nn": torch_nn}  # torch-functional is what these are held against
-WORKLOADS = {"lesson": backprop_lesson.LADDER, "step": backprop_step.LADDER}
+LADDERS: dict[str, Sequence[str]] = {
+    "lesson": tuple(backprop_lesson.LADDER),
+    "step": tuple(backprop_step.LADDER),
+}
+# torch-functional is what they are held against
+CHECKED = {name: stage for name, stage in backprop_lesson.LADDER.items() if name != "torch-functional"}
+
+
+class Gradient(NamedTuple):
+    """One relative error: whose, in which case, of which tensor; a row of `tables/gradients.csv`."""
+
+    impl: str
+    relu_shift: float
+    loss: str
+    situation: str
+    tensor: str
+    relative_error: float
 
 
 def run(config: BackpropBenchConfig, context: Context) -> Result:
-    """The gradients of every chosen stage; those that are right are timed, unless only the check was asked for."""
+    """Every chosen stage: are its gradients right? Then how long does it take, unless only the check was wanted."""
     device = hardware.resolve_device(config.device)
     threads = hardware.use_threads(config.threads, backprop_lesson.LARGEST_PRODUCT)
     names = chosen(config)
     config = config.model_copy(update={"device": str(device), "threads": threads})
-    resolved = {"seeds": [config.seed], "device": str(device), "threads": threads}
-    if config.check_only:
-        context.recorder.begin(config, **resolved)
-        return check(names, config.seed)
-
-    splits, facts = images(config, context)
+    facts: dict[str, Any] = {"seeds": [config.seed], "device": str(device), "threads": threads}
     workload = backprop_lesson if config.workload == "lesson" else backprop_step
-    workload.refuse(config, names, splits)
-    context.recorder.begin(config, dataset=facts, **resolved)
-    checked = check(names, config.seed)
-    wrong = {each.name.split()[0] for each in checked.checks if not each.passed}
+    if not config.check_only:
+        splits, facts["dataset"] = images(config, context)
+        workload.refuse(config, names, splits)
+
+    context.recorder.begin(config, **facts)
+    gradients = all_gradients(names, config.seed)
+    checked = gradient_report(gradients, config.seed)
+    if config.check_only:
+        return checked
+    wrong = {each.impl for each in gradients if each.relative_error > BOUND}
     right = [name for name in names if name not in wrong]
     timed = workload.climb(config, right, splits.to(device), context)
-    said = [f"Not timed, for its gradients are wrong: {', '.join(sorted(wrong))}."] if wrong else []
+    said = [f"{name} was not timed: its gradients are wrong." for name in sorted(wrong)]
     return replace(
         timed,
         checks=[*checked.checks, *timed.checks],
@@ -58,75 +71,65 @@ def run(config: BackpropBenchConfig, context: Context) -> Result:
 
 
 def chosen(config: BackpropBenchConfig) -> list[str]:
-    """The implementations to run, in teaching order; one that was named must be part of the workload."""
-    ladder = WORKLOADS[config.workload]
-    default = type(config).model_fields["impl"].default
-    if set(config.impl) != set(default):
+    """The implementations to run, in teaching order; one that was asked for by name must be in the workload."""
+    ladder = LADDERS[config.workload]
+    if set(config.impl) != set().union(*LADDERS.values()):
         for name in config.impl:
             if name not in ladder:
-                known = f"write one of {', '.join(ladder)}"
-                raise UserError(f"{name} is no part of the workload {config.workload}; {known}", key="impl")
+                message = f"{name} is not in the workload {config.workload}; write one of {', '.join(ladder)}"
+                raise UserError(message, key="impl")
     names = [name for name in ladder if name in config.impl]
     if config.check_only and not set(names) & set(CHECKED):
-        message = f"{' and '.join(names)}: no gradients to check; write one of {', '.join(CHECKED)}"
+        message = f"{', '.join(names)} has no gradients to check; write one of {', '.join(CHECKED)}"
         raise UserError(message, key="impl")
     return names
 
 
-def images(config: BackpropBenchConfig, context: Context) -> tuple[Splits, dict[str, object]]:
+def images(config: BackpropBenchConfig, context: Context) -> tuple[Splits, dict[str, Any]]:
     """The normalised images, and what `run.json` says of them; refuses more rows than there are."""
     dataset = find(config.dataset, key="dataset")
     fetch(dataset, context.data_dir, progress=context.recorder.progress)
     splits = load(dataset, context.data_dir)
     there = len(splits.train.y)
     if config.rows is not None and config.rows > there:
-        message = f"{config.dataset} has {there:,} training rows; write {there} or less, or null for all"
+        message = f"{config.rows:,} is more than the {there:,} training rows; write {there} or less"
         raise UserError(message, key="rows")
     return normalized(splits, "global")[0], dataset_facts(dataset, splits)
 
 
-def check(names: Sequence[str], seed: int) -> Result:
-    """Every stage in every situation, both losses and shifts: its worst error tensor by tensor is a check."""
-    cases = [
-        ((shift, loss, situation), case)
-        for shift, loss in product(SHIFTS, LOSSES)
-        for situation, case in situations(shift, loss, seed)
-    ]
-    rows = [
-        (name, *which, tensor, error)
+def all_gradients(names: Sequence[str], seed: int) -> list[Gradient]:
+    """Every stage in every situation, with both losses, with and without a shift."""
+    return [
+        Gradient(name, shift, loss, situation, tensor, error)
         for name in names
         if name in CHECKED
-        for which, case in cases
+        for shift, loss in product(SHIFTS, LOSSES)
+        for situation, case in situations(shift, loss, seed)
         for tensor, error in errors(CHECKED[name], case).items()
     ]
-    worst: dict[tuple[str, str], float] = {}
-    for name, _, _, _, tensor, error in rows:
-        worst[name, tensor] = max(error, worst.get((name, tensor), 0.0))
-    by_stage = [
-        (name, *(worst[name, tensor] for tensor in TENSORS)) for name in dict.fromkeys(row[0] for row in rows)
+
+
+def gradient_report(gradients: Sequence[Gradient], seed: int) -> Result:
+    """A check a stage and tensor, by the worst of its cases; a table of these, and one of every case."""
+    worst: dict[str, dict[str, float]] = {}
+    for each in gradients:
+        stage = worst.setdefault(each.impl, dict.fromkeys(TENSORS, 0.0))
+        stage[each.tensor] = max(stage[each.tensor], each.relative_error)
+    checks = [
+        Check(f"{name}: {tensor} as by autograd", error <= BOUND, error, BOUND)
+        for name, stage in worst.items()
+        for tensor, error in stage.items()
     ]
-    title = f"Relative errors against autograd, float64: the worst of {len(cases)} cases"
-    long = ("impl", "relu_shift", "loss", "situation", "tensor", "relative_error")
-    return Result(
-        metrics={"worst_gradient_error": max(worst.values(), default=0.0)},
-        checks=[
-            *(Check(f"{name} {tensor}: relative error", e <= BOUND, e, BOUND) for (name, tensor), e in worst.items()),
-            second_opinion(seed),
-        ],
-        tables=[
-            Table("errors", title, (Column("impl", "stage"), *(Column(t, t, ".0e") for t in TENSORS)), by_stage),
-            Table("gradients", "Relative errors, case by case", [Column(c) for c in long], rows, shown=False),
-        ],
-    )
+    columns = (Column("impl", "stage"), *(Column(tensor, format=".0e") for tensor in TENSORS))
+    rows = [(name, *stage.values()) for name, stage in worst.items()]
+    title = "Gradients by hand and by autograd, float64: the largest relative errors"
+    cases = Table("gradients", title, [Column(name) for name in Gradient._fields], gradients, shown=False)
+    return Result({}, checks=[*checks, second_opinion(seed)], tables=[Table("errors", title, columns, rows), cases])
 
 
 def second_opinion(seed: int) -> Check:
-    """Autograd's own gradients beside central differences of its losses."""
-    found = [
-        relative_error(case.reference()[tensor], case.difference(tensor))
-        for shift, loss in product(SHIFTS, LOSSES)
-        for tensor in TENSORS[1:]
-        for case in [dict(situations(shift, loss, seed))["odd sizes"]]
-    ]
-    name, worst = "autograd itself, by central differences", max(found)
+    """Autograd's gradients beside central differences of its losses, or in the end we only trust ourselves."""
+    cases = [draw((7, 11, 5, 3), shift, loss, seed) for shift, loss in product(SHIFTS, LOSSES)]
+    worst = max(relative_error(case.reference()[name], case.difference(name)) for case in cases for name in TENSORS[1:])
+    name = "autograd's gradients as by central differences"
     return Check(name, worst <= DIFFERENCES_BOUND, worst, DIFFERENCES_BOUND)
