@@ -231,3 +231,13 @@ def test_download_verify_finds_a_flipped_bit(mlfound, mnist_dir, tmp_path):
     assert damaged.code == 1
     assert "damaged" in damaged.out
     assert victim.read_bytes() == content, "--verify changes nothing"
+
+
+def test_json_of_a_diverged_run_is_json(mlfound):
+    outcome = mlfound("train", *QUICK, "--set", "optimizer.lr=1e6", "--set", "schedule=constant", "--json")
+    assert outcome.code == 1
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    assert json.loads(outcome.out, parse_constant=refuse)["status"] == "diverged"

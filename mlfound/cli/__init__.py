@@ -9,6 +9,7 @@ from mlfound.cli.execute import execute, show_datasets
 from mlfound.cli.options import (
     RUNS,
     Budget,
+    CheckOnly,
     Compare,
     ConfigFile,
     DataDir,
@@ -22,13 +23,16 @@ from mlfound.cli.options import (
     Name,
     PrintConfig,
     Quiet,
+    Rows,
     RunsDir,
     Seed,
     Set,
     Shapes,
+    Stages,
     Threads,
     Tolerance,
     Verify,
+    Workload,
 )
 
 app = typer.Typer(
@@ -105,6 +109,34 @@ def matmul_bench(
     \b
     Example:
       mlfound matmul-bench --impl loops --impl matmul --shape 64x784x50
+    """
+    execute(context)
+
+
+@app.command()
+def backprop_bench(
+    context: typer.Context,
+    config: ConfigFile = None,
+    workload: Workload = None,
+    impl: Stages = None,
+    rows: Rows = None,
+    check_only: CheckOnly = None,
+    budget: Budget = None,
+    dataset: Dataset = None,
+    set_: Set = None,
+    seed: Seed = None,
+    device: Device = None,
+    threads: Threads = None,
+    runs_dir: RunsDir = RUNS,
+    data_dir: DataDir = None,
+    name: Name = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    print_config: PrintConfig = False,
+) -> None:
+    """Check and time the gradients by hand, from functions to modules, beside the library's.
+
+    Example: mlfound backprop-bench --impl modules --impl torch-nn
     """
     execute(context)
 

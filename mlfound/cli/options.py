@@ -56,6 +56,17 @@ Impl = Annotated[
     list[str] | None,
     typer.Option(metavar="RUNG", help="A rung, as einsum; repeatable; else the whole ladder."),
 ]
+Stages = Annotated[
+    list[str] | None,
+    typer.Option("--impl", metavar="STAGE", help="A stage or a peer, as modules; repeatable; else all."),
+]
+Workload = Annotated[
+    str | None, typer.Option(metavar="NAME", help="lesson (all rows at once) or step (training).")
+]
+Rows = Annotated[int | None, typer.Option(metavar="N", help="How many training rows; else all.")]
+CheckOnly = Annotated[
+    bool | None, typer.Option("--check-only", help="Check the gradients, time nothing, need no data.")
+]
 Shapes = Annotated[
     list[str] | None,
     typer.Option("--shape", metavar="MxKxN", help="Sizes, as 5x784x10 for (5,784) x (784,10); repeatable."),

@@ -172,9 +172,7 @@ class BackpropBenchConfig(Config):
         "functions", "classes-outer", "classes", "modules-einsum", "modules", "torch-functional",
         "torch-nn", "torch-compile", "torch-graph", "jax",
     )  # fmt: skip
-    rows: Annotated[
-        int | None, Field(ge=1, description="a whole number, 1 or more, or null for all")
-    ] = None
+    rows: Annotated[int | None, Field(ge=1, description="a whole number, 1 or more, or null for all")] = None
     check_only: Flag = False
     budget: Annotated[float, Field(ge=0.01, le=600, description="seconds from 0.01 to 600")] = 1.0
     dataset: Dataset = "mnist"

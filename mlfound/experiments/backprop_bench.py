@@ -1,6 +1,6 @@
 """Climb the stages of the backward pass: hold every gradient against autograd, then time them side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from mlfound.data.normalize import normalized
 from mlfound.data.registry import find
 from mlfound.errors import UserError
 from mlfound.experiments import backprop_lesson, backprop_step, hardware
-from mlfound.experiments.gradients import BOUND, Case, draw, errors, situations
+from mlfound.experiments.gradients import BOUND, draw, errors, situations
 from mlfound.experiments.inputs import dataset_facts
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.modules import LOSSES
@@ -22,10 +22,7 @@ SHIFTS = (0.0, 0.5)
 TENSORS = ("loss", "w1", "b1", "w2", "b2", "x")
 DIFFERENCES_BOUND = 1e-6  # of central differences, which keep some nine digits
 
-LADDERS: dict[str, Sequence[str]] = {
-    "lesson": tuple(backprop_lesson.LADDER),
-    "step": tuple(backprop_step.LADDER),
-}
+WORKLOADS = {"lesson": backprop_lesson, "step": backprop_step}
 # torch-functional is what they are held against
 CHECKED = {name: stage for name, stage in backprop_lesson.LADDER.items() if name != "torch-functional"}
 
@@ -48,7 +45,7 @@ def run(config: BackpropBenchConfig, context: Context) -> Result:
     names = chosen(config)
     config = config.model_copy(update={"device": str(device), "threads": threads})
     facts: dict[str, Any] = {"seeds": [config.seed], "device": str(device), "threads": threads}
-    workload = backprop_lesson if config.workload == "lesson" else backprop_step
+    workload: Any = WORKLOADS[config.workload]
     if not config.check_only:
         splits, facts["dataset"] = images(config, context)
         workload.refuse(config, names, splits)
@@ -60,7 +57,7 @@ def run(config: BackpropBenchConfig, context: Context) -> Result:
         return checked
     wrong = {each.impl for each in gradients if each.relative_error > BOUND}
     right = [name for name in names if name not in wrong]
-    timed = workload.climb(config, right, splits.to(device), context)
+    timed: Result = workload.climb(config, right, splits.to(device), context)
     said = [f"{name} was not timed: its gradients are wrong." for name in sorted(wrong)]
     return replace(
         timed,
@@ -72,8 +69,8 @@ def run(config: BackpropBenchConfig, context: Context) -> Result:
 
 def chosen(config: BackpropBenchConfig) -> list[str]:
     """The implementations to run, in teaching order; one that was asked for by name must be in the workload."""
-    ladder = LADDERS[config.workload]
-    if set(config.impl) != set().union(*LADDERS.values()):
+    ladder: Sequence[str] = list(WORKLOADS[config.workload].LADDER)
+    if config.impl != type(config)().impl:
         for name in config.impl:
             if name not in ladder:
                 message = f"{name} is not in the workload {config.workload}; write one of {', '.join(ladder)}"
@@ -124,12 +121,18 @@ def gradient_report(gradients: Sequence[Gradient], seed: int) -> Result:
     rows = [(name, *stage.values()) for name, stage in worst.items()]
     title = "Gradients by hand and by autograd, float64: the largest relative errors"
     cases = Table("gradients", title, [Column(name) for name in Gradient._fields], gradients, shown=False)
-    return Result({}, checks=[*checks, second_opinion(seed)], tables=[Table("errors", title, columns, rows), cases])
+    return Result(
+        {}, checks=[*checks, second_opinion(seed)], tables=[Table("errors", title, columns, rows), cases]
+    )
 
 
 def second_opinion(seed: int) -> Check:
     """Autograd's gradients beside central differences of its losses, or in the end we only trust ourselves."""
     cases = [draw((7, 11, 5, 3), shift, loss, seed) for shift, loss in product(SHIFTS, LOSSES)]
-    worst = max(relative_error(case.reference()[name], case.difference(name)) for case in cases for name in TENSORS[1:])
+    worst = max(
+        relative_error(case.reference()[name], case.difference(name))
+        for case in cases
+        for name in TENSORS[1:]
+    )
     name = "autograd's gradients as by central differences"
     return Check(name, worst <= DIFFERENCES_BOUND, worst, DIFFERENCES_BOUND)

@@ -21,8 +21,6 @@ HIDDEN = 50
 LARGEST_PRODUCT = 50_000 * 784 * HIDDEN
 OUTER_ROWS = 5_000  # each of its outer products is as large as the weights: all 50,000 take 7.8 GB
 
-LADDER: dict[str, Stage] = {**STAGES, "torch-functional": torch_functional, "torch-nn": torch_nn}
-
 Pass = Callable[[], Iterator[Any]]  # the loss, then the gradients
 
 
@@ -85,4 +83,10 @@ PARTS = {  # what is timed, and whether with the input's gradient
     BACKWARD: (backward, False),
     FULL_BACKWARD: (backward, True),
     VALIDATION: (forward, False),
+}
+
+LADDER: dict[str, Stage] = {
+    **STAGES,
+    "torch-functional": torch_functional,
+    "torch-nn": torch_nn,
 }

@@ -158,9 +158,7 @@ def picture(laps: Sequence[Lap], where: str) -> Picture:
     quarters = [lap.timing.middle_half for lap in laps]
     data = {
         "title": f"{TITLES[laps[0].part]}, {most(laps):,} rows, {where}",
-        "names": [
-            lap.impl if lap.rows == most(laps) else f"{lap.impl}, {lap.rows:,} rows" for lap in laps
-        ],
+        "names": [lap.impl if lap.rows == most(laps) else f"{lap.impl}, {lap.rows:,} rows" for lap in laps],
         "median_s": [lap.timing.median for lap in laps],
         "low_s": [low for low, _ in quarters],
         "high_s": [high for _, high in quarters],

@@ -1,9 +1,8 @@
 """Training as it is done: steps of 64 shuffled rows through 784-50-10, cross-entropy, SGD with momentum."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -58,26 +57,137 @@ def modules(
 
 
 @dataclass(frozen=True)
-class Racer:
-    """One implementation: why it did not run, or how far its weights are off, and its epochs' timing."""
+class Entry:
+    """One implementation: why it did not run, or how far off its final weights are, and how long its epochs took."""
 
     impl: str
     absent: str | None = None
     error: float | None = None
-    setup: float | None = None
+    first_s: float | None = None  # the first epoch, with all that had to be set up
     timing: Timing | None = None
+
+    @property
+    def right(self) -> bool:
+        return self.error is not None and self.error <= BOUND
 
 
 def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) -> None:
-    """Too few rows for a step, and implementations that are not here, unless others are."""
+    """Too few rows for a step; implementations that cannot run here, unless another can."""
     if config.rows is not None and config.rows < BATCH:
         raise UserError(f"a step takes {BATCH} rows; write {BATCH} or more", key="rows")
-    absent = [why for why in (unavailable(name, config) for name in names) if why]
+    absent = [why for name in names if (why := unavailable(name, config))]
     if len(absent) == len(names):
         raise UserError("; ".join(absent), key="impl")
 
 
 def unavailable(name: str, config: BackpropBenchConfig) -> str | None:
-    """Why an implementation cannot run here, or None."""
-    ask = ASK_FIRST.get(name)
-    return ask(torch.device(config.device)) if ask else None
+    """Why an implementation cannot run here, or None: it can."""
+    reason = ASK_FIRST[name](torch.device(config.device)) if name in ASK_FIRST else None
+    return f"{name} {reason}" if reason else None
+
+
+def climb(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, context: Context) -> Result:
+    """The same epoch by each implementation: in float64 to the same weights, or it is not timed."""
+    train = splits.train.first(config.rows or len(splits.train.y))
+    order = torch.randperm(len(train.y), generator=generator(config.seed, "shuffling")).to(train.y.device)
+    order = order[: len(order) // BATCH * BATCH].view(-1, BATCH)  # whole batches: not all can do with less
+    task = partial(training, config=config, train=train, order=order, classes=splits.classes)
+
+    entries = {name: Entry(name, unavailable(name, config)) for name in names}
+    reference = task(REFERENCE, dtype=torch.float64)()
+    for name, entry in entries.items():
+        context.recorder.message(entry.absent or f"{name}: an epoch in float64, then to be timed")
+        if not entry.absent:
+            entries[name] = replace(entry, error=apart(task(name, dtype=torch.float64)(), reference))
+
+    timer, rungs = timer_of(train.x.device), dict[str, Callable[[], Weights]]()
+    for name, entry in entries.items():
+        if entry.right:
+            rungs[name] = task(name, dtype=torch.float32)
+            entries[name] = replace(entry, first_s=timer(rungs[name], 1))
+    timings = measure(rungs, config.budget, timer=timer, told=partial(context.recorder.progress, "epochs"))
+    done = [replace(entry, timing=timings.get(name)) for name, entry in entries.items()]
+    return report(config, done, len(order))
+
+
+def training(
+    name: str, *, config: BackpropBenchConfig, train: Split, order: Tensor, classes: int, dtype: torch.dtype
+) -> Callable[[], Weights]:
+    """An implementation with the weights, the images and the order that all of them get."""
+    sizes, draws = (train.x.shape[1], HIDDEN, classes), generator(config.seed, "initialization")
+    start = mlp_parameters(sizes, INITIALIZATIONS["kaiming"], draws)
+    weights = {key: p.to(train.x.device, dtype) for key, p in start.items()}
+    return LADDER[name](weights, train.x.to(dtype), train.y, order, LR, MOMENTUM)
+
+
+def apart(got: Weights, want: Weights) -> float:
+    """The largest relative error of any of the final weights."""
+    return max(relative_error(got[name], want[name]) for name in want)
+
+
+def report(config: BackpropBenchConfig, entries: Sequence[Entry], steps: int) -> Result:
+    """A check, a line and a bar each; what is not here is listed with its reason."""
+    threads = "1 thread" if config.threads == 1 else f"{config.threads} threads"
+    title = f"A training step of {BATCH} rows, 784-{HIDDEN}-10, {config.device}, {threads}"
+    timed = [entry for entry in entries if entry.timing]
+    rates = {entry.impl: rate(entry.timing, steps) for entry in timed if entry.timing}
+    data = {
+        "title": title,
+        "names": list(rates),
+        "images_per_s": [middle for _, middle, _ in rates.values()],
+        "low": [low for low, _, _ in rates.values()],
+        "high": [high for _, _, high in rates.values()],
+    }
+    return Result(
+        metrics={f"{name}_images_per_s": middle for name, (_, middle, _) in rates.items()},
+        checks=[
+            Check(f"{entry.impl}: weights after {steps} steps", entry.right, entry.error, BOUND)
+            for entry in entries
+            if entry.error is not None
+        ],
+        tables=[Table("step", title, COLUMNS, [row(entry, steps) for entry in entries])],
+        pictures=[Picture("step", "rate_bars", data)] if rates else [],
+    )
+
+
+def rate(timing: Timing, steps: int) -> tuple[float, float, float]:
+    """Images a second: the lower quartile, the median, the upper quartile."""
+    short, long = timing.middle_half
+    low, middle, high = (BATCH * steps / seconds for seconds in (long, timing.median, short))
+    return low, middle, high
+
+
+def row(entry: Entry, steps: int) -> tuple[Any, ...]:
+    """One line of the table."""
+    timing = entry.timing
+    if timing is None:
+        note = entry.absent or "void: other weights than torch-nn"
+        return (entry.impl, None, None, None, None, None, entry.error, note)
+    iqr, (_, images_per_s, _) = timing.iqr, rate(timing, steps)
+    setup = None if entry.first_s is None else max(0.0, entry.first_s - timing.median)
+    return (
+        entry.impl,
+        timing.median / steps,
+        None if iqr is None else iqr / steps,
+        timing.n,
+        images_per_s,
+        setup,
+        entry.error,
+        "noisy" if timing.noisy else "",
+    )
+
+
+REFERENCE = "torch-nn"
+
+LADDER: dict[str, Trainer] = {
+    "modules": modules,
+    "torch-nn": torch_nn.sgd,
+    "torch-compile": torch_compile.sgd,
+    "torch-graph": torch_graph.sgd,
+    "jax": jax_scan.sgd,
+}
+ASK_FIRST: dict[str, Callable[[torch.device], str | None]] = {
+    "torch-compile": torch_compile.unavailable,
+    "torch-graph": torch_graph.unavailable,
+    "jax": jax_scan.unavailable,
+}

@@ -12,14 +12,12 @@ from torch import Tensor
 def unavailable(device: torch.device) -> str | None:
     """Why JAX cannot run here, or None."""
     if find_spec("jax") is None:
-        return "not installed: pip install 'mlfound[peers]'"
-    import jax
-
+        return "is not installed: pip install 'mlfound[peers]'"
     platforms = {"cpu": "cpu", "cuda": "gpu"}
     try:
-        jax.devices(platforms[device.type])
+        start_jax().devices(platforms[device.type])
     except (KeyError, RuntimeError):
-        return f"this JAX does not know the device {device.type}"
+        return f"knows no device {device.type} here"
     return None
 
 
@@ -27,12 +25,9 @@ def sgd(
     parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, order: Tensor, lr: float, momentum: float
 ) -> Callable[[], dict[str, Tensor]]:
     """As `torch_nn.sgd`; the first call compiles. Products are as exact as the numbers' type."""
-    use_threads(torch.get_num_threads())
-    import jax
+    jax = start_jax()
     import jax.numpy as jnp
 
-    jax.config.update("jax_enable_x64", True)  # float32 stays float32; without it float64 would become it
-    jax.config.update("jax_default_matmul_precision", "highest")
     place = jax.devices("gpu" if x.is_cuda else "cpu")[x.device.index or 0]
 
     def given(tensor: Tensor) -> Any:
@@ -64,8 +59,19 @@ def sgd(
     return train
 
 
-def use_threads(threads: int) -> None:
-    """JAX reads these once, at its first product; unpinned it takes every core."""
+def start_jax() -> Any:
+    """jax, with as many threads as torch has, and products as exact as their numbers.
+
+    It reads the environment once, before it does anything; unpinned it takes every core.
+    """
+    threads, flags = torch.get_num_threads(), os.environ.get("XLA_FLAGS", "")
     os.environ.setdefault("NPROC", str(threads))
-    if threads == 1 and "xla_cpu_multi_thread_eigen" not in (flags := os.environ.get("XLA_FLAGS", "")):
+    if threads == 1 and "multi_thread_eigen" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+    import jax
+
+    jax.config.update(
+        "jax_enable_x64", True
+    )  # float32 stays float32; without it float64 would become float32
+    jax.config.update("jax_default_matmul_precision", "highest")
+    return jax

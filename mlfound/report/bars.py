@@ -64,6 +64,32 @@ def duration_bars(
     return figure
 
 
+def rate_bars(
+    *, title: str, names: Sequence[str], images_per_s: ArrayLike, low: ArrayLike, high: ArrayLike
+) -> Figure:
+    """A bar a name from 0 up to its median, and the middle half of its replicates."""
+    median, places = finite(images_per_s), np.arange(len(names))
+    figure = paper(height=1.6 + 0.42 * len(names))
+    axes = figure.subplots()
+    axes.barh(places, median, color=BLUE, height=0.62)
+    axes.plot([finite(low), finite(high)], [places, places], "|-", color=INK, linewidth=1.2, markersize=7)
+    beside = axes.secondary_yaxis("right")
+    beside.set_yticks(places, [f"{value:,.0f}" for value in median], color=INK)
+    beside.tick_params(length=0)
+    beside.spines[:].set_visible(False)
+
+    axes.set_axisbelow(True)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set_yticks(places, names, parse_math=False)
+    axes.invert_yaxis()
+    axes.grid(visible=True, axis="x")
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("images a second")
+    head(axes, title)
+    small_print(figure, "Bars: medians. Whiskers: the middle half of the replicates.")
+    return figure
+
+
 def speeds(
     *,
     title: str,

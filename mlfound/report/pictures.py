@@ -6,7 +6,7 @@ from collections.abc import Callable
 import matplotlib.style
 from matplotlib.figure import Figure
 
-from mlfound.report.bars import duration_bars, speeds
+from mlfound.report.bars import duration_bars, rate_bars, speeds
 from mlfound.report.curves import accuracy_curve, loss_curves
 from mlfound.report.distributions import class_balance, mean_and_std_images, pixel_histograms
 from mlfound.report.heatmaps import confusion
@@ -35,5 +35,6 @@ PICTURES: dict[str, Callable[..., Figure]] = {
     "mean_and_std_images": mean_and_std_images,
     "class_balance": class_balance,
     "duration_bars": duration_bars,
+    "rate_bars": rate_bars,
     "speeds": speeds,
 }

@@ -58,7 +58,7 @@ class RunRecorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop_progress()
+        self.stop_bar()
         if error is not None and self.path is not None:
             self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error=repr(error))
 
@@ -111,7 +111,7 @@ class RunRecorder:
     def finish(self, result: Result) -> dict[str, Any]:
         """Write all that was found, give the summary with id, status and path added."""
         assert self.path is not None, "finish before begin"
-        self.stop_progress()
+        self.stop_bar()
         for kind in ("tables", "plots"):
             (self.path / kind).mkdir()
         for table in result.tables:
@@ -128,9 +128,10 @@ class RunRecorder:
             "findings": list(result.findings),
         }
         folder.write_json(self.path / "summary.json", summary)
-        status = result.status if result.passed or result.status != "completed" else "failed"
+        status = "failed" if result.status == "completed" and not result.passed else result.status
         self.close(status)
-        return {"id": self.path.name, "status": status, "path": str(self.path), **summary}
+        added = {"id": self.path.name, "status": status, "path": str(self.path)}
+        return {**added, **folder.finite(summary)}
 
     def close(self, status: str, **facts: str) -> None:
         """The last word in `run.json`; then the lock is free."""
@@ -149,7 +150,7 @@ class RunRecorder:
         else:
             self.log.write(line)
 
-    def stop_progress(self) -> None:
+    def stop_bar(self) -> None:
         if self.bar is not None:
             self.bar.stop()
 
