@@ -4,16 +4,18 @@ No test: machines have moods. `make bench` runs it; it takes some minutes.
 """
 
 import csv
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import median, stdev
 from tempfile import TemporaryDirectory
 
 import torch
 
+from mlfound.experiments.matmul_compare import MOOD, spread
 from mlfound.foundations.matmul import MATMULS
 from mlfound.timing import measure
 
@@ -30,6 +32,7 @@ BENCH = ("matmul-bench", "--budget", "1", "--quiet")
 # Runs the command line with one rung made 20% slower, call by call.
 SLOWED = """
 import sys, time
+from mlfound.experiments.matmul_compare import MOOD, spread
 from mlfound.foundations.matmul import MATMULS
 name = sys.argv.pop(1)
 whole = MATMULS[name]
@@ -56,16 +59,28 @@ def table(path: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def relative_medians(path: Path) -> dict[str, float]:
+def relative_samples(path: Path) -> dict[str, list[float]]:
     """By rung, in calibration kernels; the rungs of over 10 microseconds."""
-    samples: dict[str, list[tuple[float, float]]] = {}
+    rows: dict[str, list[tuple[float, float]]] = {}
     for row in table(path, "replicates"):
-        samples.setdefault(row["impl"], []).append((float(row["seconds"]), float(row["calibration_s"])))
+        rows.setdefault(row["impl"], []).append((float(row["seconds"]), float(row["calibration_s"])))
     return {
-        impl: median(own / kernel for own, kernel in pairs)
-        for impl, pairs in samples.items()
+        impl: [own / kernel for own, kernel in pairs]
+        for impl, pairs in rows.items()
         if median(own for own, _ in pairs) > 10e-6
     }
+
+
+def agreement(runs: Sequence[dict[str, list[float]]]) -> None:
+    """How far the runs' medians lie apart, also in units of the replicates' spread: what MOOD stands for."""
+    for impl in runs[0]:
+        medians = [median(run[impl]) for run in runs]
+        apart = [abs(other / medians[0] - 1) for other in medians[1:]]
+        between = stdev(map(math.log, medians)) / median(spread(run[impl]) for run in runs)
+        print(
+            f"  {impl:15} relative medians apart by {median(apart):.1%}, at most {max(apart):.1%} (wanted 10%); "
+            f"between runs {between:.2f} of the spread within (MOOD {MOOD})"
+        )
 
 
 def against_torch_mm() -> None:
@@ -84,10 +99,10 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         here = ("--runs-dir", folder)
         first = run(("-m", "mlfound"), *BENCH, *here)
-        medians, false_alarms = [relative_medians(first)], 0
+        runs, false_alarms = [relative_samples(first)], 0
         for _ in range(SELF_COMPARISONS):
             path = run(("-m", "mlfound"), *BENCH, *here, "--compare", str(first))
-            medians.append(relative_medians(path))
+            runs.append(relative_samples(path))
             slower = [row for row in table(path, "comparison") if row["verdict"] == "slower"]
             false_alarms += bool(slower)
             for row in slower:
@@ -95,11 +110,7 @@ def main() -> None:
                     f"  false alarm: {row['impl']} {row['ratio']} ({row['ratio_low']} to {row['ratio_high']})"
                 )
         print(f"compared with itself: {false_alarms} of {SELF_COMPARISONS} say slower; wanted at most 1")
-        for impl in medians[0]:
-            apart = [abs(other[impl] / medians[0][impl] - 1) for other in medians[1:]]
-            print(
-                f"  {impl:15} relative medians apart by {median(apart):.1%}, at most {max(apart):.1%}; wanted 10%"
-            )
+        agreement(runs)
 
         found = 0
         for trial in range(SLOW_DOWNS):

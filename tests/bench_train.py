@@ -67,7 +67,7 @@ def report(what, ours, theirs, bound):
     ratios = sorted(a / b for a, b in zip(ours.seconds, theirs.seconds, strict=True))
     quarter = len(ratios) // 4
     spread = f"middle half {ratios[quarter]:.2f} to {ratios[-1 - quarter]:.2f}, n {len(ratios)}"
-    print(f"{what}: {median(ratios):.2f} ({spread}); wanted at most {bound:.1f}")
+    print(f"{what}: {median(ratios):.2f} ({spread}); wanted at most {bound:g}")
 
 
 def training(config, context):

@@ -181,6 +181,53 @@ class BackpropBenchConfig(Config):
     threads: Threads = 1
 
 
+class InitStatsConfig(Config):
+    """One look at what initialisations do to a signal. `depth`, `layer` and `relu_shift` each ask for one part."""
+
+    data: DataConfig = DataConfig()
+    init: Annotated[
+        tuple[
+            Literal[
+                "normal", "small", "xavier", "glorot-normal", "glorot-uniform", "kaiming", "kaiming-uniform",
+                "kaiming-fan-out", "torch-default", "orthogonal", "lsuv", "fixup",
+            ],
+            ...,
+        ],
+        Field(strict=False),
+    ] = ()  # fmt: skip
+    activation: Annotated[
+        tuple[Literal["linear", "relu", "leaky"], ...], Field(strict=False, min_length=1)
+    ] = ("linear", "relu")
+    leak: Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")] = 0.01
+    relu_shift: Annotated[float | None, Field(description="a number, or null for the whole story")] = None
+    relu_variant: Literal["subtract", "floor"] = "subtract"
+    hidden: Units = 50
+    draws: Count = 100
+    rows: Annotated[
+        int | None, Field(ge=1, description="a whole number, 1 or more, or null for what each part needs")
+    ] = None
+    depth: Annotated[
+        int | None,
+        Field(ge=1, le=1_000_000, description="layers from 1 to 1000000, or null for the whole story"),
+    ] = None
+    width: Units = 512
+    residual: Flag = False
+    layer: Literal["all", "linear", "conv"] = "all"
+    seed: Seed = 0
+    threads: Threads = 1
+
+    @model_validator(mode="after")
+    def keys_fit_together(self) -> Self:
+        """Refuse keys that are right one by one and wrong together."""
+        if self.layer == "conv" and (self.depth is not None or self.residual):
+            message = "the convolutions are the notebook's one and four; leave depth and residual out"
+            raise clash(message, "layer", "residual" if self.residual else "depth")
+        if self.residual and self.depth is not None and self.depth % 2:
+            message = "a residual block has two layers; write an even depth"
+            raise clash(message, "depth", "residual")
+        return self
+
+
 class NormalizeCheckConfig(Config):
     """One look at the data before and after normalising."""
 
@@ -213,6 +260,7 @@ def section_of(field: FieldInfo) -> type[Config] | None:
 CONFIGS: dict[str, type[Config]] = {
     "backprop-bench": BackpropBenchConfig,
     "download": DownloadConfig,
+    "init-stats": InitStatsConfig,
     "matmul-bench": MatmulBenchConfig,
     "normalize-check": NormalizeCheckConfig,
     "train": TrainConfig,

@@ -75,7 +75,7 @@ def chosen(config: BackpropBenchConfig) -> list[str]:
             if name not in ladder:
                 message = f"{name} is not in the workload {config.workload}; write one of {', '.join(ladder)}"
                 raise UserError(message, key="impl")
-    names = [name for name in ladder if name in config.impl]
+    names: list[str] = [name for name in ladder if name in config.impl]
     if config.check_only and not set(names) & set(CHECKED):
         message = f"{', '.join(names)} has no gradients to check; write one of {', '.join(CHECKED)}"
         raise UserError(message, key="impl")

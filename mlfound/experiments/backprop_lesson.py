@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 from mlfound.config.models import BackpropBenchConfig
@@ -48,21 +49,22 @@ def climb(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, con
         name: p.to(device)
         for name, p in mlp_parameters((features, HIDDEN, 1), INITIALIZATIONS["kaiming"], draws).items()
     }
-    passes: dict[tuple[str, str], tuple[int, Pass]] = {}
-    for part, (_, input_gradient) in PARTS.items():
-        for name in names:
-            rows = rows_of(name, config, splits)
-            split = splits.valid if part == VALIDATION else splits.train.first(rows)
-            both = partial(LADDER[name], parameters, split.x, split.y.float(), input_gradient=input_gradient)
-            passes[name, part] = len(split.y), both
+    passes, rows = dict[tuple[str, str], Pass](), dict[tuple[str, str], int]()
+    for part, name in product(
+        PARTS, names
+    ):  # neighbours are the stages in one pass: it is they who are compared
+        split = splits.valid if part == VALIDATION else splits.train.first(rows_of(name, config, splits))
+        given = partial(LADDER[name], parameters, split.x, split.y.float())
+        passes[name, part] = partial(given, input_gradient=part == FULL_BACKWARD)
+        rows[name, part] = len(split.y)
     timings = measure(
-        {f"{name} {part}": partial(PARTS[part][0], both) for (name, part), (_, both) in passes.items()},
+        {f"{name} {part}": partial(PARTS[part], both) for (name, part), both in passes.items()},
         config.budget,
         timer=prepared(timer_of(device)),
         told=partial(context.recorder.progress, "forward and backward"),
     )
-    laps = [Lap(name, part, rows, timings[f"{name} {part}"]) for (name, part), (rows, _) in passes.items()]
-    peaks = {name: peak_bytes(partial(tuple, passes[name, FULL_BACKWARD]), device) for name in names}
+    laps = [Lap(name, part, rows[name, part], timings[f"{name} {part}"]) for name, part in passes]
+    peaks = {name: peak_bytes(partial(whole, passes[name, FULL_BACKWARD]), device) for name in names}
     return report(config, laps, peaks)
 
 
@@ -78,11 +80,16 @@ def backward(both: Pass) -> Callable[[], Any]:
     return partial(next, halves)
 
 
-PARTS = {  # what is timed, and whether with the input's gradient
-    FORWARD: (forward, False),
-    BACKWARD: (backward, False),
-    FULL_BACKWARD: (backward, True),
-    VALIDATION: (forward, False),
+def whole(both: Pass) -> None:
+    """Both halves."""
+    _, _ = both()
+
+
+PARTS: dict[str, Callable[[Pass], Callable[[], Any]]] = {
+    FORWARD: forward,
+    BACKWARD: backward,
+    FULL_BACKWARD: backward,
+    VALIDATION: forward,
 }
 
 LADDER: dict[str, Stage] = {

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -103,11 +104,13 @@ def climb(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, con
     timer, rungs = timer_of(train.x.device), dict[str, Callable[[], Weights]]()
     for name, entry in entries.items():
         if entry.right:
+            start = perf_counter()
             rungs[name] = task(name, dtype=torch.float32)
-            entries[name] = replace(entry, first_s=timer(rungs[name], 1))
+            rungs[name]()["w1"].cpu()  # a GPU is done only when a number is here
+            entries[name] = replace(entry, first_s=perf_counter() - start)
     timings = measure(rungs, config.budget, timer=timer, told=partial(context.recorder.progress, "epochs"))
     done = [replace(entry, timing=timings.get(name)) for name, entry in entries.items()]
-    return report(config, done, len(order))
+    return report(config, done, train.x.shape[1], splits.classes, len(order))
 
 
 def training(
@@ -125,29 +128,41 @@ def apart(got: Weights, want: Weights) -> float:
     return max(relative_error(got[name], want[name]) for name in want)
 
 
-def report(config: BackpropBenchConfig, entries: Sequence[Entry], steps: int) -> Result:
-    """A check, a line and a bar each; what is not here is listed with its reason."""
+def report(
+    config: BackpropBenchConfig, entries: Sequence[Entry], inputs: int, classes: int, steps: int
+) -> Result:
+    """A check, a line and a bar each; what cannot run here is listed with its reason."""
     threads = "1 thread" if config.threads == 1 else f"{config.threads} threads"
-    title = f"A training step of {BATCH} rows, 784-{HIDDEN}-10, {config.device}, {threads}"
-    timed = [entry for entry in entries if entry.timing]
-    rates = {entry.impl: rate(entry.timing, steps) for entry in timed if entry.timing}
-    data = {
-        "title": title,
-        "names": list(rates),
-        "images_per_s": [middle for _, middle, _ in rates.values()],
-        "low": [low for low, _, _ in rates.values()],
-        "high": [high for _, _, high in rates.values()],
-    }
+    title = f"A training step of {BATCH} rows, {inputs}-{HIDDEN}-{classes}, {config.device}, {threads}"
+    rates = {entry.impl: rate(entry.timing, steps) for entry in entries if entry.timing}
+    low, middle, high = zip(*rates.values(), strict=True) if rates else ((), (), ())
+    data = {"title": title, "names": list(rates), "images_per_s": middle, "low": low, "high": high}
     return Result(
-        metrics={f"{name}_images_per_s": middle for name, (_, middle, _) in rates.items()},
+        metrics={f"{name}_images_per_s": value for name, value in zip(rates, middle, strict=True)},
         checks=[
-            Check(f"{entry.impl}: weights after {steps} steps", entry.right, entry.error, BOUND)
+            Check(
+                f"{entry.impl}: weights after {steps} steps as by {REFERENCE}",
+                entry.right,
+                entry.error,
+                BOUND,
+            )
             for entry in entries
             if entry.error is not None
         ],
+        findings=findings(dict(zip(rates, middle, strict=True))),
         tables=[Table("step", title, COLUMNS, [row(entry, steps) for entry in entries])],
         pictures=[Picture("step", "rate_bars", data)] if rates else [],
     )
+
+
+def findings(rates: Mapping[str, float]) -> list[str]:
+    """How ours stands to the others."""
+    others = [
+        f"{rate / rates['modules']:.2f} times as many by {name}"
+        for name, rate in rates.items()
+        if "modules" in rates and name != "modules"
+    ]
+    return [f"modules see {rates['modules']:,.0f} images a second; {', '.join(others)}."] if others else []
 
 
 def rate(timing: Timing, steps: int) -> tuple[float, float, float]:
@@ -161,10 +176,12 @@ def row(entry: Entry, steps: int) -> tuple[Any, ...]:
     """One line of the table."""
     timing = entry.timing
     if timing is None:
-        note = entry.absent or "void: other weights than torch-nn"
+        note = entry.absent or f"void: other weights than {REFERENCE}"
         return (entry.impl, None, None, None, None, None, entry.error, note)
     iqr, (_, images_per_s, _) = timing.iqr, rate(timing, steps)
-    setup = None if entry.first_s is None else max(0.0, entry.first_s - timing.median)
+    setup = None
+    if entry.impl in ASK_FIRST and entry.first_s is not None:
+        setup = max(0.0, entry.first_s - timing.median)
     return (
         entry.impl,
         timing.median / steps,
@@ -186,7 +203,7 @@ LADDER: dict[str, Trainer] = {
     "torch-graph": torch_graph.sgd,
     "jax": jax_scan.sgd,
 }
-ASK_FIRST: dict[str, Callable[[torch.device], str | None]] = {
+ASK_FIRST: dict[str, Callable[[torch.device], str | None]] = {  # those that have something to set up
     "torch-compile": torch_compile.unavailable,
     "torch-graph": torch_graph.unavailable,
     "jax": jax_scan.unavailable,

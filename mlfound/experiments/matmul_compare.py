@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import NormalDist, fmean, median, quantiles
 
 from scipy.stats import ttest_ind
 
@@ -14,11 +14,11 @@ from mlfound.errors import UserError
 from mlfound.experiments.matmul_report import Climb, label
 from mlfound.results import Column, Context, EarlierRun, Table
 
-SEGMENTS = (
-    20  # neighbouring replicates share the machine's mood: their medians, not they, count as independent
-)
+SEGMENTS = 20  # neighbouring replicates share the machine's mood: their medians count as independent
 MUST_AGREE = ("cpu", "gpu", "cores", "device", "threads", "dtype", "shape")
 FEWEST = 5  # replicates of a rung: fewer have no spread to go by
+MOOD = 0.5  # of the spread within a run: so far two runs of the same build may lie apart (see tests/bench_matmul.py)
+NORMAL_95 = NormalDist().inv_cdf(0.975)
 SLOWER = 1.05  # smaller differences are not called any: a build compared with itself must pass
 
 Samples = Mapping[tuple[str, str], Sequence[float]]  # by rung and shape: durations in calibration kernels
@@ -98,13 +98,21 @@ def verdict(low: float, high: float) -> str:
 
 
 def ratio_and_interval(now: Sequence[float], then: Sequence[float]) -> tuple[float, float, float]:
-    """Now over then, and the 95% interval of it: Welch's, of the logarithms of the segments' medians."""
+    """Now over then, and its 95% interval: Welch's, of the logarithms of segment medians, widened by the mood."""
     logs = [[math.log(value) for value in segment_medians(sample)] for sample in (now, then)]
     ratio = math.exp(fmean(logs[0]) - fmean(logs[1]))
     if min(map(len, logs)) < FEWEST:
         return ratio, 0.0, math.inf
-    interval = ttest_ind(*logs, equal_var=False).confidence_interval(0.95)
-    return ratio, math.exp(interval.low), math.exp(interval.high)
+    within = ttest_ind(*logs, equal_var=False).confidence_interval(0.95)
+    between = NORMAL_95 * MOOD * math.hypot(spread(now), spread(then))
+    half = math.hypot((within.high - within.low) / 2, between)
+    return ratio, ratio * math.exp(-half), ratio * math.exp(half)
+
+
+def spread(sample: Sequence[float]) -> float:
+    """The standard deviation of the logarithms, from their quartiles: of few bad moments it takes no notice."""
+    low, _, high = quantiles(map(math.log, sample), n=4, method="inclusive")
+    return (high - low) / (2 * NormalDist().inv_cdf(0.75))
 
 
 def segment_medians(sample: Sequence[float]) -> list[float]:

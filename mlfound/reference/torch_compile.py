@@ -1,9 +1,12 @@
 """The step of `torch_nn.sgd` with forward, loss and backward through torch.compile."""
 
+import os
 import shutil
 import sysconfig
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
@@ -27,6 +30,7 @@ def sgd(
     parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, order: Tensor, lr: float, momentum: float
 ) -> Callable[[], dict[str, Tensor]]:
     """As `torch_nn.sgd`; the first call compiles."""
+    compile_afresh()
     network = Network(parameters)
     start = {name: p.detach().clone() for name, p in network.named_parameters()}
 
@@ -45,3 +49,14 @@ def sgd(
         return network.weights()
 
     return train
+
+
+@cache
+def compile_afresh() -> TemporaryDirectory[str]:
+    """Let torch compile into an empty folder: what an earlier run left on the disk would hide how long it takes.
+
+    The folder goes when its object goes, with the process.
+    """
+    folder = TemporaryDirectory(prefix="mlfound-")
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder.name
+    return folder

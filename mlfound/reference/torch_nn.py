@@ -50,7 +50,14 @@ def torch_nn(
     input_gradient: bool = True,
 ) -> Iterator[Any]:
     """Gives the loss, rests, and then gives its gradients by the names of the parameters, and of the input as `x`."""
-    network, x = Network(parameters, relu_shift), x.detach().requires_grad_(input_gradient)
+    network = Network(
+        parameters, relu_shift
+    )  # here and not below: to make one is no part of its forward pass
+    return forward_and_backward(network, x.detach().requires_grad_(input_gradient), target, loss)
+
+
+def forward_and_backward(network: Network, x: Tensor, target: Tensor, loss: str) -> Iterator[Any]:
+    """Both halves, for `torch_nn`."""
     out = network(x)
     if loss == "mse":
         value = functional.mse_loss(out.squeeze(-1), target.to(out.dtype))

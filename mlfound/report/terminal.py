@@ -24,6 +24,7 @@ from mlfound.report.tables import cell, plain
 from mlfound.results import Check, Result, Table
 
 ENDLESS = 100_000  # characters: the width of a pipe or a file
+MANY = 20  # checks: more are counted instead of listed
 REFRESH = 0.1  # seconds between two pictures of the bar
 
 
@@ -41,8 +42,8 @@ def show(result: Result, console: Console) -> None:
         if table.shown:
             _show_table(table, console)
             console.print()
-    for check in result.checks:
-        _say(console, _verdict(check, console.encoding))
+    for verdict in _verdicts(result.checks, console.encoding):
+        _say(console, verdict)
     if result.checks and result.findings:
         console.print()
     for finding in result.findings:
@@ -105,10 +106,17 @@ def _say(console: Console, text: Text) -> None:
     console.print(text, soft_wrap=not console.is_terminal)
 
 
-def _verdict(check: Check, encoding: str) -> Text:
+def _verdicts(checks: Sequence[Check], encoding: str) -> Iterator[Text]:
+    """A line a check; of very many those that failed, and how many passed."""
     good, bad = ("✓", "✗") if encoding.startswith("utf") else ("ok", "FAILED")
-    mark = Text(good, "green") if check.passed else Text(bad, "bold red")
-    return mark + f" {printable(check.name)}: {check.value:.3g} (bound {check.bound:.3g})"
+    passed = [check for check in checks if check.passed]
+    few = len(checks) <= MANY
+    if not few and passed:
+        yield Text(good, "green") + f" {len(passed)} of {len(checks)} checks passed, summary.json has each"
+    for check in checks:
+        if few or not check.passed:
+            mark = Text(good, "green") if check.passed else Text(bad, "bold red")
+            yield mark + f" {printable(check.name)}: {check.value:.3g} (bound {check.bound:.3g})"
 
 
 @dataclass(frozen=True)

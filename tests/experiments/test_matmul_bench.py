@@ -228,18 +228,27 @@ def test_a_run_of_another_command_machine_or_setting_is_refused(mlfound, earlier
 
 def test_a_ratio_has_an_interval_that_holds_it():
     draws = torch.randn(2, 2000, generator=generator(0, "noise"))
-    then, now = (draws[0] * 0.1).exp().tolist(), (1.2 * (draws[1] * 0.1).exp()).tolist()
+    then, now = (draws[0] * 0.03).exp().tolist(), (1.2 * (draws[1] * 0.03).exp()).tolist()
     ratio, low, high = ratio_and_interval(now, then)
     assert low < 1.2 < high
     assert low < ratio < high
-    assert high / low < 1.05
+    assert high / low < 1.1
     assert verdict(low, high) == "slower"
     assert verdict(*ratio_and_interval(then, now)[1:]) == "faster"
     assert verdict(*ratio_and_interval(then, then)[1:]) == NOTHING
 
 
-def test_one_replicate_says_nothing():
-    _, low, high = ratio_and_interval([100.0], [1.0, 1.1, 1.2])
+def test_where_replicates_scatter_a_small_difference_is_none():
+    """What moves the replicates of one run apart by a third may well move two runs apart by 20%."""
+    draws = torch.randn(2, 2000, generator=generator(0, "noise"))
+    then, now = (draws[0] * 0.3).exp().tolist(), (1.2 * (draws[1] * 0.3).exp()).tolist()
+    assert verdict(*ratio_and_interval(now, then)[1:]) == NOTHING
+    twice = [2 * value for value in now]
+    assert verdict(*ratio_and_interval(twice, then)[1:]) == "slower"
+
+
+def test_few_replicates_say_nothing():
+    _, low, high = ratio_and_interval([100.0] * 4, [1.0, 1.1, 1.2, 1.1, 1.0, 1.1])
     assert verdict(low, high) == NOTHING
 
 

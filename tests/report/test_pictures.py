@@ -152,6 +152,22 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "lesson_s": [None],
         },
     },
+    "rate_bars": {
+        "ordinary": {
+            "title": "Bars",
+            "names": ["modules", "torch-nn"],
+            "images_per_s": [170_000, 150_000],
+            "low": [160_000, 130_000],
+            "high": [180_000, 155_000],
+        },
+        "one, once": {
+            "title": "",
+            "names": ["modules"],
+            "images_per_s": [1.0],
+            "low": [1.0],
+            "high": [1.0],
+        },
+    },
     "speeds": {
         "ordinary": {
             "title": "Speed",
