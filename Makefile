@@ -34,11 +34,14 @@ demo: setup ## every command on the embedded sample, without a network
 	$(BIN)/mlfound download --dataset mnist-sample
 	$(BIN)/mlfound normalize-check --set data.dataset=mnist-sample --name demo
 	$(BIN)/mlfound matmul-bench --budget 0.2 --name demo
+	$(BIN)/mlfound init-stats --set data.dataset=mnist-sample --draws 20 --width 128 --name demo
+	$(BIN)/mlfound backprop-bench --dataset mnist-sample --budget 0.1 --name demo
 	$(BIN)/mlfound train --set data.dataset=mnist-sample --name demo
 
 bench: setup ## the benchmarks
 	$(BIN)/python -m tests.bench_train
 	$(BIN)/python -m tests.bench_matmul
+	$(BIN)/python -m tests.bench_backprop
 
 clean: ## remove .venv and what tools left; runs and data stay
 	rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

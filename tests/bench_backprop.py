@@ -1,4 +1,4 @@
-"""Does the hand-written backward keep up with the library's? Ratios on the lesson's task. No test: machines have moods."""
+"""Does our backward keep up with the library's? Ratios on the lesson's task. No test: machines have moods."""
 
 from functools import partial
 

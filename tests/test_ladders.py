@@ -4,8 +4,9 @@ from typing import get_args
 
 import pytest
 
-from mlfound.config.models import DataConfig, ModelConfig, TrainConfig
+from mlfound.config.models import BackpropBenchConfig, DataConfig, InitStatsConfig, ModelConfig, TrainConfig
 from mlfound.data.normalize import NORMALIZATIONS
+from mlfound.experiments.backprop_bench import WORKLOADS
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.modules import LOSSES
 from mlfound.foundations.schedules import SCHEDULES
@@ -18,7 +19,20 @@ from mlfound.foundations.schedules import SCHEDULES
         (ModelConfig, "init", INITIALIZATIONS),
         (TrainConfig, "loss", LOSSES),
         (TrainConfig, "schedule", SCHEDULES),
+        (BackpropBenchConfig, "workload", WORKLOADS),
     ],
 )
 def test_config_and_ladder_know_the_same_names(config, key, ladder):
     assert set(get_args(config.model_fields[key].annotation)) == set(ladder)
+
+
+def test_backprop_bench_knows_the_stages_of_both_workloads():
+    names = [name for workload in WORKLOADS.values() for name in workload.LADDER]
+    assert BackpropBenchConfig().impl == tuple(dict.fromkeys(names)), "in teaching order"
+    words, _ = get_args(BackpropBenchConfig.model_fields["impl"].annotation)
+    assert set(get_args(words)) == set(names)
+
+
+def test_init_stats_knows_every_scheme_and_those_that_need_the_whole_stack():
+    words, _ = get_args(InitStatsConfig.model_fields["init"].annotation)
+    assert set(get_args(words)) == {*INITIALIZATIONS, "lsuv", "fixup"}

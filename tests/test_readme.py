@@ -25,6 +25,12 @@ def on_the_sample(words):
         return [*words, "--set", "data.dataset=mnist-sample"]
     if words[0] == "matmul-bench":
         return [*words, "--budget", "0.01"]
+    if words[0] == "backprop-bench":
+        # without torch-compile, which takes its time
+        few = ["--impl", "modules", "--impl", "torch-nn"] if "step" in words else []
+        return [*words, *few, "--dataset", "mnist-sample", "--rows", "640", "--budget", "0.01"]
+    if words[0] == "init-stats":
+        return [*words, "--set", "data.dataset=mnist-sample", "--draws", "3", "--width", "32"]
     if words[0] == "train":
         return [*words, "--set", "data.dataset=mnist-sample", "--set", "epochs=1"]
     if words == ["download"]:

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from mlfound.timing import NOISY, Timing, measure, on_cpu, turns_of
+from mlfound.timing import NOISY, Timing, measure, on_cpu, prepared, turns_of
 
 
 def scripted(rung, calls):
@@ -88,3 +88,14 @@ def test_the_clock_calls_as_often_as_told():
     calls = []
     assert on_cpu(lambda: calls.append(1), 7) > 0
     assert len(calls) == 7
+
+
+def test_what_is_set_up_first_is_not_timed():
+    set_up, timed = [], []
+
+    def rung():
+        set_up.append(len(timed))
+        return lambda: timed.append(0) or 0.5
+
+    assert prepared(scripted)(rung, 3) == 1.5
+    assert set_up == [0, 1, 2], "before every call, not once"

@@ -14,15 +14,22 @@ from mlfound.cli.options import (
     ConfigFile,
     DataDir,
     Dataset,
+    Depth,
     Device,
+    Draws,
     Dtype,
     From,
+    Hidden,
     Impl,
+    Init,
     Json,
+    LayerKind,
     List,
     Name,
     PrintConfig,
     Quiet,
+    ReluShift,
+    Residual,
     Rows,
     RunsDir,
     Seed,
@@ -32,6 +39,7 @@ from mlfound.cli.options import (
     Threads,
     Tolerance,
     Verify,
+    Width,
     Workload,
 )
 
@@ -82,6 +90,37 @@ def download(
         show_datasets(data_dir, json_)
     else:
         execute(context)
+
+
+@app.command()
+def init_stats(
+    context: typer.Context,
+    config: ConfigFile = None,
+    init: Init = None,
+    relu_shift: ReluShift = None,
+    hidden: Hidden = None,
+    draws: Draws = None,
+    depth: Depth = None,
+    width: Width = None,
+    layer: LayerKind = None,
+    residual: Residual = None,
+    set_: Set = None,
+    seed: Seed = None,
+    threads: Threads = None,
+    runs_dir: RunsDir = RUNS,
+    data_dir: DataDir = None,
+    name: Name = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    print_config: PrintConfig = False,
+) -> None:
+    """Show what an initialisation does to a signal, measured beside theory.
+
+    \b
+    Example:
+      mlfound init-stats --relu-shift 0.5
+    """
+    execute(context)
 
 
 @app.command()

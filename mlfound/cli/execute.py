@@ -78,7 +78,8 @@ def as_typed(key: str, value: object) -> str:
     """A flag as the user will have typed it, once for each of several values."""
     if isinstance(value, list | tuple):
         return " ".join(as_typed(key, item) for item in value)
-    return f"--{key}" if value is True else f"--{key} {value}"
+    flag = f"--{key.replace('_', '-')}"
+    return flag if value is True else f"{flag} {value}"
 
 
 def show_datasets(data_dir: Path | None, as_json: bool) -> None:

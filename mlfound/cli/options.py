@@ -77,6 +77,22 @@ Compare = Annotated[
     str | None, typer.Option(metavar="RUN", help="The folder of an earlier run: faster or slower now?")
 ]
 
+Init = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SCHEME", help="A scheme, as kaiming; repeatable; else those of the lesson."),
+]
+ReluShift = Annotated[
+    Any, typer.Option(metavar="S", parser=number_or_word, help="Only max(x, 0) - S, draw by draw.")
+]
+Hidden = Annotated[Any, typer.Option(metavar="N", parser=number_or_word, help="Units of the one layer.")]
+Draws = Annotated[Any, typer.Option(metavar="N", parser=number_or_word, help="How often weights are drawn.")]
+Depth = Annotated[
+    Any, typer.Option(metavar="N", parser=number_or_word, help="Only a stack of so many layers.")
+]
+Width = Annotated[Any, typer.Option(metavar="N", parser=number_or_word, help="Units of its layers.")]
+Residual = Annotated[bool | None, typer.Option("--residual", help="Only a stack of residual blocks.")]
+LayerKind = Annotated[str | None, typer.Option("--layer", metavar="KIND", help="Only linear, or only conv.")]
+
 Tolerance = Annotated[
     Any,
     typer.Option(

@@ -40,12 +40,12 @@ class Gradient(NamedTuple):
 
 def run(config: BackpropBenchConfig, context: Context) -> Result:
     """Every chosen stage: are its gradients right? Then how long does it take, unless only the check was wanted."""
+    workload: Any = WORKLOADS[config.workload]
     device = hardware.resolve_device(config.device)
-    threads = hardware.use_threads(config.threads, backprop_lesson.LARGEST_PRODUCT)
+    threads = hardware.use_threads(config.threads, workload.LARGEST_PRODUCT)
     names = chosen(config)
     config = config.model_copy(update={"device": str(device), "threads": threads})
     facts: dict[str, Any] = {"seeds": [config.seed], "device": str(device), "threads": threads}
-    workload: Any = WORKLOADS[config.workload]
     if not config.check_only:
         splits, facts["dataset"] = images(config, context)
         workload.refuse(config, names, splits)
@@ -127,7 +127,7 @@ def gradient_report(gradients: Sequence[Gradient], seed: int) -> Result:
 
 
 def second_opinion(seed: int) -> Check:
-    """Autograd's gradients beside central differences of its losses, or in the end we only trust ourselves."""
+    """Who checks autograd? Its gradients beside central differences of its losses."""
     cases = [draw((7, 11, 5, 3), shift, loss, seed) for shift, loss in product(SHIFTS, LOSSES)]
     worst = max(
         relative_error(case.reference()[name], case.difference(name))

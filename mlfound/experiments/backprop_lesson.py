@@ -50,9 +50,7 @@ def climb(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, con
         for name, p in mlp_parameters((features, HIDDEN, 1), INITIALIZATIONS["kaiming"], draws).items()
     }
     passes, rows = dict[tuple[str, str], Pass](), dict[tuple[str, str], int]()
-    for part, name in product(
-        PARTS, names
-    ):  # neighbours are the stages in one pass: it is they who are compared
+    for part, name in product(PARTS, names):  # in this order those that are compared run side by side
         split = splits.valid if part == VALIDATION else splits.train.first(rows_of(name, config, splits))
         given = partial(LADDER[name], parameters, split.x, split.y.float())
         passes[name, part] = partial(given, input_gradient=part == FULL_BACKWARD)

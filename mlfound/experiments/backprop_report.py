@@ -147,8 +147,8 @@ def findings(seconds: Mapping[tuple[str, str], float]) -> list[str]:
         )
         share = 1 - seconds["modules", BACKWARD] / seconds["modules", FULL_BACKWARD]
         said.append(
-            f"The gradient of the input, which nobody needs, is {share:.0%} of the whole backward pass. The "
-            "lesson's own stages take it and its library's row does not: so the library looked 2 to 5 times as fast."
+            f"The gradient of the input, which nobody needs, is {share:.0%} of the whole backward pass. The lesson's "
+            "stages take it and its library's row does not: much of why the library looked 2 to 5 times as fast."
         )
     return said
 

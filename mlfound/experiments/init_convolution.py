@@ -1,11 +1,10 @@
-"""The sqrt(5) story: convolutions as torch begins them, and as a ReLU wants them. One layer, and the notebook's four."""
+"""The sqrt(5) story: convolutions as torch begins them and as a ReLU wants them, one layer and four."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
-from mlfound.errors import UserError
 from mlfound.experiments.init_estimate import Estimate, pooled_std
 from mlfound.foundations.activations import Activation
 from mlfound.foundations.convolution import convolution, windows
@@ -20,7 +19,7 @@ LESSON = {"torch-default": (0.37, 0.0089), "kaiming": (1.02, 0.285), "kaiming-un
 
 @dataclass(frozen=True)
 class Convolution:
-    """Each draw's figures (draws,): mean and mean square after one layer, std after each of four layers (draws, 4)."""
+    """Each draw's mean and mean square after one layer (draws,), and its std after each of four (draws, 4)."""
 
     init: str
     means: Tensor
@@ -37,13 +36,12 @@ class Convolution:
         return pooled_std(self.means, self.squares)
 
 
-def pictures_of(x: Tensor, shape: tuple[int, int], rows: int) -> Tensor:
-    """The first rows as (batch, 1, height, width); refused where they are no square, or too small for a kernel."""
+def unfit(shape: tuple[int, int]) -> str:
+    """Why images (height, width) can't be convolved here; empty if they can."""
     height, width = shape
-    if height != width or height < ONE[-1]:
-        message = f"the images are {height} x {width}, and --layer conv wants a square of at least 5 x 5"
-        raise UserError(message, key="layer")
-    return x[:rows].reshape(-1, 1, height, width)
+    if height == width >= ONE[-1]:
+        return ""
+    return f"the images are {height} x {width}; write a data.dataset whose images are square, 5 x 5 or more"
 
 
 def measure(x: Tensor, init: str, activation: Activation, draws: int, generator: Generator) -> Convolution:

@@ -35,15 +35,21 @@ class Stack:
     """
 
     init: str
-    start: float
+    start: float  # the root mean square of what went in
     mean: list[float]
     std: list[float]
     dead: list[float]
+    products: list[float]  # the std before the activation
     gradient: list[float]
     counts: Tensor
     each: int = 1  # layers between two entries: 2 of a residual block
-    forward_theory: float | None = None  # per layer
-    backward_theory: float | None = None
+    theory: float | None = None  # by how much a layer multiplies the root mean square, one way and the other
+
+    @property
+    def factor(self) -> float:
+        """How many times larger the signal comes out than it went in, as a root mean square."""
+        out = math.hypot(self.mean[-1], self.std[-1])
+        return out / self.start if math.isfinite(out) else math.inf
 
     @property
     def overflowed(self) -> int | None:
@@ -94,7 +100,7 @@ def plain_stack(
     dout = torch.randn(len(x), width, generator=draws)
     backward = plain_gradients(dout, weights, [z for z, _ in layers], activation)
     figures = [layer_figures(out, z, activation) for z, out in layers]
-    return stack(init, x, figures, backward, *plain_theory(init, activation, width))
+    return stack(init, x, figures, backward, plain_theory(init, activation, width))
 
 
 def drawn(init: str, shapes: Sequence[Shape], draws: Generator) -> list[Tensor]:
@@ -119,21 +125,21 @@ def residual_stack(
     backward = residual_gradients(dout, branches, xs[:-1], activation)
     figures = [layer_figures(out, out, activation) for out in xs[1:]]
     factor = residual_theory(init, activation, blocks, width)
-    return stack(init, x, figures, backward, factor, factor, each=2)
+    return stack(init, x, figures, backward, factor, each=2)
 
 
-Figures = tuple[float, float, float, Tensor]
+Figures = tuple[float, float, float, float, Tensor]
 
 
 def layer_figures(x: Tensor, z: Tensor, activation: Activation) -> Figures:
-    """Mean, std, share of dead units and histogram of a layer; z is what its activation is given."""
+    """Mean, std, share of dead units, std of z and histogram of a layer; z is what its activation is given."""
     mean, std = moments(x)
     if not math.isfinite(std):
-        return math.nan, math.nan, math.nan, torch.zeros(BINS)
+        return math.nan, math.nan, math.nan, math.nan, torch.zeros(BINS)
     largest = z.amax(0)  # every activation lets through what is above some number: a unit lives if this is
     dead = (activation.gradient(torch.ones_like(largest), largest) == 0).float().mean().item()
     sizes = x[:HISTOGRAM_ROWS].abs().log10()  # zeros are -inf, outside of every bin
-    return mean, std, dead, torch.histc(sizes, BINS, -LARGEST, LARGEST)
+    return mean, std, dead, moments(z)[1], torch.histc(sizes, BINS, -LARGEST, LARGEST)
 
 
 def moments(x: Tensor) -> tuple[float, float]:
@@ -148,46 +154,44 @@ def stack(
     x: Tensor,
     figures: Sequence[Figures],
     backward: Iterable[Tensor],
-    forward_theory: float | None,
-    backward_theory: float | None,
+    theory: float | None,
     each: int = 1,
 ) -> Stack:
     """The figures of a stack whose input is x, and of the way back, if anything finite came out."""
-    mean, std, dead, counts = map(list, zip(*figures, strict=True))
+    mean, std, dead, products, counts = map(list, zip(*figures, strict=True))
     finite = math.isfinite(std[-1])
     gradient = [moments(dx)[1] for dx in backward][::-1] if finite else []
     return Stack(
         init,
-        moments(x)[1],
+        math.hypot(*moments(x)),
         mean,
         std,
         dead,
+        products,
         gradient,
         torch.stack(counts),
         each,
-        forward_theory,
-        backward_theory,
+        theory,
     )
 
 
-def plain_theory(init: str, activation: Activation, width: int) -> tuple[float | None, float | None]:
+def plain_theory(init: str, activation: Activation, width: int) -> float | None:
     """By how much a layer multiplies the root mean square, forward and backward; None where no constant does.
 
     A leak of `a` keeps (1 + a^2) / 2 of a symmetric number's mean square, and the product multiplies that by the
-    weights' variance and the fan, which is the width both ways. `lsuv` sees to it, forward.
+    weights' variance and the fan, which is the width both ways. `lsuv` sees to it.
     """
     a = leak(activation)
     if a is None or init == "lsuv":
-        return (None if a is None else 1.0), None
-    factor = INITIALIZATIONS[init].std((width, width)) * math.sqrt(width * (1 + a**2) / 2)
-    return factor, factor
+        return None if a is None else 1.0
+    return INITIALIZATIONS[init].std((width, width)) * math.sqrt(width * (1 + a**2) / 2)
 
 
 def residual_theory(init: str, activation: Activation, blocks: int, width: int) -> float | None:
     """The same for a layer of a residual stack: a branch adds the square of a plain layer's factor, squared."""
     if init == "fixup":
         return 1.0
-    factor, _ = plain_theory("kaiming" if init == FACTOR_ONLY else init, activation, width)
+    factor = plain_theory("kaiming" if init == FACTOR_ONLY else init, activation, width)
     if factor is None:
         return None
     share = 1 / blocks if init == FACTOR_ONLY else 1.0

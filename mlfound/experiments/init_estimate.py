@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 from torch import Tensor
 
 
@@ -29,7 +29,7 @@ class Estimate:
     @property
     def half(self) -> float | None:
         """Half of the 95% interval (Student's t); None where one draw says nothing of the others."""
-        return student.ppf(0.975, self.draws - 1) * self.error if self.draws > 1 else None
+        return stdtrit(self.draws - 1, 0.975).item() * self.error if self.draws > 1 else None
 
     @property
     def low(self) -> float | None:

@@ -1,7 +1,7 @@
 """One layer, drawn many times: what activation(x w) has for mean and std, beside what it must have."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ from mlfound.foundations.initialization import INITIALIZATIONS, Shape, normal
 from mlfound.foundations.stacks import lsuv
 from mlfound.foundations.theory import pooled_moments
 
-AT_ONCE = 32 * 2**20  # numbers that the draws of one product may make
+AT_ONCE = 2**21  # numbers that the draws of one product may make: 8 MB, which is what a cache holds
 KEPT = 1.1  # a factor up to this is called kept: ten layers make less than 2.6 of it
 
 
@@ -28,8 +28,13 @@ class Layer:
     w_mean: Estimate
     w_std: Estimate
     incoming: float  # the rows' root mean square
-    theory: tuple[float, float] | None  # mean and std for these rows; None where the rows set the weights
+    w_theory: float | None  # the std of a weight; None where the rows set it
+    theory: tuple[float, float] | None  # mean and std for these rows
     gaussian: tuple[float, float]  # and for rows of N(0, 1)
+
+    @property
+    def label(self) -> str:
+        return label(self.activation)
 
     @property
     def mean(self) -> Estimate:
@@ -60,47 +65,44 @@ class Layer:
 def measure(
     x: Tensor,
     init: str,
-    activations: Mapping[str, Activation],
+    activations: Sequence[Activation],
     hidden: int,
     draws: int,
     generator: Generator,
     told: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Layer]:
+) -> list[Layer]:
     """x (rows, in) through `draws` layers of `hidden` units, several in one product; all activations see the same."""
     shape = (x.shape[1], hidden)
-    means: dict[str, list[Tensor]] = {name: [] for name in activations}
-    squares: dict[str, list[Tensor]] = {name: [] for name in activations}
-    weights = []
-    chunk = max(1, AT_ONCE // (max(*x.shape) * hidden))
+    figures = torch.empty(1 + len(activations), 2, draws, dtype=torch.float64)  # of w, then of what comes out
+    chunk = max(1, AT_ONCE // (max(x.shape) * hidden))
     for start in range(0, draws, chunk):
-        n = min(chunk, draws - start)
-        w = draw(init, shape, generator, n, x)
-        weights.append(torch.stack([w.mean((1, 2)), w.square().mean((1, 2))]).double())
-        z = x @ w.transpose(0, 1).reshape(shape[0], -1)
-        for name, activation in activations.items():
+        these = slice(start, min(start + chunk, draws))
+        w = draw(init, shape, generator, these.stop - start, x)
+        figures[0, :, these] = torch.stack([w.mean((1, 2)), w.square().mean((1, 2))])
+        z = x @ w.transpose(0, 1).reshape(shape[0], -1)  # (rows, draws * hidden)
+        for each, activation in zip(figures[1:], activations, strict=True):
             y = activation(z)
-            means[name].append(y.mean(0).double().view(n, hidden).mean(1))
-            norms = torch.linalg.vector_norm(y, dim=0).double()
-            squares[name].append((norms.square() / len(x)).view(n, hidden).mean(1))
-        told(start + n, draws)
-    w_means, w_squares = torch.cat(weights, 1)
+            moments = torch.stack([y.mean(0), torch.linalg.vector_norm(y, dim=0).square() / len(y)])
+            each[:, these] = moments.double().view(2, -1, hidden).mean(2)
+        told(these.stop, draws)
+    (w_means, w_squares), *outputs = figures
     lengths = x.double().square().sum(1)
-    scheme = None if init == "lsuv" else INITIALIZATIONS[init].std(shape)
-    outgoing = 1.0 if scheme is None else scheme * math.sqrt(shape[0])
-    return {
-        name: Layer(
+    std = None if init == "lsuv" else INITIALIZATIONS[init].std(shape)
+    return [
+        Layer(
             init,
             activation,
-            torch.cat(means[name]),
-            torch.cat(squares[name]),
+            means,
+            squares,
             Estimate.mean(w_means),
             pooled_std(w_means, w_squares),
             (lengths.mean() / shape[0]).sqrt().item(),
-            None if scheme is None else pooled_moments(activation, lengths, scheme**2),
-            tuple_of(activation, outgoing),
+            std,
+            None if std is None else pooled_moments(activation, lengths, std**2),
+            gaussian(activation, 1.0 if std is None else std * math.sqrt(shape[0])),
         )
-        for name, activation in activations.items()
-    }
+        for activation, (means, squares) in zip(activations, outputs, strict=True)
+    ]
 
 
 def draw(init: str, shape: Shape, generator: Generator, draws: int, x: Tensor) -> Tensor:
@@ -110,7 +112,8 @@ def draw(init: str, shape: Shape, generator: Generator, draws: int, x: Tensor) -
     return INITIALIZATIONS[init](shape, generator, draws)
 
 
-def tuple_of(activation: Activation, sigma: float) -> tuple[float, float]:
+def gaussian(activation: Activation, sigma: float) -> tuple[float, float]:
+    """The closed form for N(0, sigma^2), as plain numbers."""
     mean, std = activation.moments(0.0, sigma)
     return mean.item(), std.item()
 

@@ -1,4 +1,4 @@
-"""Two small stacks of the lesson, drawn many times: a hundred products of 512, and one that narrows to the hidden layer."""
+"""Two small stacks of the lesson, drawn many times: a hundred products of 512, and layers that narrow."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -70,8 +70,6 @@ def start_jax() -> Any:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
     import jax
 
-    jax.config.update(
-        "jax_enable_x64", True
-    )  # float32 stays float32; without it float64 would become float32
+    jax.config.update("jax_enable_x64", True)  # without it float64 would become float32, which stays as it is
     jax.config.update("jax_default_matmul_precision", "highest")
     return jax

@@ -11,6 +11,7 @@ from mlfound.report.curves import accuracy_curve, loss_curves
 from mlfound.report.distributions import class_balance, mean_and_std_images, pixel_histograms
 from mlfound.report.heatmaps import confusion
 from mlfound.report.images import digits, weights, wrong_digits
+from mlfound.report.signals import activation_histograms, signal_by_layer, single_draws, size_histograms
 from mlfound.report.style import DPI, SHEET
 from mlfound.results import Picture
 
@@ -37,4 +38,8 @@ PICTURES: dict[str, Callable[..., Figure]] = {
     "duration_bars": duration_bars,
     "rate_bars": rate_bars,
     "speeds": speeds,
+    "single_draws": single_draws,
+    "activation_histograms": activation_histograms,
+    "signal_by_layer": signal_by_layer,
+    "size_histograms": size_histograms,
 }

@@ -177,6 +177,75 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "roofline": [200.0, 60.0, 210.0],
         },
     },
+    "single_draws": {
+        "ordinary": {
+            "title": "Draws",
+            "names": ["relu", "relu - 0.5"],
+            "mean": [[0.5, 0.6, 0.55], [0.0, 0.1, 0.05]],
+            "std": [[0.8, 0.9, 0.7], [0.81, 0.91, 0.71]],
+            "mean_theory": [0.56, 0.06],
+            "std_theory": [0.82, 0.83],
+            "mean_scatter": [0.05, 0.06],
+        },
+        "one draw, no theory": {
+            "title": "",
+            "names": ["linear"],
+            "mean": [[0.0]],
+            "std": [[1.0]],
+            "mean_theory": [None],
+            "std_theory": [None],
+            "mean_scatter": [None],
+        },
+    },
+    "activation_histograms": {
+        "ordinary": {
+            "title": "Before and after",
+            "names": ["before", "relu"],
+            "edges": [-1, -0.4, 0, 1.5],
+            "counts": [[3, 5, 4], [0, 20, 4]],
+            "mean": [0.1, 0.5],
+            "std": [1.0, 0.6],
+        },
+        "nothing seen": {
+            "title": "",
+            "names": ["x"],
+            "edges": [0, 1],
+            "counts": [[0]],
+            "mean": [NAN],
+            "std": [INF],
+        },
+    },
+    "signal_by_layer": {
+        "ordinary": {
+            "title": "Signal",
+            "layer": [1, 2, 3],
+            "forward": {"normal": [1.0, 30.0, INF], "kaiming": [1.0, 0.9, 1.2]},
+            "backward": {"kaiming": [1.3, 0.8, 1.0]},
+        },
+        "forward alone": {"title": "", "layer": [1], "forward": {"$a$": [0.0]}, "backward": {}},
+        "many schemes": {
+            "title": "",
+            "layer": np.arange(1, 5001),
+            "forward": {str(n): np.full(5000, 10.0**n) for n in range(13)},
+            "backward": {},
+        },
+    },
+    "size_histograms": {
+        "ordinary": {
+            "title": "Sizes",
+            "names": ["kaiming", "xavier"],
+            "counts": RANDOM.poisson(3, (2, 8, 5)),
+            "largest": 8.0,
+            "layers": 5,
+        },
+        "five, nothing seen": {
+            "title": "",
+            "names": list("abcde"),
+            "counts": np.zeros((5, 8, 3)),
+            "largest": 4.0,
+            "layers": 3,
+        },
+    },
 }
 EVERY_SAMPLE = [(kind, name) for kind, samples in SAMPLES.items() for name in samples]
 EVERY_ARGUMENT = [
