@@ -1,7 +1,10 @@
 """What all tests share: nothing they do lands outside their own folder, and the real MNIST where it can be had."""
 
+import csv
+import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -17,11 +20,25 @@ def own_folder(tmp_path, monkeypatch):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command line ended with."""
+    """What a command line ended with, and what it left."""
 
     code: int
     out: str
     err: str
+
+    @property
+    def path(self):
+        """The run folder."""
+        return Path(self.out.splitlines()[-1])
+
+    def rows(self, table):
+        """The rows of one of its tables."""
+        with (self.path / "tables" / f"{table}.csv").open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def json(self, name):
+        """The content of `run.json` or `summary.json`."""
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
 
 
 @pytest.fixture

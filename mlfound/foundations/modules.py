@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mlfound.foundations import functions as F  # noqa: N812 - as torch.nn.functional is known
+from mlfound.foundations import functions as F  # noqa: N812 - short, as the lesson has it
 
 
 class Module:

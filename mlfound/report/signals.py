@@ -1,7 +1,6 @@
 """What an initialisation does to a signal: single draws, before and after an activation, and layer by layer."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle, product
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
@@ -132,25 +131,31 @@ def signal_by_layer(
     ways = [("std of the signal", forward), ("std of the gradient", backward)]
     ways = [way for way in ways if way[1]] or ways[:1]
     panels = figure.subplots(1, len(ways), sharey=True, squeeze=False)[0]
-    styles = dict(zip(forward, cycle(product(DASHES, COLOURS[:4])), strict=False))
+    marker = "o" if len(layers) <= 10 else ""
+    styles = {
+        name: (COLOURS[n % len(COLOURS)], DASHES[n // 4 % len(DASHES)]) for n, name in enumerate(forward)
+    }
     for axes, (what, lines) in zip(panels, ways, strict=True):
         for name, values in lines.items():
-            dashes, colour = styles[name]
+            colour, dashes = styles[name]
             known = np.where(finite(values) > 0, finite(values), np.nan)
-            axes.plot(layers, known, color=colour, linestyle=dashes, label=name)
+            axes.plot(layers, known, marker=marker, color=colour, linestyle=dashes, label=name)
             if np.isnan(known).any() and np.isfinite(known).any():
                 last = np.flatnonzero(np.isfinite(known))[-1]
                 axes.plot(layers[last], known[last], "x", color=colour, markersize=8)
         axes.axhline(1, color=GREY, linewidth=0.8, zorder=0)
         axes.set_yscale("log")
         axes.set(xlabel="layer", ylabel=what)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if layers.max(initial=1) > 1000:
+            axes.set_xscale("log")
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
     head(panels[0], title, "forward: left to right" if backward else "")
     if backward:
         head(panels[-1], "", "backward: right to left")
-    small_print(figure, "The height is logarithmic. A cross: the last layer before it was infinite or 0.")
+    small_print(figure, "The height is logarithmic. A cross: the last one before it was infinite or 0.")
     return figure
 
 
@@ -161,8 +166,8 @@ def size_histograms(
     tables = finite(counts)
     columns = min(len(names), 4)
     rows = -(-len(names) // columns)
-    figure = paper(height=1.3 + 2.3 * rows)
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    figure = paper(height=1.2 + 2.3 * rows)
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     shades = LinearSegmentedColormap.from_list("sizes", ["white", BLUE, INK])
     for axes in panels.flat[len(names) :]:
         axes.set_visible(False)
@@ -171,14 +176,16 @@ def size_histograms(
         axes.imshow(table / (table.max() or 1), extent=extent, origin="lower", aspect="auto", cmap=shades)
         axes.axhline(0, color=ORANGE, linewidth=0.8)
         axes.grid(visible=False)
-        axes.text(0.97, 0.95, name, ha="right", va="top", transform=axes.transAxes, parse_math=False)
+        axes.set_title(name, size=10, weight="normal", loc="left", color=GREY, parse_math=False)
         ticks = np.arange(-largest, largest + 1, 4)
         axes.set_yticks(ticks, [f"$10^{{{int(tick)}}}$" for tick in ticks])
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=3))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     for axes in panels[:, 0]:
         axes.set_ylabel("size of an activation")
     for axes in panels[-1]:
         axes.set_xlabel("layer")
-    head(panels[0, 0], title, "a column a layer; the darker, the more of them are of this size; 1 is marked")
-    small_print(figure, "Zeros, which have no place on a logarithmic axis, are left out.")
+    figure.suptitle(title, x=0.01, ha="left", size=13, weight="bold", parse_math=False)
+    how = "A column a layer: the darker, the more activations are of this size. The line is at 1; zeros are left out."
+    small_print(figure, how)
     return figure

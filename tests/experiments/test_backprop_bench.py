@@ -1,7 +1,5 @@
 """backprop-bench: gradients first, then times; who is not here is said, who is wrong is not timed."""
 
-import csv
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -26,30 +24,21 @@ STEP = (*SAMPLE, "--workload", "step", "--rows", "640")
 CPU = torch.device("cpu")
 
 
-def rows_of(path, name):
-    with (Path(path) / "tables" / f"{name}.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def path_of(outcome):
-    return Path(outcome.out.splitlines()[-1])
-
-
-def checks_of(path):
-    return {check["name"]: check for check in json.loads((path / "summary.json").read_text())["checks"]}
+def checks_of(outcome):
+    return {check["name"]: check for check in outcome.json("summary.json")["checks"]}
 
 
 def test_check_only_needs_no_data_and_has_a_check_a_stage_and_tensor(mlfound, tmp_path):
     outcome = mlfound("backprop-bench", "--check-only", "--data-dir", tmp_path / "nothing")
     assert outcome.code == 0, outcome
-    path, checks = path_of(outcome), checks_of(path_of(outcome))
+    path, checks = outcome.path, checks_of(outcome)
     names = [*STAGES, "torch-nn"]
     for name in names:
         for tensor in ("loss", "w1", "b1", "w2", "b2", "x"):
             check = checks[f"{name}: {tensor} as by autograd"]
             assert check["value"] <= check["bound"] == 1e-10
     assert checks["autograd's gradients as by central differences"]["bound"] == 1e-6
-    rows = rows_of(path, "gradients")
+    rows = outcome.rows("gradients")
     assert len(rows) == len(names) * 2 * 2 * 7 * 6  # shifts, losses, situations, tensors
     assert {row["situation"] for row in rows} >= {"one row", "dead ReLUs", "rows of zeros", "outputs of 1e4"}
     assert not list((path / "tables").glob("forward*"))
@@ -61,16 +50,16 @@ def test_a_wrong_gradient_is_seen_and_not_timed(mlfound, monkeypatch):
     outcome = mlfound(*SAMPLE, *TWO, "--rows", "64")
     assert outcome.code == 1, outcome
     assert "modules was not timed: its gradients are wrong." in outcome.out
-    assert {row["impl"] for row in rows_of(path_of(outcome), "forward")} == {"torch-nn"}
-    assert json.loads((path_of(outcome) / "run.json").read_text())["status"] == "failed"
+    assert {row["impl"] for row in outcome.rows("forward")} == {"torch-nn"}
+    assert outcome.json("run.json")["status"] == "failed"
 
 
 def test_all_stages_on_the_lessons_task(mlfound):
     outcome = mlfound(*SAMPLE, "--rows", "300")
     assert outcome.code == 0, outcome
-    path = path_of(outcome)
+    path = outcome.path
     for name in (FORWARD, BACKWARD, FULL_BACKWARD, "forward-validation"):
-        rows = rows_of(path, name)
+        rows = outcome.rows(name)
         assert [row["impl"] for row in rows] == [*STAGES, "torch-functional", "torch-nn"]
         assert {row["rows"] for row in rows} == {"1000" if name == "forward-validation" else "300"}
         for row in rows:
@@ -78,11 +67,11 @@ def test_all_stages_on_the_lessons_task(mlfound):
             assert int(row["n"]) >= 1
             assert row["lesson_s"] == row["notebook_s"] == ""
         assert (path / "plots" / f"{name}.png").exists()
-    metrics = json.loads((path / "summary.json").read_text())["metrics"]
-    assert metrics["modules_forward_median_s"] == float(rows_of(path, FORWARD)[4]["median_s"])
+    metrics = outcome.json("summary.json")["metrics"]
+    assert metrics["modules_forward_median_s"] == float(outcome.rows(FORWARD)[4]["median_s"])
     assert 0.2 < metrics["modules_over_torch_nn_backward"] < 5
     if sys.platform == "linux":
-        peaks = {row["impl"]: float(row["peak_mb"]) for row in rows_of(path, "memory")}
+        peaks = {row["impl"]: float(row["peak_mb"]) for row in outcome.rows("memory")}
         assert peaks["classes-outer"] > 300 * 784 * 50 * 4 / 1e6 > peaks["classes"]
 
 
@@ -145,14 +134,14 @@ def test_a_peak_of_memory_is_seen_after_it_has_gone():
 def test_a_step_by_ours_and_torchs(mlfound):
     outcome = mlfound(*STEP, *TWO)
     assert outcome.code == 0, outcome
-    path = path_of(outcome)
-    modules, theirs = rows_of(path, "step")
+    path = outcome.path
+    modules, theirs = outcome.rows("step")
     assert list(modules)[:5] == ["impl", "median_s", "iqr_s", "n", "images_per_s"]
     assert (modules["impl"], theirs["impl"]) == ("modules", "torch-nn")
     for row in (modules, theirs):
         assert float(row["images_per_s"]) == pytest.approx(64 / float(row["median_s"]))
         assert float(row["weights_error"]) <= 1e-10
-    assert checks_of(path)["modules: weights after 10 steps as by torch-nn"]["bound"] == 1e-10
+    assert checks_of(outcome)["modules: weights after 10 steps as by torch-nn"]["bound"] == 1e-10
     assert (path / "plots" / "step.png").exists()
 
 
@@ -166,7 +155,7 @@ def test_other_weights_make_a_row_void(mlfound, monkeypatch, fault):
     monkeypatch.setitem(backprop_step.LADDER, "modules", cheat)
     outcome = mlfound(*STEP, *TWO)
     assert outcome.code == 1, outcome
-    modules, theirs = rows_of(path_of(outcome), "step")
+    modules, theirs = outcome.rows("step")
     assert modules["median_s"] == ""
     assert modules["note"] == "void: other weights than torch-nn"
     assert theirs["median_s"]
@@ -176,7 +165,7 @@ def test_a_peer_that_is_not_here_is_said_and_the_others_run(mlfound, monkeypatch
     monkeypatch.setattr(jax_scan, "find_spec", lambda name: None)
     outcome = mlfound(*STEP, *TWO, "--impl", "jax", "--impl", "torch-graph")
     assert outcome.code == 0, outcome
-    ours, _, graph, jax = rows_of(path_of(outcome), "step")
+    ours, _, graph, jax = outcome.rows("step")
     assert ours["median_s"]
     assert jax["note"] == "jax is not installed: pip install 'mlfound[peers]'"
     assert "CUDA GPU" in graph["note"]

@@ -1,6 +1,5 @@
 """matmul-bench: right before fast, what is left out and why, and when a rung may be called slower."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -17,20 +16,11 @@ QUICK = ("matmul-bench", "--budget", "0.01")
 FEW = ("--impl", "broadcast", "--impl", "matmul")
 
 
-def rows_of(path, name):
-    with (Path(path) / "tables" / f"{name}.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def path_of(outcome):
-    return Path(outcome.out.splitlines()[-1])
-
-
 def test_the_whole_ladder_at_the_lessons_shape(mlfound):
     outcome = mlfound(*QUICK)
     assert outcome.code == 0, outcome
-    path = path_of(outcome)
-    rows = rows_of(path, "matmul")
+    path = outcome.path
+    rows = outcome.rows("matmul")
     assert [row["impl"] for row in rows] == list(MATMULS)
     assert {row["shape"] for row in rows} == {"5x784x10"}
     for row in rows:
@@ -47,7 +37,7 @@ def test_the_whole_ladder_at_the_lessons_shape(mlfound):
     assert float(by_name["loops"]["lesson_s"]) == 0.606
     assert by_name["python"]["lesson_s"] == ""
     assert (path / "plots" / "ladder-5x784x10.png").exists()
-    summary = json.loads((path / "summary.json").read_text())
+    summary = outcome.json("summary.json")
     assert [check["passed"] for check in summary["checks"]] == [True]
     assert summary["metrics"]["peak_gflop_per_s"] > 0
 
@@ -65,14 +55,14 @@ def test_the_lessons_operands_are_real_digits():
 def test_several_shapes_and_a_chosen_rung(mlfound):
     outcome = mlfound(*QUICK, *FEW, "--shape", "3x4x5", "--shape", "7x784@784x2")
     assert outcome.code == 0, outcome
-    rows = rows_of(path_of(outcome), "matmul")
+    rows = outcome.rows("matmul")
     assert [(row["impl"], row["shape"]) for row in rows] == [
         ("broadcast", "3x4x5"),
         ("matmul", "3x4x5"),
         ("broadcast", "7x784x2"),
         ("matmul", "7x784x2"),
     ]
-    plots = {plot.name for plot in (path_of(outcome) / "plots").iterdir()}
+    plots = {plot.name for plot in (outcome.path / "plots").iterdir()}
     assert plots == {"ladder-3x4x5.png", "ladder-7x784x2.png", "speeds.png"}
 
 
@@ -80,12 +70,12 @@ def test_a_wrong_rung_is_reported_and_not_timed(mlfound, monkeypatch):
     monkeypatch.setitem(MATMULS, "broadcast", lambda a, b: a @ b + 1)
     outcome = mlfound(*QUICK, *FEW)
     assert outcome.code == 1
-    wrong, right = rows_of(path_of(outcome), "matmul")
+    wrong, right = outcome.rows("matmul")
     assert wrong["median_s"] == ""
     assert wrong["note"] == "wrong product: not timed"
     assert float(wrong["error"]) > 1
     assert right["median_s"]
-    assert json.loads((path_of(outcome) / "run.json").read_text())["status"] == "failed"
+    assert outcome.json("run.json")["status"] == "failed"
 
 
 def test_a_rung_that_would_take_too_long_is_estimated(mlfound, monkeypatch):
@@ -93,7 +83,7 @@ def test_a_rung_that_would_take_too_long_is_estimated(mlfound, monkeypatch):
     outcome = mlfound(*QUICK, *FEW)
     assert outcome.code == 0
     assert all(
-        "estimate" in row["note"] and not row["median_s"] for row in rows_of(path_of(outcome), "matmul")
+        "estimate" in row["note"] and not row["median_s"] for row in outcome.rows("matmul")
     )
 
 
@@ -116,7 +106,7 @@ def test_a_rung_that_needs_too_much_memory_is_left_out(mlfound, monkeypatch):
     monkeypatch.setattr(matmul_bench.hardware, "memory_bytes", lambda: 50_000_000)
     outcome = mlfound(*QUICK, "--impl", "einsum-by-hand", "--impl", "matmul", "--shape", "400x500x600")
     assert outcome.code == 0, outcome
-    by_hand, matmul = rows_of(path_of(outcome), "matmul")
+    by_hand, matmul = outcome.rows("matmul")
     assert "at once" in by_hand["note"]
     assert matmul["median_s"]
 
@@ -124,7 +114,7 @@ def test_a_rung_that_needs_too_much_memory_is_left_out(mlfound, monkeypatch):
 def test_an_unavailable_rung_is_listed_with_its_reason(mlfound):
     outcome = mlfound(*QUICK, "--dtype", "float64", "--shape", "3x4x5")
     assert outcome.code == 0, outcome
-    onednn = rows_of(path_of(outcome), "matmul")[-1]
+    onednn = outcome.rows("matmul")[-1]
     assert onednn["impl"] == "onednn"
     assert "float32 on a CPU only" in onednn["note"]
 
@@ -133,7 +123,7 @@ def test_an_unavailable_rung_is_listed_with_its_reason(mlfound):
 def test_on_a_gpu(mlfound):
     outcome = mlfound(*QUICK, *FEW, "--device", "cuda", "--shape", "3x4x5", "--shape", "512x512x512")
     assert outcome.code == 0, outcome
-    small = rows_of(path_of(outcome), "matmul")[0]
+    small = outcome.rows("matmul")[0]
     assert "launch-bound" in small["note"]
     assert "TF32" in outcome.out
 
@@ -165,13 +155,13 @@ def test_bad_input(mlfound, arguments, words):
 
 @pytest.fixture
 def earlier(mlfound):
-    return path_of(mlfound(*QUICK, *FEW, "--shape", "3x4x5"))
+    return mlfound(*QUICK, *FEW, "--shape", "3x4x5").path
 
 
 def test_comparing_shows_every_common_rung(mlfound, earlier):
     outcome = mlfound(*QUICK, "--impl", "matmul", "--impl", "dot", "--shape", "3x4x5", "--compare", earlier)
     assert outcome.code == 0, outcome
-    [row] = rows_of(path_of(outcome), "comparison")
+    [row] = outcome.rows("comparison")
     assert row["impl"] == "matmul"
     assert 0 < float(row["ratio_low"]) <= float(row["ratio"]) <= float(row["ratio_high"])
     assert f"Compared with {earlier.name}" in outcome.out
