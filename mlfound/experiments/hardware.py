@@ -8,7 +8,9 @@ import torch
 
 from mlfound.errors import UserError
 
-WORTH_MORE_THREADS = 20e6
+# Multiplications of one product. Two threads save at most a third of the time of smaller ones, and take many times
+# as long as one as soon as another program wants the second core: they wait for each other at every product.
+WORTH_MORE_THREADS = 1e8
 
 
 def resolve_device(name: str) -> torch.device:
@@ -29,8 +31,8 @@ def resolve_device(name: str) -> torch.device:
 def use_threads(threads: int | Literal["auto"], multiplications: float) -> int:
     """Let torch work with so many threads, and say how many.
 
-    `auto` goes by the multiplications in the largest matrix product of a step: below WORTH_MORE_THREADS they
-    wait for each other longer than they work.
+    `auto` goes by the multiplications in the largest matrix product of a step: one thread below WORTH_MORE_THREADS,
+    all cores above.
     """
     if not isinstance(threads, int):
         threads = os.cpu_count() or 1 if multiplications >= WORTH_MORE_THREADS else 1

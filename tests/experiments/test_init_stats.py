@@ -157,6 +157,11 @@ def test_a_floor_above_zero_lowers_the_variance(quick):
     assert holds(outcome)["... and lowers the variance"]
 
 
+def test_a_shift_may_be_too_large(quick):
+    outcome = quick(*SAMPLE, "--relu-shift", "2", "--draws", "3")
+    assert not holds(outcome)["ReLU - 2 brings the mean back near 0"]
+
+
 def test_one_draw_has_no_interval(quick):
     outcome = quick(*ONE, "--draws", "1", "--init", "kaiming", "--set", "activation=[leaky]", "--hidden", "3")
     assert outcome.code == 0, outcome
@@ -204,6 +209,9 @@ def test_residual_blocks(quick):
     assert 440 <= int(rows["kaiming"]["forward"].removeprefix("overflows at layer ")) <= 599
     assert rows["kaiming"]["backward"] == "none: the signal overflowed"
     assert rows["fixup"]["forward_per_layer"] == "1.0"
+    assert float(rows["kaiming"]["forward_theory"]) == pytest.approx(
+        2**0.25
+    )  # a block of two doubles the square
     said = holds(outcome)
     assert said["fixup carries the signal through 600 layers"]
     assert said["fixup, factor only carries the signal through 600 layers"]
@@ -349,6 +357,7 @@ def test_dead_units():
     x = torch.randn(50, 4, generator=generator(0, "rows")).abs()
     w = torch.tensor([[1.0, -1.0, 1.0, -1.0]] * 4)
     z = x @ w
+    z[1:, 0] *= -1  # alive for one row alone
     for activation, share in ((ReLU(), 0.5), (Subtract(0.5), 0.5), (Leaky(0.1), 0.0), (Linear(), 0.0)):
         assert init_depth.layer_figures(activation(z), z, activation)[2] == share, activation
 
