@@ -82,9 +82,7 @@ def test_a_rung_that_would_take_too_long_is_estimated(mlfound, monkeypatch):
     monkeypatch.setattr(matmul_bench, "LONGEST", 1e-9)
     outcome = mlfound(*QUICK, *FEW)
     assert outcome.code == 0
-    assert all(
-        "estimate" in row["note"] and not row["median_s"] for row in outcome.rows("matmul")
-    )
+    assert all("estimate" in row["note"] and not row["median_s"] for row in outcome.rows("matmul"))
 
 
 def test_an_estimate_comes_from_small_products(monkeypatch):
