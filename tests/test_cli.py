@@ -167,6 +167,7 @@ def test_interrupted(number, code, tmp_path):
     running = subprocess.Popen(
         [sys.executable, "-m", "mlfound", "train", *QUICK, "--set", "epochs=100000"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a shell's background job ignores SIGINT
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("runs/*/metrics.jsonl")):

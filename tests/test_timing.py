@@ -27,7 +27,7 @@ def test_a_quick_rung_is_called_in_blocks_and_a_slow_one_sits_out():
     assert all(kernel > 0 for kernel in timings["quick"].calibration)
 
 
-@pytest.mark.parametrize("budget", [0.02, 0.5, 2.0])
+@pytest.mark.parametrize("budget", [0.02, 0.5])
 def test_at_least_twenty_replicates_where_the_budget_allows(budget):
     [timing] = measure(rungs(rung=budget / 20), budget, timer=scripted).values()
     assert timing.n >= 20

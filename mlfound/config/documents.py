@@ -18,6 +18,7 @@ Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | 
 
 LARGEST = 64 * 1024  # bytes of a file
 DEEPEST = 20  # a section in a section in ...
+LONGEST = 2_000  # items of a list, or keys of a section
 KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 # What an unquoted word means; every other word is a string (`yes`, `0o17`, `12:30`, `1_000`, `010`, `.inf`).
@@ -107,12 +108,16 @@ def _value(event: Any, events: Iterator[Any], key: str, lines: dict[str, int], d
     if isinstance(event, yaml.SequenceStartEvent):
         items: list[Value] = []
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            if len(items) == LONGEST:
+                raise DocumentError(_line(event), f"more than {LONGEST} items; this is no config")
             item = f"{above}{len(items)}"
             lines[item] = _line(event)
             items.append(_value(event, events, item, lines, depth + 1))
         return items
     mapping: dict[str, Value] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
+        if len(mapping) == LONGEST:
+            raise DocumentError(_line(event), f"more than {LONGEST} keys; this is no config")
         name = _name(event)
         inner = above + name
         if name in mapping:
