@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from mlfound.foundations import functions as F  # noqa: N812 - as torch.nn.functional is known
+from mlfound.foundations import functions as F  # noqa: N812 - short, as the lesson has it
 from mlfound.foundations.broadcasting import broadcast
 
 Moments = tuple[Tensor, Tensor]  # mean and std, float64, of the common shape of mu and sigma
