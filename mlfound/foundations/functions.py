@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 WeightGrad = Callable[[Tensor, Tensor], Tensor]
 
@@ -53,6 +53,25 @@ def relu(x: Tensor, shift: float = 0.0) -> Tensor:
 def relu_grad(dout: Tensor, x: Tensor) -> Tensor:
     """dout where x > 0, else 0: at the corner x = 0 too. The shift is a constant and leaves no trace."""
     return dout * (x > 0)
+
+
+def dropout_mask(x: Tensor, rate: float, generator: Generator) -> Tensor:
+    """What `dropout` multiplies the numbers of `x` by: 0 with probability `rate`, else 1 / (1 - rate).
+
+    So the expected value stays, and a network that is asked and not trained needs no correction (Srivastava et al.
+    2014, section 10: inverted dropout). A (batch, in) mask takes its numbers from the generator row by row.
+    """
+    return torch.empty_like(x).bernoulli_(1 - rate, generator=generator).div_(1 - rate)
+
+
+def dropout(x: Tensor, mask: Tensor) -> Tensor:
+    """Some of x left out, the others larger."""
+    return x * mask
+
+
+def dropout_grad(dout: Tensor, mask: Tensor) -> Tensor:
+    """What was left out has no part in the loss. The mask is drawn, not learned: it has no gradient."""
+    return dout * mask
 
 
 def mse(out: Tensor, target: Tensor) -> Tensor:

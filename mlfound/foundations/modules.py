@@ -7,7 +7,7 @@ remembered, and each backward replaces the gradients: nothing adds up, there is 
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from mlfound.foundations import functions as F  # noqa: N812 - short, as the lesson has it
 
@@ -64,6 +64,20 @@ class ReLU(Module):
         return F.relu_grad(dout, x)
 
 
+class Dropout(Module):
+    """Leaves out each number with probability `rate`, others at every call. For training only."""
+
+    def __init__(self, rate: float, generator: Generator) -> None:
+        self.rate, self.generator = rate, generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.mask = F.dropout_mask(x, self.rate, self.generator)
+        return F.dropout(x, self.mask)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return F.dropout_grad(dout, self.mask)
+
+
 class MSE(Module):
     """Mean squared error of one output against the digit as a number."""
 
@@ -89,6 +103,8 @@ class MLP(Module):
 
     `parameters` are w1, b1, w2, b2, ... by name, shared with the caller: a step that changes them in place
     changes the model. Without `input_gradient` backward stops at the first layer's weights and gives None.
+    With a `generator` it leaves out `input_dropout` of the inputs and `dropout` of the hidden units; the same
+    parameters in an MLP without one are the model to ask.
     """
 
     def __init__(
@@ -97,6 +113,9 @@ class MLP(Module):
         relu_shift: float = 0.0,
         input_gradient: bool = True,
         weight_grad: F.WeightGrad = F.weight_grad,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        generator: Generator | None = None,
     ) -> None:
         self.parameters = parameters
         self.relu_shift = relu_shift
@@ -104,9 +123,13 @@ class MLP(Module):
             Linear(parameters[f"w{n}"], parameters[f"b{n}"], input_gradient or n > 1, weight_grad)
             for n in range(1, len(parameters) // 2 + 1)
         ]
-        self.layers: list[Module] = [self.linears[0]]
+
+        def dropped(rate: float) -> list[Module]:
+            return [Dropout(rate, generator)] if rate and generator else []
+
+        self.layers: list[Module] = [*dropped(input_dropout), self.linears[0]]
         for layer in self.linears[1:]:
-            self.layers += [ReLU(relu_shift), layer]
+            self.layers += [ReLU(relu_shift), *dropped(dropout), layer]
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
@@ -115,7 +138,8 @@ class MLP(Module):
 
     def gradient(self, dout: Tensor, x: Tensor) -> Tensor | None:
         for layer in reversed(self.layers):
-            dout = layer.backward(dout)
+            if dout is not None:
+                dout = layer.backward(dout)
         return dout
 
     @property

@@ -2,10 +2,11 @@
 
 import hashlib
 
+import torch
 from torch import Generator
 
 
-def generator(seed: int, purpose: str) -> Generator:
-    """A CPU generator whose stream depends on the seed and on what it is for ("shuffling")."""
+def generator(seed: int, purpose: str, device: str | torch.device = "cpu") -> Generator:
+    """A generator whose stream depends on the seed, on what it is for ("shuffling"), and on the kind of device."""
     digest = hashlib.sha256(f"{purpose} {seed}".encode()).digest()
-    return Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)

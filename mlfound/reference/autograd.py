@@ -8,8 +8,13 @@ from mlfound.reference.torch_functional import torch_functional
 
 
 def loss_and_gradients(
-    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, relu_shift: float, loss: str
+    parameters: Mapping[str, Tensor],
+    x: Tensor,
+    y: Tensor,
+    relu_shift: float,
+    loss: str,
+    masks: Mapping[int, Tensor] = {},  # noqa: B006 - is only read
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Both halves of `torch_functional`, the input's gradient included."""
-    value, gradients = torch_functional(parameters, x, y, relu_shift, loss)
+    value, gradients = torch_functional(parameters, x, y, relu_shift, loss, masks=masks)
     return value, gradients

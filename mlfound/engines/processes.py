@@ -1,0 +1,107 @@
+"""Many networks on the cores of a CPU: shared out among processes, each of which runs `Buffers` on its share.
+
+The processes are forked, so that data and networks are there without being sent, and what they change lies in memory
+that all of them see. Through the pipes go only a number of rows, the rates, and the word that it is done.
+"""
+
+import math
+import mmap
+import multiprocessing
+import signal
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+
+import torch
+from torch import Generator, Tensor
+
+from mlfound.engines.buffers import Buffers
+from mlfound.engines.recipe import Network, Rates, Recipe
+from mlfound.engines.storage import numbers
+
+
+class Processes:
+    """See `Engine`. `close` it: until then `workers` processes, of one thread each, wait for work. Linux only."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        starts: Sequence[Network],
+        generators: Sequence[Generator],
+        x: Tensor,
+        y: Tensor,
+        workers: int,
+    ) -> None:
+        count = len(starts)
+        memory = shared((2, count, numbers(recipe.sizes)), x.dtype)
+        self.batch_size, self.generators = recipe.batch_size, generators
+        self.rows = shared((count, len(y)), torch.int64)
+        self.losses = shared((count, math.ceil(len(y) / recipe.batch_size)), x.dtype)
+        self.states = shared((count, *generators[0].get_state().shape), torch.uint8)
+        self.shares = torch.arange(count).tensor_split(workers)
+        self.engines = []
+        for share in self.shares:
+            own = slice(int(share[0]), int(share[-1]) + 1)
+            self.engines.append(Buffers(recipe, starts[own], generators[own], x, y, memory[:, own]))
+        self.networks = [network for engine in self.engines for network in engine.networks]
+        self.velocities = [velocity for engine in self.engines for velocity in engine.velocities]
+
+        fork = multiprocessing.get_context("fork")
+        self.pipes, theirs = zip(*(fork.Pipe() for _ in self.engines), strict=True)
+        self.workers = [
+            fork.Process(target=self.work, args=(number, theirs), daemon=True) for number in range(workers)
+        ]
+        for worker in self.workers:
+            worker.start()
+        for pipe in theirs:
+            pipe.close()
+
+    def run(self, rows: Tensor, rates: Rates) -> Tensor:
+        """See `Engine`; of at most an epoch's rows."""
+        self.rows[:, : rows.shape[1]] = rows
+        self.states.copy_(torch.stack([generator.get_state() for generator in self.generators]))
+        try:
+            for pipe in self.pipes:
+                pipe.send((rows.shape[1], rates))
+            for pipe in self.pipes:
+                pipe.recv()
+        except (EOFError, OSError) as error:
+            raise ChildProcessError("a process that trained some of the networks has ended") from error
+        set_states(self.generators, self.states)
+        return self.losses[:, : len(rates)].clone()
+
+    def close(self) -> None:
+        """Let the processes end."""
+        for pipe in self.pipes:
+            pipe.close()
+        for worker in self.workers:
+            worker.join()
+
+    def work(self, number: int, pipes: Sequence[Connection]) -> None:
+        """What a worker does until the other end of its pipe is closed, or its parent is no more."""
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.SIG_IGN)  # the parent decides
+        torch.set_num_threads(1)  # those that the parent had are not in a fork, which would wait for them
+        for other in (*self.pipes, *(pipe for pipe in pipes if pipe is not pipes[number])):
+            other.close()
+        pipe, engine, share = pipes[number], self.engines[number], self.shares[number]
+        while True:
+            try:
+                count, rates = pipe.recv()
+            except EOFError:
+                return
+            set_states(engine.generators, self.states[share])
+            self.losses[share, : len(rates)] = engine.run(self.rows[share, :count], rates)
+            self.states[share] = torch.stack([generator.get_state() for generator in engine.generators])
+            pipe.send(None)
+
+
+def set_states(generators: Sequence[Generator], states: Tensor) -> None:
+    """Each generator to its row of `states`."""
+    for generator, state in zip(generators, states, strict=True):
+        generator.set_state(state.clone())  # of a view torch reads the beginning of the whole
+
+
+def shared(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Zeros that stay the same memory in forked processes, and take no place in a file system."""
+    memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
+    return torch.frombuffer(memory, dtype=dtype).view(shape)

@@ -1,0 +1,141 @@
+"""One training step in memory made beforehand: gathered, forward, down, and the gradients straight into momentum.
+
+For one network, or with a first axis for several at once. Nothing in it depends on a number that is on the device,
+so that a CUDA graph can hold it.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from mlfound.engines.losses import LOSSES
+from mlfound.engines.products import products
+from mlfound.engines.recipe import Recipe
+from mlfound.engines.storage import layers
+
+Number = (
+    float | Tensor
+)  # a tensor of no axes on the device, for a graph, whose numbers must not be in its code
+
+
+class Coefficients(NamedTuple):
+    """The numbers of one step, made of learning rate and momentum; p and v are all parameters and velocities.
+
+    p <- decay p + ahead v, v <- momentum v + gradient, p <- p + step v. `SGD` does the same in another order:
+    what Nesterov adds to v after the step, lr momentum v_new - lr momentum v_old being lr momentum gradient.
+    """
+
+    decay: Number
+    ahead: Number
+    momentum: Number
+    step: Number
+
+    @classmethod
+    def of(cls, lr: float, momentum: float, recipe: Recipe) -> "Coefficients":
+        ahead = lr * momentum if recipe.nesterov else 0.0
+        return cls(1 - lr * recipe.weight_decay, ahead, momentum, -lr - ahead)
+
+
+class Step:
+    """A step on `rows` rows: `parameters` and `velocities` are (numbers,), or (networks, numbers)."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        parameters: Tensor,
+        velocities: Tensor,
+        generators: Sequence[Generator],
+        x: Tensor,
+        rows: int,
+    ) -> None:
+        networks, sizes = parameters.shape[:-1], recipe.sizes
+        self.recipe, self.generators, self.images = recipe, generators, x
+        self.parameters, self.velocities = parameters, velocities
+        self.layers, self.onto = layers(parameters, sizes), layers(velocities, sizes)
+        self.products = [
+            products(recipe.product, 2 + len(networks), rows * fan_in * fan_out)
+            for fan_in, fan_out in pairwise(sizes)
+        ]
+        self.x = x.new_empty(*networks, rows, sizes[0])
+        self.gathered = self.x.view(-1, sizes[0])
+        self.outs = [x.new_empty(*networks, size, rows) for size in sizes[1:]]
+        self.douts = [torch.empty_like(out) for out in self.outs[:-1]]
+        self.masks = [torch.empty_like(out) for out in self.outs[:-1]]
+        self.dropped = [x.new_empty(*networks, rows, size) for size in sizes[:-1]]
+        self.loss = LOSSES[recipe.loss](self.outs[-1])
+
+    def __call__(self, rows: Tensor, y: Tensor, kept: Tensor, c: Coefficients) -> None:
+        """Step with these `rows` of x and labels `y` (1, rows); what `Loss` keeps goes into `kept` (1, rows)."""
+        inputs, out = self.forward(rows)
+        douts = self.backward(self.loss(out, y, kept))
+        self.update(inputs, douts, c)
+
+    def forward(self, rows: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What came into each layer, (batch, in), and what came out of the last, (out, batch)."""
+        torch.index_select(self.images, 0, rows.reshape(-1), out=self.gathered)
+        if self.recipe.input_dropout:
+            self.x.mul_(self.drawn(0, self.recipe.input_dropout))
+        inputs, hidden = [self.x], len(self.masks)
+        for n, ((w, b), product) in enumerate(zip(self.layers, self.products, strict=True)):
+            out = product.linear(inputs[n], w, b, out=self.outs[n])
+            if n < hidden:
+                inputs.append(self.activate(n, out).mT)
+        return inputs, out
+
+    def activate(self, n: int, out: Tensor) -> Tensor:
+        """The shifted ReLU and dropout, in place; what its gradient is multiplied by goes into the layer's mask."""
+        torch.gt(out.relu_(), 0, out=self.masks[n])
+        if self.recipe.relu_shift:
+            out.sub_(self.recipe.relu_shift)
+        if self.recipe.dropout:
+            dropped = self.drawn(n + 1, self.recipe.dropout).mT
+            out.mul_(dropped)
+            self.masks[n].mul_(dropped)
+        return out
+
+    def drawn(self, n: int, rate: float) -> Tensor:
+        """A new dropout mask (batch, in), of each network from its own generator; see `functions.dropout_mask`."""
+        mask = self.dropped[n]
+        each = mask if mask.ndim == 3 else [mask]
+        for own, generator in zip(each, self.generators, strict=True):
+            own.bernoulli_(1 - rate, generator=generator)
+        return mask.div_(1 - rate)
+
+    def backward(self, dout: Tensor) -> list[Tensor]:
+        """The gradient of what came out of each layer, from that of the last."""
+        douts = [dout]
+        for n in range(len(self.masks), 0, -1):
+            dout = self.products[n].input_grad(dout, self.layers[n][0], out=self.douts[n - 1])
+            douts.insert(0, dout.mul_(self.masks[n - 1]))
+        return douts
+
+    def update(self, inputs: Sequence[Tensor], douts: Sequence[Tensor], c: Coefficients) -> None:
+        """Momentum and parameters; see `Coefficients`."""
+        p, v = self.parameters, self.velocities
+        if self.recipe.weight_decay:
+            p.mul_(c.decay)
+        if self.recipe.nesterov:
+            add(p, v, c.ahead)
+        momentum = c.momentum
+        if isinstance(momentum, Tensor):  # which BLAS does not take
+            v.mul_(momentum)
+            momentum = 1.0
+        for x, dout, product, (vw, vb) in zip(inputs, douts, self.products, self.onto, strict=True):
+            product.weight_grad(dout, x, vw, momentum)
+            torch.add(dout.sum(-1, keepdim=True), vb, alpha=momentum, out=vb)
+        add(p, v, c.step)
+        if self.recipe.max_norm is not None:
+            for w, _ in self.layers[:-1]:
+                norms = torch.linalg.vector_norm(w, dim=-1, keepdim=True)
+                w.mul_(self.recipe.max_norm / norms.clamp_min_(self.recipe.max_norm))
+
+
+def add(onto: Tensor, tensor: Tensor, factor: Number) -> None:
+    """onto <- onto + factor tensor."""
+    if isinstance(factor, Tensor):
+        onto.addcmul_(tensor, factor)
+    else:
+        onto.add_(tensor, alpha=factor)
