@@ -1,0 +1,147 @@
+"""`mlfound notebook`: notebooks become modules, tests and commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlfound.cli.execute import execute, one_line_errors
+from mlfound.cli.options import RUNS, Json, Name, PrintConfig, Quiet, RunsDir, Set, number_or_word
+from mlfound.errors import printable
+
+Notebooks = Annotated[list[Path], typer.Argument(metavar="NOTEBOOK", help="Notebooks, and folders of them.")]
+
+app = typer.Typer(
+    name="notebook",
+    help="Export notebooks to modules, test them, call what they export.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def export(
+    notebooks: Notebooks,
+    to: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where modules go; else to exp beside the notebook.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 1 if a module is not up to date.")
+    ] = False,
+) -> None:
+    """Write #export cells to a module.
+
+    The cells of 01_matmul.ipynb that begin with the comment #export become exp/nb_01.py beside it.
+
+    \b
+    Example:
+      mlfound notebook export 01_matmul.ipynb
+      mlfound notebook export notebooks/ --to mypkg/exp --check
+    """
+    from mlfound.notebooks.documents import find, read
+    from mlfound.notebooks.export import modules, write
+
+    with one_line_errors():
+        documents = [read(path) for path in find(notebooks)]
+        exports = modules(documents, to)
+        outdated = [module for module in exports if module.state != "up to date"]
+        if check:
+            for module in outdated:
+                typer.echo(
+                    f"{printable(str(module.path))}: {module.state}; export {printable(str(module.notebook))}"
+                )
+            raise typer.Exit(1 if outdated else 0)
+        write(outdated)
+        for module in exports:
+            done = "written" if module in outdated else "was up to date"
+            typer.echo(printable(f"{module.notebook} -> {module.path} ({done})"))
+        exporting = {module.notebook for module in exports}
+        for notebook in documents:
+            if notebook.path not in exporting:
+                typer.echo(f"{notebook.name}: no cell begins with #export; nothing written")
+
+
+@app.command("test")
+def run_all(
+    context: typer.Context,
+    notebooks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NOTEBOOK",
+            help="Notebooks, and folders of them; or the config.yaml of an earlier run.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        object | None,
+        typer.Option(metavar="SECONDS", parser=number_or_word, help="How long a cell may take."),
+    ] = None,
+    kernel: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A kernel other than the notebook's own, as python3.")
+    ] = None,
+    save: Annotated[bool | None, typer.Option("--save", help="Write the outputs into the notebooks.")] = None,
+    set_: Set = None,
+    runs_dir: RunsDir = RUNS,
+    name: Name = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    print_config: PrintConfig = False,
+) -> None:
+    """Run notebooks, each in a fresh kernel.
+
+    Its asserts are its tests: a cell that fails ends it, and is shown.
+
+    \b
+    Example:
+      mlfound notebook test 01_matmul.ipynb
+      mlfound notebook test notebooks/ --timeout 60
+    """
+    match notebooks:
+        case [only] if only.endswith((".yaml", ".yml")) and not Path(only).is_dir():
+            context.params |= {"config": Path(only), "notebooks": None}
+        case _:
+            context.params["config"] = None
+    context.params["data_dir"] = None
+    execute(context, "notebook-test")
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def call(
+    module: Annotated[Path, typer.Argument(metavar="MODULE", help="A module, as exp/nb_01.py.")],
+    function: Annotated[str, typer.Argument(metavar="FUNCTION", help="One of its functions.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="ARGUMENT", help="The function's; --help shows them.")
+    ] = None,
+) -> None:
+    """Call a function of a module.
+
+    Its parameters are the arguments and options: those without a default, and those with one.
+
+    The module runs as your own code does: call only what you would run.
+
+    \b
+    Example:
+      mlfound notebook call exp/nb_01.py matmul --help
+    """
+    from mlfound.notebooks.calling import call
+
+    with one_line_errors():
+        raise typer.Exit(call(module, function, arguments or []))
+
+
+@app.command()
+def new(
+    notebook: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="A new file, as 03_mine.ipynb.")],
+) -> None:
+    """Write a small notebook to begin with.
+
+    It has a cell to export and a cell that tests it; nothing is ever overwritten.
+
+    \b
+    Example:
+      mlfound notebook new 03_mine.ipynb
+    """
+    from mlfound.notebooks.new import create
+
+    with one_line_errors():
+        create(notebook)
+        typer.echo(printable(str(notebook)))

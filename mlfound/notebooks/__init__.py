@@ -1,0 +1,1 @@
+"""Notebooks: JSON files that become modules, tests and commands."""

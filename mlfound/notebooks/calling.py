@@ -1,0 +1,97 @@
+"""A function of a user's module as a command: typer makes it from signature, annotations and docstring.
+
+The module runs as its user's own code does.
+"""
+
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import typer
+
+from mlfound.errors import UserError, printable
+from mlfound.notebooks.signatures import adapted
+
+NEGATIVE = re.compile(r"-\.?\d")
+
+
+def call(path: Path, name: str, arguments: Sequence[str]) -> int:
+    """Run the module `path`, call its function `name` with `arguments`, print what it gives; the exit code."""
+    file = printable(str(path))
+    function = function_of(load(path), name, file)
+    try:
+        command = adapted(function)
+    except (TypeError, NameError) as error:
+        raise UserError(f"{file}: {name}: {error}") from error
+
+    def shown(**values: Any) -> None:
+        try:
+            result = command(**values)
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:
+            typer.echo(printable(f"{file}: {name}: {told(error, path)}"), err=True)
+            raise typer.Exit(1) from error
+        if result is not None:
+            typer.echo(str(result))
+
+    shown.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
+    shown.__annotations__ = command.__annotations__
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command(
+        help=inspect.getdoc(function) or "",
+        epilog=f"{file} runs as your own code does.",
+        # else -3 would be an unknown option
+        context_settings={"ignore_unknown_options": any(map(NEGATIVE.match, arguments))},
+    )(shown)
+    return app(list(arguments), prog_name=f"mlfound notebook call {file} {name}", standalone_mode=False) or 0
+
+
+def load(path: Path) -> ModuleType:
+    """Run the module in the file `path`: it finds what lies beside its folder, as from its notebook's, and here."""
+    name = printable(str(path))
+    if path.suffix != ".py" or not path.is_file():
+        told_instead = "export it first" if path.suffix == ".ipynb" else "name one, as exp/nb_01.py"
+        raise UserError(f"{name}: not a module; {told_instead}")
+    full = path.resolve()
+    sys.path[:0] = [str(full.parent.parent), str(Path.cwd())]
+    spec = spec_from_file_location(
+        f"{full.parent.name}.{full.stem}", full
+    )  # exp.nb_01, as notebooks import it
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"{name}: cannot be imported: {told(error, path)}") from error
+    return module
+
+
+def told(error: Exception, path: Path) -> str:
+    """An exception in one line, with the last line of the file `path` on the way to it."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}: {error.msg}"
+    file = str(path.resolve())
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    where = f"line {lines[-1]}: " if lines else ""
+    return f"{where}{type(error).__name__}: {str(error).partition(chr(10))[0]}".removesuffix(": ")
+
+
+def function_of(module: ModuleType, name: str, file: str) -> Callable[..., Any]:
+    """The function `name` of the module; a UserError that says which there are."""
+    functions = {key: value for key, value in vars(module).items() if inspect.isfunction(value)}
+    if name in functions:
+        return functions[name]
+    if near := get_close_matches(name, functions, n=1):
+        raise UserError(f"{file}: there is no function {name!r}; did you mean {near[0]!r}?")
+    own = [key for key, value in functions.items() if value.__module__ == module.__name__]
+    raise UserError(f"{file}: there is no function {name!r}; there is: {', '.join(own) or 'none'}")

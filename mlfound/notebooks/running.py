@@ -1,0 +1,134 @@
+"""A notebook's asserts are its tests: all its cells, run in a fresh kernel in its own folder.
+
+The kernel is nbclient's business. nbclient's own loop is not used: it takes SIGINT and SIGTERM for itself.
+"""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from mlfound.errors import UserError, printable
+from mlfound.files import write_whole
+from mlfound.notebooks.documents import Cell, Notebook
+
+ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours, as IPython's tracebacks have them
+PYTHON = "python3"  # the kernel of a notebook that names none
+NOWHERE = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)  # what a kernel says of itself
+
+Told = Callable[[int, int], None]  # cells done, cells in all
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What stopped a notebook: the cell (None: its kernel did not start), the error, and the way to it."""
+
+    cell: Cell | None
+    error: str
+    traceback: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many code cells of a notebook ran to their end, in how long, what stopped it, and what they put out."""
+
+    run: int
+    seconds: float
+    failure: Failure | None
+    outputs: Sequence[Mapping[str, Any]]
+
+
+def kernel_of(notebook: Notebook, kernel: str | None) -> str:
+    """The name of the kernel for a notebook, `kernel` if given; a UserError if it is not installed here."""
+    try:
+        import nbclient  # noqa: F401  (here, so that nothing is written before it is missed)
+        from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    except ModuleNotFoundError as error:
+        raise UserError(f"tests need {error.name}; write pip install 'mlfound[notebook]'") from None
+    name, manager = kernel or notebook.kernel or PYTHON, KernelSpecManager()
+    try:
+        manager.get_kernel_spec(name)
+    except (NoSuchKernel, ValueError, TypeError) as error:
+        reason = "is not installed" if isinstance(error, NoSuchKernel) else f"is damaged ({error})"
+        here = ", ".join(sorted(manager.find_kernel_specs())) or "none; pip install 'mlfound[notebook]'"
+        raise UserError(
+            f"{notebook.name}: its kernel {name!r} {reason}; name another with --kernel (there is: {here})"
+        ) from None
+    return name
+
+
+def run(notebook: Notebook, kernel: str, timeout: int, told: Told = lambda done, total: None) -> Outcome:
+    """Run the cells in order, each for at most `timeout` seconds, until one fails."""
+    from nbclient import NotebookClient
+    from nbformat import v4
+
+    make: Any = v4  # it has no types
+    cells = [make.new_code_cell(cell.source, metadata={"tags": cell.tags}) for cell in notebook.cells]
+    node = make.new_notebook(cells=cells)
+    client = NotebookClient(node, kernel_name=kernel, timeout=timeout, record_timing=False)
+    start = perf_counter()
+    done, failure = asyncio.run(run_cells(client, notebook, told))
+    return Outcome(done, perf_counter() - start, failure, json.loads(make.writes(node))["cells"])
+
+
+async def run_cells(client: Any, notebook: Notebook, told: Told) -> tuple[int, Failure | None]:
+    """How many cells ran to their end, and what stopped the next one. The kernel is dead afterwards."""
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    replies: list[Any] = []
+    client.on_cell_error = lambda execute_reply, **_: replies.append(execute_reply["content"])
+    manager, cell, done, now = client.create_kernel_manager(), None, 0, True
+    try:
+        await client.async_start_new_kernel(cwd=str(notebook.path.parent), **NOWHERE)
+        await client.async_start_new_kernel_client()
+        for done, cell in enumerate(notebook.cells):  # noqa: B007  (they tell where it stopped)
+            told(done, len(notebook.cells))
+            await client.async_execute_cell(client.nb.cells[done], done, execution_count=done + 1)
+        now = False  # nothing hangs: it may flush its files
+        return len(notebook.cells), None
+    except CellExecutionError as error:
+        lines = ESCAPE.sub("", "\n".join(replies[-1].get("traceback", ()))).splitlines()
+        return done, Failure(cell, one_line(f"{error.ename}: {error.evalue}"), lines)
+    except CellTimeoutError:
+        return done, Failure(cell, f"still running after {client.timeout} s (--timeout)")
+    except (DeadKernelError, RuntimeError, OSError) as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # nbclient takes that for the kernel's death
+            raise asyncio.CancelledError from None
+        how = "the kernel died" if cell else f"the kernel did not start: {error}"
+        return done, Failure(cell, one_line(how))
+    finally:
+        if client.kc is not None:
+            client.kc.stop_channels()
+        if manager.has_kernel:
+            await manager.shutdown_kernel(now=now)
+
+
+def one_line(text: str) -> str:
+    """The first line of it that says anything, as it can be shown."""
+    return printable(next((line for line in ESCAPE.sub("", text).splitlines() if line.strip()), "")[:200])
+
+
+def save(notebook: Notebook, outcome: Outcome) -> bool:
+    """Write what the cells put out into the notebook, unless the file has changed since it was read: False."""
+    path = Path(os.path.realpath(notebook.path))  # where a link leads, not the link
+    content = path.read_bytes()
+    if sha256(content).hexdigest() != notebook.digest:
+        return False
+    document = json.loads(content.decode("utf-8-sig"))
+    code = [cell for cell in document["cells"] if cell["cell_type"] == "code"]
+    for cell, executed in zip(code, outcome.outputs, strict=True):
+        cell |= {key: executed[key] for key in ("outputs", "execution_count")}
+    try:
+        text = json.dumps(document, indent=1, ensure_ascii=False)
+    except RecursionError:  # writing comes to its end before reading does
+        raise UserError(f"{notebook.name}: nested too deeply to be saved; leave out --save") from None
+    write_whole(path, f"{text}\n".encode(errors="backslashreplace"))  # half of a character is \ud800 in JSON
+    return True

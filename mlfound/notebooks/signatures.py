@@ -1,0 +1,89 @@
+"""A function of the user's, with a signature of which typer can make a command line."""
+
+import ast
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from inspect import Parameter
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import typer
+
+SCALARS = (bool, int, float, str, Path, datetime, UUID, Enum)
+GIVES = "it gives int, float, bool, str, Path, datetime, UUID, Enum, Literal, and lists and tuples of them"
+AS_PYTHON = "As Python writes it, as 0.5 or [1, 2]; anything else is text."
+
+
+@dataclass(frozen=True)
+class Value:
+    """What was given for a parameter that may be anything; an option that is left out is None."""
+
+    value: Any
+
+
+def adapted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Calls `function` with what typer has parsed; a TypeError names the parameters that no command line can give."""
+    signature, hints = inspect.signature(function), get_type_hints(function, include_extras=True)
+    parameters = {parameter.name: translated(parameter, hints) for parameter in signature.parameters.values()}
+    if unfit := [str(signature.parameters[name])[:60] for name, own in parameters.items() if own is None]:
+        raise TypeError(f"no command line can give {', '.join(unfit)}; {GIVES}")
+
+    def command(**values: Any) -> Any:
+        given = {
+            name: value.value if isinstance(value, Value) else value
+            for name, value in values.items()
+            if value is not None  # the function has a default for it
+        }
+        bound = inspect.BoundArguments(signature, OrderedDict(given))
+        return function(*bound.args, **bound.kwargs)
+
+    fit = [parameter for parameter in parameters.values() if parameter is not None]
+    command.__signature__ = inspect.Signature(fit)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in fit}
+    return command
+
+
+def translated(parameter: Parameter, hints: Mapping[str, Any]) -> Parameter | None:
+    """The parameter as typer wants it, to be passed by name; None if no command line can give it."""
+    if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+        return None
+    own = parameter.replace(kind=Parameter.KEYWORD_ONLY)
+    default = parameter.default
+    kind = hints.get(parameter.name, Any)
+    if get_origin(kind) is Annotated:
+        return own.replace(annotation=kind) if fits(get_args(kind)[0]) else None
+    if kind is not Any:
+        return own.replace(annotation=kind) if fits(kind) else None
+    if isinstance(default, SCALARS):
+        return own.replace(annotation=type(default))  # a default tells the type of what has no annotation
+    if default is Parameter.empty:
+        return own.replace(annotation=Annotated[Any, typer.Argument(parser=literal, help=AS_PYTHON)])
+    if isinstance(default, NoneType | list | tuple | dict):
+        option = typer.Option(parser=literal, metavar="VALUE", show_default=repr(default), help=AS_PYTHON)
+        return own.replace(annotation=Annotated[Any, option], default=None)
+    return None
+
+
+def fits(kind: Any) -> bool:
+    """Whether text can become a value of this annotation without knowing more."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        others = [other for other in arguments if other is not NoneType]
+        return len(others) == 1 and fits(others[0])
+    if origin in (list, tuple):
+        return all(isinstance(item, type) and issubclass(item, SCALARS) for item in arguments)
+    return origin is Literal or (isinstance(kind, type) and issubclass(kind, SCALARS))
+
+
+def literal(text: str) -> Value:
+    """The number, list, truth or None that `text` is to Python; else the text itself."""
+    try:
+        return Value(ast.literal_eval(text))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return Value(text)
