@@ -14,13 +14,13 @@ if TYPE_CHECKING:  # torch only once it is needed: `mlfound --help` imports this
 __version__ = "0.1.0"
 
 
-def load_model(run: str | PathLike[str]) -> "tuple[MLP, Tensor, Tensor]":
+def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[MLP, Tensor, Tensor]":
     """The trained network of a run folder, and the mean and std of its training pixels.
 
         model, mean, std = load_model("runs/latest")
         outputs = model((pixels - mean) / std)  # pixels: float32 (rows, features) in [0, 1), bytes / 256
 
-    A UserError if the folder holds no readable `model.safetensors`.
+    Of a run with `replicates`, the network of `seed`, or the first. A UserError where there is none to read.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -31,8 +31,13 @@ def load_model(run: str | PathLike[str]) -> "tuple[MLP, Tensor, Tensor]":
     try:
         tensors = load_file(path)
         shift, mean, std = (tensors.pop(name) for name in ("relu_shift", "input_mean", "input_std"))
-        return MLP(tensors, shift.item()), mean, std
-    except (OSError, KeyError, SafetensorError) as error:
+        networks: dict[str, dict[str, Tensor]] = {}  # by seed, which a single one has not in its names
+        for name, tensor in tensors.items():
+            whose, _, own = name.rpartition(".")
+            networks.setdefault(whose, {})[own] = tensor
+        network = networks[min(networks, key=lambda whose: int(whose or 0)) if seed is None else str(seed)]
+        return MLP(network, shift.item()), mean, std
+    except (OSError, LookupError, ValueError, SafetensorError) as error:
         raise UserError(
             f"{path}: no trained model can be read here ({error}); name the folder of a train run"
         ) from error

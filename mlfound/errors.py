@@ -1,5 +1,9 @@
 """The one error that is the user's to mend: it ends as one line on stderr and exit code 2."""
 
+LONGEST = (
+    2_000  # characters of a message: a name of megabytes is cut in its middle, the advice at the end stays
+)
+
 
 class UserError(Exception):
     """What is wrong and what to write instead, in one line.
@@ -9,7 +13,9 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str, key: str | None = None) -> None:
-        super().__init__(printable(message))
+        text = printable(message)
+        half = LONGEST // 2
+        super().__init__(text if len(text) <= LONGEST else f"{text[:half]} ... {text[5 - half :]}")
         self.key = key
 
 

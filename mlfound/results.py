@@ -3,7 +3,8 @@
 An experiment is `run(config, context) -> Result`. It computes; it never prints, plots or opens a file.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -66,6 +67,23 @@ class Result:
         return self.status == "completed" and all(check.passed for check in self.checks)
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a run needs to go on as if it had never stopped: tensors by flat names, `facts` that JSON can hold."""
+
+    tensors: Mapping[str, Any]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What an earlier part of this run left: its last checkpoint, and the rows of `metrics.jsonl` before that."""
+
+    checkpoint: Checkpoint | None  # None: it was broken off before the first one
+    rows: Sequence[Mapping[str, Any]]
+    facts: Mapping[str, Any]  # its `run.json`
+
+
 class Recorder(Protocol):
     """Where an experiment tells how it goes."""
 
@@ -80,8 +98,15 @@ class Recorder(Protocol):
         """One line for stderr and the log."""
         ...
 
-    def metrics(self, row: Mapping[str, float | int]) -> None:
-        """One line of `metrics.jsonl`, kept at once."""
+    def metrics(self, rows: Sequence[Mapping[str, float | int]], line: str) -> None:
+        """Rows for `metrics.jsonl`, kept at once; the same as a `line` for whoever has no progress bar, and the log."""
+        ...
+
+    def checkpoint(self, checkpoint: Checkpoint, keep: int, best: bool = False) -> None:
+        """Keep this state durably, with the rows of `metrics.jsonl` so far, and of all the last `keep` and the best.
+
+        FloatingPointError, with the name of the tensor, where one is not finite: then nothing is written.
+        """
         ...
 
     def progress(self, label: str, done: int, total: int, **figures: str) -> None:
@@ -97,6 +122,18 @@ class EarlierRun:
     facts: Mapping[str, Any]
     config: Mapping[str, Any]
     tables: Mapping[str, Sequence[Mapping[str, str]]]
+    metrics: Mapping[str, Any]  # of its `summary.json`
+
+
+@contextmanager
+def at_once() -> Iterator[Callable[[], bool]]:
+    """The interruption of who lets Ctrl-C take effect where it falls."""
+    yield lambda: False
+
+
+def no_runs(command: str) -> tuple[Sequence[EarlierRun], Mapping[str, int]]:
+    """For who has no runs folder."""
+    return (), {}
 
 
 @dataclass(frozen=True)
@@ -106,4 +143,9 @@ class Context:
     recorder: Recorder
     data_dir: Path
     environment: Mapping[str, Any]  # machine and versions, as `run.json` will have them
-    read_run: Callable[[str, str], EarlierRun]  # from a path and the config key it stands in
+    read_run: Callable[[str, str], EarlierRun]  # from what the user calls it and the config key that stands in
+    # of a command: its completed runs, oldest first, and how many others there are, by what became of them
+    all_runs: Callable[[str], tuple[Sequence[EarlierRun], Mapping[str, int]]] = no_runs
+    resumed: Resumed | None = None  # what to go on from
+    # within it Ctrl-C and SIGTERM wait to take effect: it gives whether one has come, and lets it at its end
+    interruption: Callable[[], AbstractContextManager[Callable[[], bool]]] = at_once

@@ -38,9 +38,10 @@ def test_every_command_shows_an_example(mlfound):
     from mlfound.config.models import CONFIGS
 
     for command in CONFIGS:
-        outcome = mlfound(command, "--help")
+        words = command.split("-") if command == "notebook-test" else [command]
+        outcome = mlfound(*words, "--help")
         assert outcome.code == 0
-        assert f"Example: mlfound {command}" in " ".join(outcome.out.split())
+        assert f"Example: mlfound {' '.join(words)}" in " ".join(outcome.out.split())
 
 
 def test_version(mlfound):
@@ -59,7 +60,8 @@ def test_a_training_run_leaves_everything(mlfound):
     files = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
     assert files == {
         ".lock", "run.json", "config.yaml", "metrics.jsonl", "model.safetensors", "summary.json", "log.txt",
-        *(f"tables/{name}.csv" for name in ("gradients", "epochs", "classes", "confusion", "mistakes")),
+        "report.html", "checkpoints/000001.json", "checkpoints/000001.safetensors",
+        *(f"tables/{name}.csv" for name in ("gradients", "epochs", "seeds", "classes", "confusion", "mistakes")),
         *(f"plots/{name}.png" for name in ("loss", "accuracy", "confusion", "mistakes", "weights")),
     }  # fmt: skip
 
@@ -74,8 +76,8 @@ def test_a_training_run_leaves_everything(mlfound):
 
     config = yaml.safe_load((path / "config.yaml").read_text())
     assert config["epochs"] == 2
-    assert config["device"] != "auto"
     assert isinstance(config["threads"], int)
+    assert "auto" not in (config["device"], config["engine"], config["product"])
 
     metrics = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in metrics] == [1, 2]
@@ -98,7 +100,36 @@ def test_a_training_run_leaves_everything(mlfound):
 
     log = (path / "log.txt").read_text()
     assert "784-50-10" in log
-    assert "epoch 2" in log
+    assert "engine buffers" in log
+    assert "epoch   2" in log
+
+
+def test_replicates_give_a_spread(mlfound):
+    outcome = mlfound("train", *QUICK, "--replicates", 3, "--seed", 5)
+    assert outcome.code == 0
+    assert outcome.json("run.json")["seeds"] == [5, 6, 7]
+    rows = outcome.rows("seeds")
+    assert [row["seed"] for row in rows] == ["5", "6", "7"]
+    accuracies = [float(row["test_accuracy"]) for row in rows]
+    metrics = outcome.json("summary.json")["metrics"]
+    assert metrics["replicates"] == 3
+    assert metrics["test_accuracy"] == pytest.approx(sum(accuracies) / 3)
+    assert (metrics["test_accuracy_worst"], metrics["test_accuracy_best"]) == (
+        min(accuracies),
+        max(accuracies),
+    )
+    assert metrics["test_accuracy_low"] < metrics["test_accuracy"] < metrics["test_accuracy_high"]
+    assert [(row["epoch"], row["seed"]) for row in outcome.rows("epochs")] == [
+        (e, s) for e in "12" for s in "567"
+    ]
+    assert [row["epoch"] for row in outcome.rows("epoch_means")] == ["1", "2"]
+    assert "in the mean over 3 seeds" in outcome.out
+
+    [config] = [outcome.path / "config.yaml"]
+    assert (
+        mlfound("train", config, "--quiet").json("summary.json")["metrics"]["test_accuracy"]
+        == metrics["test_accuracy"]
+    )
 
 
 def test_json_is_one_document_and_nothing_else(mlfound):

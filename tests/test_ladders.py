@@ -6,6 +6,8 @@ import pytest
 
 from mlfound.config.models import BackpropBenchConfig, DataConfig, InitStatsConfig, ModelConfig, TrainConfig
 from mlfound.data.normalize import NORMALIZATIONS
+from mlfound.engines.ladder import ENGINES
+from mlfound.engines.products import PRODUCTS
 from mlfound.experiments.backprop_bench import WORKLOADS
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.modules import LOSSES
@@ -19,6 +21,8 @@ from mlfound.foundations.schedules import SCHEDULES
         (ModelConfig, "init", INITIALIZATIONS),
         (TrainConfig, "loss", LOSSES),
         (TrainConfig, "schedule", SCHEDULES),
+        (TrainConfig, "engine", {"auto", *ENGINES}),
+        (TrainConfig, "product", {"auto", *PRODUCTS}),
         (BackpropBenchConfig, "workload", WORKLOADS),
     ],
 )

@@ -23,6 +23,18 @@ def test_a_loaded_model_answers_as_the_trained_one_did(mlfound, tmp_path, option
         assert torch.bincount(predicted[test.y == digit], minlength=10).tolist() == wanted
 
 
+def test_one_of_several_networks_is_named_by_its_seed(mlfound):
+    outcome = mlfound(
+        "train", "--set", "data.dataset=mnist-sample", "--set", "epochs=1", "--seed", 9, "--replicates", 3
+    )
+    several = {seed: load_model(outcome.path, seed)[0].parameters["w1"] for seed in (9, 10, 11)}
+    alone = mlfound("train", "--set", "data.dataset=mnist-sample", "--set", "epochs=1", "--seed", 10)
+    assert torch.equal(load_model(alone.path)[0].parameters["w1"], several[10])
+    assert torch.equal(load_model(outcome.path)[0].parameters["w1"], several[9])
+    with pytest.raises(UserError, match="12"):
+        load_model(outcome.path, 12)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no safetensors at all", b"\xff" * 100])
 def test_a_folder_without_a_model(tmp_path, content):
     if content is not None:

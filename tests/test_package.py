@@ -35,6 +35,7 @@ def test_a_wheel_trains_with_its_defaults_in_an_empty_folder(tmp_path):
     done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (work / done.stdout.splitlines()[-1] / "model.safetensors").exists()
+    assert (work / done.stdout.splitlines()[-1] / "report.html").exists(), "the templates are in the wheel"
     code = "import mlfound; print(mlfound.__file__)"
     where = subprocess.run(
         [sys.executable, "-c", code], cwd=work, env=environment, capture_output=True, text=True

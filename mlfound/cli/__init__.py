@@ -1,11 +1,14 @@
 """The commands. No arithmetic, no files: a signature, a help text, one call."""
 
+import io
+import sys
 from typing import Annotated
 
 import typer
 
 from mlfound import __version__
-from mlfound.cli.execute import execute, show_datasets
+from mlfound.cli import notebook, runs
+from mlfound.cli.execute import config_among, execute, resume, show_datasets
 from mlfound.cli.options import (
     RUNS,
     Budget,
@@ -16,21 +19,27 @@ from mlfound.cli.options import (
     Dataset,
     Depth,
     Device,
+    Difference,
     Draws,
     Dtype,
     From,
+    Group,
     Hidden,
     Impl,
     Init,
     Json,
     LayerKind,
     List,
+    Metric,
     Name,
     PrintConfig,
     Quiet,
     ReluShift,
+    Replicates,
     Residual,
+    Resume,
     Rows,
+    Runs,
     RunsDir,
     Seed,
     Set,
@@ -50,6 +59,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+app.add_typer(runs.app)
+app.add_typer(notebook.app)
 
 
 @app.callback(invoke_without_command=True)
@@ -206,6 +219,8 @@ def normalize_check(
 def train(
     context: typer.Context,
     config: ConfigFile = None,
+    replicates: Replicates = None,
+    resume_: Resume = None,
     set_: Set = None,
     seed: Seed = None,
     device: Device = None,
@@ -217,15 +232,51 @@ def train(
     quiet: Quiet = False,
     print_config: PrintConfig = False,
 ) -> None:
-    """Train a network whose gradients were derived by hand.
+    """Train a network whose gradients were derived by hand, or several that differ in their seed.
 
     \b
     Example:
       mlfound train configs/mlp.yaml --set epochs=3 --set optimizer.lr=0.05
+      mlfound train configs/mlp.yaml --replicates 10
+      mlfound train --resume runs/latest
     """
+    if resume_ is None:
+        execute(context)
+    else:
+        resume(context)
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    runs: Runs = None,
+    group: Group = None,
+    metric: Metric = None,
+    difference: Difference = None,
+    set_: Set = None,
+    runs_dir: RunsDir = RUNS,
+    data_dir: DataDir = None,
+    name: Name = None,
+    json_: Json = False,
+    quiet: Quiet = False,
+    print_config: PrintConfig = False,
+) -> None:
+    """Say whether a difference between runs is real.
+
+    \b
+    Example:
+      mlfound compare runs/A runs/B
+      mlfound compare --group model.relu_shift
+    """
+    context.params |= config_among(runs)
     execute(context)
+
+
+app.command()(runs.report)
 
 
 def main() -> None:
     """The console script."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is no Unicode goes out as the bytes it is
+        sys.stdout.reconfigure(errors="surrogateescape")
     app()

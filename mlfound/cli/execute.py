@@ -8,66 +8,133 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mlfound.errors import UserError
+from mlfound.cli.signals import Terminated, deferred, terminate
+from mlfound.errors import UserError, printable
 
 if TYPE_CHECKING:
-    from mlfound.config.loading import Override
+    from mlfound.config.loading import Loaded, Override
+    from mlfound.results import Resumed
+    from mlfound.runs.recorder import RunRecorder
 
 # parameters of the commands that are no config keys
-NO_KEYS = {"config", "set_", "runs_dir", "data_dir", "name", "json_", "quiet", "print_config", "list_"}
+NO_KEYS = {
+    "config", "set_", "resume_", "runs_dir", "data_dir", "name", "json_", "quiet", "print_config", "list_"
+}  # fmt: skip
 
 
-def execute(context: typer.Context) -> None:
-    """What every command does: config, experiment, run folder, screen, exit code."""
-    from mlfound.config.loading import dump, load, parse_set
+def execute(context: typer.Context, command: str | None = None) -> None:
+    """What every command does: config, experiment, run folder, screen, exit code.
 
-    command, flags = str(context.info_name), context.params
+    `command` is the experiment's name, where that is not the last word of the command line's.
+    """
+    from mlfound.config.loading import dump, load
+
+    command, flags = command or str(context.info_name), context.params
     with one_line_errors():
-        overrides = [*map(parse_set, flags["set_"] or ()), *flag_overrides(flags)]
-        loaded = load(command, flags["config"], overrides)
+        loaded = load(command, flags["config"], overrides_of(flags))
         if flags["print_config"]:
             typer.echo(dump(loaded.config), nl=False)
             return
 
-        from mlfound.data.cache import default_data_dir
-        from mlfound.report.terminal import screen, show
-        from mlfound.results import Context
+        from mlfound.report.terminal import screen
         from mlfound.runs.environment import environment
-        from mlfound.runs.reader import read_run
         from mlfound.runs.recorder import RunRecorder
 
-        run = import_module(f"mlfound.experiments.{command.replace('-', '_')}").run
-        machine, stderr, quiet = environment(), screen(stderr=True), flags["quiet"]
+        machine, stderr = environment(), screen(stderr=True)
         with RunRecorder(
-            command, sys.argv[1:], flags["runs_dir"], flags["name"], machine, stderr, quiet
+            command, sys.argv[1:], flags["runs_dir"], flags["name"], machine, stderr, flags["quiet"]
         ) as recorder:
-            given = Context(recorder, flags["data_dir"] or default_data_dir(), machine, read_run)
-            try:
-                result = run(loaded.config, given)
-            except UserError as error:
-                raise UserError(loaded.locate(error)) from error
-            summary = recorder.finish(result)
-        if flags["json_"]:
-            typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
-        else:
-            if not quiet:
-                show(result, screen())
-            typer.echo(summary["path"])
-    raise typer.Exit(0 if result.passed else 1)
+            passed = carry_out(command, loaded, recorder, flags)
+    raise typer.Exit(0 if passed else 1)
 
 
-def flag_overrides(flags: dict[str, Any]) -> "list[Override]":
-    """The flags that stand for config keys of the same name, where they were given."""
-    from mlfound.config.loading import Override
+def resume(context: typer.Context) -> None:
+    """`train --resume RUN`: the same in the folder of a run that ended before its time, by its own config."""
+    from mlfound.config.loading import load
+    from mlfound.report.terminal import screen
+    from mlfound.results import Resumed
+    from mlfound.runs.environment import environment
+    from mlfound.runs.find import find_run
+    from mlfound.runs.resume import ResumedRecorder
+
+    flags = context.params
+    with one_line_errors():
+        for flag, value in (("CONFIG", flags["config"]), ("--name", flags["name"])):
+            if value is not None:
+                raise UserError(f"{flag} {value}: a resumed run has its own; leave it out")
+        path = find_run(flags["resume_"], flags["runs_dir"])
+        machine, overrides = environment(), overrides_of(flags)
+        with ResumedRecorder(path, sys.argv[1:], machine, screen(stderr=True), flags["quiet"]) as recorder:
+            loaded = load("train", path / "config.yaml", overrides)
+            if recorder.facts["status"] == "completed" and not overrides:
+                recorder.message("This run is complete: nothing is left to do.")
+                typer.echo(path)
+                return
+            earlier = Resumed(recorder.last, recorder.rows, recorder.facts)
+            passed = carry_out("train", loaded, recorder, flags, earlier)
+    raise typer.Exit(0 if passed else 1)
+
+
+def carry_out(
+    command: str,
+    loaded: "Loaded",
+    recorder: "RunRecorder",
+    flags: dict[str, Any],
+    resumed: "Resumed | None" = None,
+) -> bool:
+    """Run the experiment, keep and show what it found, and say whether it passed."""
+    from mlfound.data.folder import default_data_dir
+    from mlfound.report.terminal import screen, show
+    from mlfound.results import Context
+    from mlfound.runs.reader import all_runs, read_run
+
+    run = import_module(f"mlfound.experiments.{command.replace('-', '_')}").run
+    runs_dir = flags["runs_dir"]
+    given = Context(
+        recorder,
+        flags["data_dir"] or default_data_dir(),
+        recorder.environment,
+        partial(read_run, runs_dir=runs_dir),
+        partial(all_runs, runs_dir=runs_dir),
+        resumed,
+        deferred,
+    )
+    try:
+        result = run(loaded.config, given)
+    except UserError as error:
+        raise UserError(loaded.locate(error)) from error
+    summary = recorder.finish(result)
+    if flags["json_"]:
+        typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
+    else:
+        if not flags["quiet"]:
+            show(result, screen())
+        typer.echo(summary["path"])
+    return bool(result.passed)
+
+
+def config_among(runs: list[str] | None) -> dict[str, Any]:
+    """What is meant by arguments that may be runs, or one config: a file that is called as YAML files are."""
+    match runs:
+        case [only] if only.endswith((".yaml", ".yml")) and not Path(only).is_dir():
+            return {"config": Path(only), "runs": None}
+        case _:
+            return {"config": None, "runs": runs}
+
+
+def overrides_of(flags: dict[str, Any]) -> "list[Override]":
+    """What `--set` says, and the flags that stand for config keys of the same name, where they were given."""
+    from mlfound.config.loading import Override, parse_set
 
     given = {name.rstrip("_"): value for name, value in flags.items() if name not in NO_KEYS}
-    return [
+    return list(map(parse_set, flags["set_"] or ())) + [
         Override(key, list(value) if isinstance(value, tuple) else value, as_typed(key, value))
         for key, value in given.items()
         if value not in (None, [], ())
@@ -75,7 +142,9 @@ def flag_overrides(flags: dict[str, Any]) -> "list[Override]":
 
 
 def as_typed(key: str, value: object) -> str:
-    """A flag as the user will have typed it, once for each of several values."""
+    """A flag as the user will have typed it, once for each of several values; nothing for arguments."""
+    if key in ("runs", "notebooks"):
+        return ""
     if isinstance(value, list | tuple):
         return " ".join(as_typed(key, item) for item in value)
     flag = f"--{key.replace('_', '-')}"
@@ -84,7 +153,7 @@ def as_typed(key: str, value: object) -> str:
 
 def show_datasets(data_dir: Path | None, as_json: bool) -> None:
     """`download --list`."""
-    from mlfound.data.cache import default_data_dir
+    from mlfound.data.folder import default_data_dir
     from mlfound.experiments.download import listing
     from mlfound.report.terminal import screen, show
 
@@ -110,17 +179,9 @@ def one_line_errors() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        typer.echo(f"{error.filename or 'mlfound'}: {error.strerror or error}", err=True)
+        typer.echo(printable(f"{error.filename or 'mlfound'}: {error.strerror or error}"), err=True)
         raise typer.Exit(1) from None
     except Terminated:
         raise typer.Exit(128 + signal.SIGTERM) from None
     except KeyboardInterrupt:
         raise typer.Exit(128 + signal.SIGINT) from None
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, taken as the Ctrl-C of another process: the run folder says `interrupted`."""
-
-
-def terminate(number: int, frame: object) -> None:
-    raise Terminated

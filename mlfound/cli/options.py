@@ -101,3 +101,31 @@ Tolerance = Annotated[
         help="How far the training mean may be from 0 and the std from 1.",
     ),
 ]
+
+Replicates = Annotated[
+    int | None, typer.Option(metavar="N", help="Train N networks together: seeds SEED to SEED + N - 1.")
+]
+Resume = Annotated[
+    str | None,
+    typer.Option("--resume", metavar="RUN", help="Go on with a run that was broken off, in its folder."),
+]
+Runs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="RUN", help="Paths, ids, beginnings of ids, or latest; or one CONFIG, a YAML file."
+    ),
+]
+Group = Annotated[
+    str | None, typer.Option(metavar="KEY", help="Compare all train runs that differ in this key alone.")
+]
+Metric = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The figure to decide by, else test_accuracy.")
+]
+Difference = Annotated[
+    Any,
+    typer.Option(
+        metavar="X",
+        parser=number_or_word,
+        help="How many seeds would it take to see so much? In points: 0.1.",
+    ),
+]

@@ -187,6 +187,15 @@ def write(value: Mapping[str, Any]) -> str:
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=10_000)
 
 
+def flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """What a config holds by dotted key, lists as they are."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
 def shown(value: object, longest: int = 60) -> str:
     """A value inside a message: short, on one line, without control characters, strings in quotes."""
     if isinstance(value, str):

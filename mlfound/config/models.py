@@ -17,15 +17,21 @@ Number = Annotated[float, Field(description="a number")]
 Positive = Annotated[float, Field(gt=0, description="a number above 0")]
 NotNegative = Annotated[float, Field(ge=0, description="a number, 0 or more")]
 Momentum = Annotated[float, Field(ge=0, lt=1, description="a number from 0 to below 1")]
+Rate = Annotated[float, Field(ge=0, lt=1, description="a share from 0 to below 1")]
 Flag = Annotated[bool, Field(description="true or false")]
 
 # On one line, without control characters.
 Text = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]*$")]
 
 
-def absolute(path: str) -> str:
+def anywhere(path: str) -> str:
     """A path as it is from everywhere: a run's `config.yaml` must mean the same files from another folder."""
-    return os.path.abspath(os.path.expanduser(path)) if {"/", os.sep} & set(path) else path
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def absolute(path: str) -> str:
+    """The same of what may be a path or a name."""
+    return anywhere(path) if {"/", os.sep} & set(path) else path
 
 
 Dataset = Annotated[
@@ -75,6 +81,8 @@ class ModelConfig(Config):
     outputs: Units = 10
     init: Init = "kaiming"
     relu_shift: Number = 0.0
+    dropout: Rate = 0.0
+    input_dropout: Rate = 0.0
 
 
 class OptimizerConfig(Config):
@@ -84,10 +92,19 @@ class OptimizerConfig(Config):
     momentum: Momentum = 0.9
     nesterov: Flag = False
     weight_decay: NotNegative = 0.005
+    max_norm: Annotated[float | None, Field(gt=0, description="a number above 0, or null for no limit")] = None
+
+
+class CheckpointConfig(Config):
+    """What is kept while training, so that a killed run can go on."""
+
+    every: Count = 1
+    seconds: NotNegative = 1.0
+    keep: Count = 2
 
 
 class TrainConfig(Config):
-    """One training run."""
+    """One training run, of one network or of several that differ in their seed."""
 
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
@@ -97,8 +114,14 @@ class TrainConfig(Config):
     epochs: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")] = 10
     batch_size: Count = 64
     seed: Seed = 0
+    replicates: Annotated[
+        int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000: so many seeds")
+    ] = 1
+    engine: Literal["auto", "modules", "buffers", "graph"] = "auto"
+    product: Literal["auto", "matmul", "onednn"] = "auto"
     device: Device = "auto"
     threads: Threads = "auto"
+    checkpoint: CheckpointConfig = CheckpointConfig()
 
     @model_validator(mode="after")
     def keys_fit_together(self) -> Self:
@@ -112,6 +135,18 @@ class TrainConfig(Config):
         if self.optimizer.nesterov and self.optimizer.momentum == 0:
             message = "nesterov looks ahead along the momentum; write a momentum above 0, or nesterov: false"
             raise clash(message, "optimizer.nesterov", "optimizer.momentum")
+        if not self.model.hidden and self.model.dropout:
+            message = "there are no hidden units to leave out; write dropout: 0, or input_dropout"
+            raise clash(message, "model.dropout", "model.hidden")
+        if not self.model.hidden and self.optimizer.max_norm is not None:
+            message = "there are no weights into hidden units to limit; write max_norm: null"
+            raise clash(message, "optimizer.max_norm", "model.hidden")
+        if self.engine == "modules" and self.product == "onednn":
+            message = "the readable engine multiplies by matmul; write product: auto, or engine: buffers"
+            raise clash(message, "product", "engine")
+        if self.seed + self.replicates > 2**63:
+            message = "the seeds go up from this one, beyond the largest there is; write a smaller one"
+            raise clash(message, "seed", "replicates")
         return self
 
 
@@ -228,11 +263,47 @@ class InitStatsConfig(Config):
         return self
 
 
+class CompareConfig(Config):
+    """Runs side by side: those in `runs`, or all of `train` that differ in the key `group`."""
+
+    runs: Annotated[
+        tuple[Text, ...],
+        Field(
+            strict=False, max_length=500, description="a list of runs: paths, ids, their beginnings, latest"
+        ),
+    ] = ()
+    group: Annotated[
+        Text | None, Field(description="a key of train, as model.relu_shift, or null to name runs")
+    ] = None
+    metric: Literal[
+        "test_accuracy", "test_loss", "test_wrong", "valid_accuracy", "valid_loss", "train_loss", "best_epoch"
+    ] = "test_accuracy"
+    difference: Annotated[
+        float | None, Field(gt=0, description="a number above 0, or null for what the metric makes usual")
+    ] = None
+
+
 class NormalizeCheckConfig(Config):
     """One look at the data before and after normalising."""
 
     data: DataConfig = DataConfig()
     tolerance: Positive = 1e-3
+
+
+class NotebookTestConfig(Config):
+    """One run of notebooks, each in a fresh kernel."""
+
+    notebooks: Annotated[
+        tuple[Annotated[Text, AfterValidator(anywhere)], ...],
+        Field(strict=False, max_length=1000, description="a list of at most 1000 notebooks and folders"),
+    ] = ()
+    timeout: Annotated[
+        int, Field(ge=1, le=86_400, description="whole seconds from 1 to 86400 for each cell")
+    ] = 600
+    kernel: Annotated[
+        Text | None, Field(description="the name of a kernel, or null for the notebook's own")
+    ] = None
+    save: Flag = False
 
 
 def clash(message: str, *keys: str) -> PydanticCustomError:
@@ -259,9 +330,11 @@ def section_of(field: FieldInfo) -> type[Config] | None:
 
 CONFIGS: dict[str, type[Config]] = {
     "backprop-bench": BackpropBenchConfig,
+    "compare": CompareConfig,
     "download": DownloadConfig,
     "init-stats": InitStatsConfig,
     "matmul-bench": MatmulBenchConfig,
     "normalize-check": NormalizeCheckConfig,
+    "notebook-test": NotebookTestConfig,
     "train": TrainConfig,
 }

@@ -4,6 +4,7 @@ Units come first in memory here: a layer gives (out, batch), and its weights are
 quicker way round. All shapes may begin with an axis of networks.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -53,6 +54,9 @@ class OneDNN:
     About twice as fast as torch's own on AMD's processors, where that is MKL.
     """
 
+    def __init__(self, axes: int) -> None:
+        """One network at a time: `axes` are 2."""
+
     def linear(self, x: Tensor, w: Tensor, b: Tensor, out: Tensor) -> Tensor:
         return onednn(w, x).add_(b)
 
@@ -70,8 +74,8 @@ def onednn(a: Tensor, b: Tensor) -> Tensor:
 
 
 def products(name: str, axes: int, multiplications: int) -> Products:
-    """Those of one layer: `matmul`, or for large ones `onednn`; tensors have so many `axes`."""
-    return OneDNN() if name == "onednn" and multiplications >= LARGE else Library(axes)
+    """Those of one layer whose tensors have so many `axes`, by `name`; small ones always by torch's own."""
+    return PRODUCTS[name if multiplications >= LARGE else "matmul"](axes)
 
 
 def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
@@ -83,3 +87,9 @@ def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.floa
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return "this torch was built without oneDNN's product"
     return None
+
+
+PRODUCTS: dict[str, Callable[[int], Products]] = {
+    "matmul": Library,
+    "onednn": OneDNN,
+}

@@ -1,15 +1,21 @@
 """What one epoch of training came to."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from statistics import mean
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch's figures: a row of `metrics.jsonl` and of `tables/epochs.csv`, columns in this order."""
+    """One epoch's figures of one seed: a row of `metrics.jsonl` and of `tables/epochs.csv`, columns in this order.
+
+    Networks that are trained together share their seconds.
+    """
 
     epoch: int
+    seed: int
     train_loss: float  # mean over the epoch's batches, while the weights moved
     valid_loss: float
     valid_accuracy: float
@@ -17,13 +23,32 @@ class Epoch:
     momentum: float
     train_seconds: float
     eval_seconds: float
-    images_per_s: float
-
-    @property
-    def finite(self) -> bool:
-        return math.isfinite(self.train_loss) and math.isfinite(self.valid_loss)
+    images_per_s: float  # of all seeds
 
 
-def lowest(epochs: Sequence[Epoch]) -> Epoch:
-    """The epoch with the lowest validation loss."""
-    return min(epochs, key=lambda epoch: epoch.valid_loss)
+def by_epoch(epochs: Sequence[Epoch]) -> list[list[Epoch]]:
+    """The rows of every epoch."""
+    return [list(rows) for _, rows in groupby(epochs, attrgetter("epoch"))]
+
+
+def mean_valid_loss(rows: Sequence[Epoch]) -> float:
+    """Over the seeds of one epoch."""
+    return mean(row.valid_loss for row in rows)
+
+
+def lowest(epochs: Sequence[Epoch]) -> list[Epoch]:
+    """The rows of the epoch with the lowest validation loss, in the mean over the seeds."""
+    return min(by_epoch(epochs), key=mean_valid_loss)
+
+
+def line(rows: Sequence[Epoch]) -> str:
+    """One epoch as a line of text: means over the seeds."""
+    first = rows[0]
+    train, valid, accuracy = (
+        mean(getattr(row, name) for row in rows) for name in ("train_loss", "valid_loss", "valid_accuracy")
+    )
+    seeds = f"  mean of {len(rows)} seeds" if len(rows) > 1 else ""
+    return (
+        f"epoch {first.epoch:3}  train loss {train:.4f}  valid loss {valid:.4f}  valid accuracy {accuracy:.2%}  "
+        f"lr {first.lr:.2e}  {first.train_seconds:.2f} s{seeds}"
+    )

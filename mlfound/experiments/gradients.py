@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mlfound.foundations.checks import central_difference, relative_error
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
+from mlfound.foundations.modules import LOSSES, MLP, Dropout, Linear
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.stages import STAGES, Stage
 from mlfound.reference.autograd import loss_and_gradients
@@ -29,9 +30,11 @@ class Case:
     relu_shift: float
     loss: str
 
-    def reference(self) -> dict[str, Tensor]:
-        """The loss, and by name its gradients, by torch alone."""
-        value, gradients = loss_and_gradients(self.parameters, self.x, self.y, self.relu_shift, self.loss)
+    def reference(self, masks: Mapping[int, Tensor] | None = None) -> dict[str, Tensor]:
+        """The loss, and by name its gradients, by torch alone; `masks`, by layer, are of what dropout leaves out."""
+        value, gradients = loss_and_gradients(
+            self.parameters, self.x, self.y, self.relu_shift, self.loss, masks or {}
+        )
         return {"loss": value, **gradients}
 
     def difference(self, name: str) -> Tensor:
@@ -104,12 +107,38 @@ def huge_outputs(case: Case) -> None:
 EDGES = {"dead ReLUs": dead_relus, "rows of zeros": zero_rows, "outputs of 1e4": huge_outputs}
 
 
+def dropout_errors(case: Case, rate: float, input_rate: float, seed: int = 0) -> dict[str, float]:
+    """The relative errors of an MLP with dropout, beside autograd with the same units left out."""
+    draws = generator(seed, "dropout")
+    model = MLP(case.parameters, case.relu_shift, dropout=rate, input_dropout=input_rate, generator=draws)
+    loss = LOSSES[case.loss]()
+    value = loss(model(case.x), case.y)
+    found = {"loss": value, "x": model.backward(loss.backward()), **model.gradients}
+
+    masks, n = dict[int, Tensor](), 1
+    for layer in model.layers:
+        if isinstance(layer, Dropout):
+            masks[n] = layer.mask
+        n += isinstance(layer, Linear)
+    wanted = case.reference(masks)
+    return {name: relative_error(found[name], wanted[name]) for name in wanted}
+
+
 def check_gradients(
-    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, relu_shift: float, loss: str
+    parameters: Mapping[str, Tensor],
+    x: Tensor,
+    y: Tensor,
+    relu_shift: float,
+    loss: str,
+    dropout: float = 0.0,
+    input_dropout: float = 0.0,
 ) -> tuple[Check, Table]:
     """The MLP with these `parameters` on this small batch, input gradient included: a row a tensor."""
     case = Case({name: p.double() for name, p in parameters.items()}, x.double(), y, relu_shift, loss)
     found = errors(STAGES["modules"], case)
+    if dropout or input_dropout:
+        with_dropout = dropout_errors(case, dropout, input_dropout)
+        found = {name: max(error, with_dropout[name]) for name, error in found.items()}
     rows = [
         (name, "x".join(map(str, wanted.shape)), wanted.abs().max().item(), found[name])
         for name, wanted in case.reference().items()

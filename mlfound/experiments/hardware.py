@@ -12,6 +12,8 @@ from mlfound.errors import UserError
 # as long as one as soon as another program wants the second core: they wait for each other at every product.
 WORTH_MORE_THREADS = 1e8
 
+CPU = torch.device("cpu")
+
 
 def resolve_device(name: str) -> torch.device:
     """`auto` is the first CUDA device where there is one, else the CPU."""
@@ -40,16 +42,19 @@ def use_threads(threads: int | Literal["auto"], multiplications: float) -> int:
     return threads
 
 
-def require_memory(needed: float, key: str, what: str) -> None:
-    """Refuse before allocating: `needed` bytes against the memory of the machine."""
-    have = memory_bytes()
+def require_memory(needed: float, key: str, what: str, device: torch.device = CPU) -> None:
+    """Refuse before allocating: `needed` bytes against the memory of the machine, or of its GPU."""
+    have = memory_bytes(device)
     if needed > have:
-        size = f"about {needed / 1e9:,.0f} GB, and this machine has {have / 1e9:,.0f} GB"
+        where = "this GPU" if device.type == "cuda" else "this machine"
+        size = f"about {needed / 1e9:,.0f} GB, and {where} has {have / 1e9:,.0f} GB"
         raise UserError(f"{what} needs {size}; write less", key=key)
 
 
-def memory_bytes() -> float:
-    """The memory of the machine; infinite where it cannot be asked for."""
+def memory_bytes(device: torch.device = CPU) -> float:
+    """The memory of the machine, or of a CUDA device; infinite where it cannot be asked for."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
     if not hasattr(os, "sysconf"):
         return math.inf
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

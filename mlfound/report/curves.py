@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 
 from mlfound.report.style import BLUE, GREEN, INK, ORANGE, Floats, finite, head, paper, small_print
 
+BANDS = "Bands: one standard deviation over the seeds to either side."
+
 
 def loss_curves(
     *,
@@ -18,17 +20,20 @@ def loss_curves(
     lr_progress: ArrayLike,
     lr: ArrayLike,
     best_epoch: int | None,
+    train_loss_std: ArrayLike | None = None,
+    valid_loss_std: ArrayLike | None = None,
 ) -> Figure:
     """Both losses over the epochs, the lowest validation loss marked, the learning rate below.
 
-    `lr` was the learning rate at `lr_progress`, in epochs from 0; `best_epoch` is None if no loss was finite.
+    With standard deviations over several seeds each loss has a band. `lr` was the learning rate at `lr_progress`, in
+    epochs from 0; `best_epoch` is None if no loss was finite.
     """
     epochs, train, valid = finite(epoch), finite(train_loss), finite(valid_loss)
     figure = paper(height=6.2)
     losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
 
-    losses.plot(epochs - 0.5, train, color=BLUE, marker=_marker(epochs), label="training")
-    losses.plot(epochs, valid, color=ORANGE, marker=_marker(epochs), label="validation")
+    _curve(losses, epochs - 0.5, train, train_loss_std, BLUE, "training")
+    _curve(losses, epochs, valid, valid_loss_std, ORANGE, "validation")
     subtitle = "no finite validation loss"
     if best_epoch is not None:
         lowest = valid[epochs == best_epoch][0]
@@ -45,25 +50,27 @@ def loss_curves(
     rates.set_ylim(bottom=0)
     _epochs_along(rates, epochs)
     figure.align_ylabels()
-    small_print(figure, "Training loss is a mean over the epoch, as the weights move: drawn at mid-epoch.")
+    said = "Training loss is a mean over the epoch, as the weights move: drawn at mid-epoch."
+    small_print(figure, said if valid_loss_std is None else f"{said} {BANDS}")
     return figure
 
 
 def accuracy_curve(
-    *, title: str, epoch: ArrayLike, valid_accuracy: ArrayLike, test_accuracy: float | None
+    *,
+    title: str,
+    epoch: ArrayLike,
+    valid_accuracy: ArrayLike,
+    test_accuracy: float | None,
+    valid_accuracy_std: ArrayLike | None = None,
 ) -> Figure:
-    """Validation accuracy (0 to 1) over the epochs; the test accuracy, measured once, as a line across."""
+    """Validation accuracy (0 to 1) over the epochs; the test accuracy, measured once, as a line across.
+
+    With standard deviations over several seeds it has a band.
+    """
     epochs = finite(epoch)
     figure = paper(height=4.6)
     axes = figure.subplots()
-    axes.plot(
-        epochs,
-        finite(valid_accuracy),
-        color=ORANGE,
-        marker=_marker(epochs),
-        clip_on=False,
-        label="validation",
-    )
+    _curve(axes, epochs, finite(valid_accuracy), valid_accuracy_std, ORANGE, "validation")
     if test_accuracy is not None:
         axes.axhline(test_accuracy, color=INK, linestyle="--", linewidth=1.2, label="test, once, at the end")
         axes.annotate(
@@ -81,7 +88,16 @@ def accuracy_curve(
     axes.legend(loc="lower right")
     _epochs_along(axes, epochs)
     head(axes, title)
+    if valid_accuracy_std is not None:
+        small_print(figure, BANDS)
     return figure
+
+
+def _curve(axes: Axes, x: Floats, y: Floats, std: ArrayLike | None, colour: str, label: str) -> None:
+    """A line, and a band of one `std` to either side."""
+    if std is not None:
+        axes.fill_between(x, y - finite(std), y + finite(std), color=colour, alpha=0.18, linewidth=0)
+    axes.plot(x, y, color=colour, marker=_marker(x), clip_on=False, label=label)
 
 
 def _marker(values: Floats) -> str:

@@ -7,6 +7,7 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from mlfound.report.bars import duration_bars, rate_bars, speeds
+from mlfound.report.comparisons import compared_curves, compared_seeds
 from mlfound.report.curves import accuracy_curve, loss_curves
 from mlfound.report.distributions import class_balance, mean_and_std_images, pixel_histograms
 from mlfound.report.heatmaps import confusion
@@ -42,4 +43,6 @@ PICTURES: dict[str, Callable[..., Figure]] = {
     "activation_histograms": activation_histograms,
     "signal_by_layer": signal_by_layer,
     "size_histograms": size_histograms,
+    "compared_seeds": compared_seeds,
+    "compared_curves": compared_curves,
 }

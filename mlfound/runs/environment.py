@@ -5,21 +5,24 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
-
-import torch
 
 PACKAGES = ("mlfound", "torch", "numpy", "scipy", "matplotlib", "pydantic", "safetensors", "typer")
 
 
 def environment() -> dict[str, Any]:
-    """CPU and GPU names, BLAS, operating system, Python and package versions, git state of this package's code."""
+    """CPU and GPU names, BLAS, operating system, Python and package versions, git state of this package's code.
+
+    GPU and BLAS are None where nothing has imported torch so far: a run that has no use for it need not wait for it.
+    """
+    torch: Any = sys.modules.get("torch")
     return {
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "blas": blas_name(),
+        "gpu": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None,
+        "blas": blas_name(torch.__config__.show()) if torch else None,
         "system": platform.platform(),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
@@ -34,9 +37,9 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def blas_name() -> str:
+def blas_name(build: str) -> str:
     """The library behind torch's matrix product, from its build settings ("mkl")."""
-    found = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    found = re.search(r"BLAS_INFO=(\w+)", build)
     return found[1] if found else "unknown"
 
 

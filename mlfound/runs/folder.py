@@ -9,8 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from mlfound.errors import UserError
-from mlfound.files import write_whole
+from mlfound.files import sync_folder, write_whole
 
 
 def check_name(name: str) -> None:
@@ -23,12 +25,15 @@ def create(runs_dir: Path, command: str, name: str | None = None) -> Path:
     """A new folder `runs_dir/20261123-043146-COMMAND[-NAME]` (local time), never one that exists already."""
     stem = "-".join([f"{datetime.now():%Y%m%d-%H%M%S}", command, *([name] if name else [])])
     try:
-        runs_dir.mkdir(parents=True, exist_ok=True)
+        if not runs_dir.is_dir():
+            runs_dir.mkdir(parents=True, exist_ok=True)
+            sync_folder(runs_dir.parent)
         counter = 1
         while True:
             path = runs_dir / (stem if counter == 1 else f"{stem}-{counter}")
             with contextlib.suppress(FileExistsError):
                 path.mkdir()
+                sync_folder(runs_dir)
                 return path
             counter += 1
     except OSError as error:
@@ -36,6 +41,16 @@ def create(runs_dir: Path, command: str, name: str | None = None) -> Path:
             f"--runs-dir {runs_dir}: no run folder can be made here ({error.strerror}); "
             "name a folder that can be written to"
         ) from error
+
+
+def lock(path: Path) -> FileLock:
+    """The lock on the run folder `path`, held until released or the process ends; UserError if another holds it."""
+    held = FileLock(path / ".lock")
+    try:
+        held.acquire(blocking=False)
+    except Timeout:
+        raise UserError(f"{path}: another process is running this run; wait until it has ended") from None
+    return held
 
 
 def point_latest(path: Path) -> None:
@@ -53,7 +68,7 @@ def point_latest(path: Path) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """`content` as indented JSON, written whole; a number that is not finite becomes null."""
     text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, f"{text}\n".encode())
+    write_whole(path, f"{text}\n".encode(errors="backslashreplace"))  # a file name may be no Unicode: \udcff
 
 
 def finite(value: Any) -> Any:

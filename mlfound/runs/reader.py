@@ -1,7 +1,7 @@
 """A run folder, read back: what is torn, missing or not ours is a UserError that names the file."""
 
 import csv
-import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,36 +9,54 @@ from typing import Any
 from mlfound.config.documents import read_file
 from mlfound.errors import UserError
 from mlfound.results import EarlierRun
+from mlfound.runs import status
+from mlfound.runs.find import find_run
+from mlfound.runs.listing import list_runs, numbers
+from mlfound.runs.plain_files import read_json
+
+# what run.json must say, or may leave out
+KINDS = {"id": str, "command": str, "environment": dict, "dataset": dict | None, "seeds": list | None}
 
 
-def read_run(path: str, key: str) -> EarlierRun:
-    """The completed run in the folder `path`; errors blame the config key that names it."""
-    folder = Path(path)
-    if not folder.is_dir():
-        raise UserError(f"{path}: there is no such run folder", key=key)
+def read_run(name: str, key: str, runs_dir: Path = Path("runs")) -> EarlierRun:
+    """The completed run that `name` stands for (see find_run); errors blame the config key that names it."""
     try:
-        facts = read_facts(folder / "run.json")
-        config, _ = read_file(folder / "config.yaml")
-        tables = {file.stem: read_csv(file) for file in sorted((folder / "tables").glob("*.csv"))}
+        return read_folder(find_run(name, runs_dir))
     except UserError as error:
         raise UserError(str(error), key=key) from error
-    if facts.get("status") != "completed":
-        raise UserError(f"{path}: this run is {facts.get('status')}, not completed; name another", key=key)
-    return EarlierRun(folder, facts, config, tables)
 
 
-def read_facts(path: Path) -> Mapping[str, Any]:
+def all_runs(command: str, runs_dir: Path) -> tuple[list[EarlierRun], Counter[str]]:
+    """The completed runs of `command` in `runs_dir`, oldest first, and how many others there are, by their status."""
+    runs, others = [], Counter[str]()
+    for entry in reversed(list_runs(runs_dir)):
+        if entry.status == "damaged" or (entry.command == command and entry.status != "completed"):
+            others[entry.status] += 1
+        elif entry.command == command:
+            try:
+                runs.append(read_folder(entry.path))
+            except UserError:
+                others["damaged"] += 1
+    return runs, others
+
+
+def read_folder(folder: Path) -> EarlierRun:
+    """The completed run in a folder, its path absolute."""
+    facts = read_facts(folder)
+    if facts["status"] != "completed":
+        raise UserError(f"{folder}: this run is {facts['status']}, not completed; name another")
+    config, _ = read_file(folder / "config.yaml")
+    tables = {file.stem: read_csv(file) for file in sorted((folder / "tables").glob("*.csv"))}
+    metrics = numbers(read_json(folder / "summary.json").get("metrics"))
+    return EarlierRun(folder.resolve(), facts, config, tables, metrics)
+
+
+def read_facts(folder: Path) -> Mapping[str, Any]:
     """What `run.json` says."""
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: damaged, or not of a run ({error})") from error
-    if not (
-        isinstance(facts, dict)
-        and isinstance(facts.get("id"), str)
-        and isinstance(facts.get("environment"), dict)
-    ):
-        raise UserError(f"{path}: damaged, or not of a run")
+    facts = status.read_facts(folder)
+    for name, kind in KINDS.items():
+        if not isinstance(facts.get(name), kind):
+            raise UserError(f"{folder / 'run.json'}: damaged, or not of a run ({name!r} is wrong)")
     return facts
 
 

@@ -1,27 +1,33 @@
 """One run from its first message to its last file: what an experiment tells, kept in the run folder."""
 
 import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
-from filelock import FileLock
 from rich.console import Console
-from safetensors.torch import save
 
 from mlfound.config.loading import dump
-from mlfound.errors import printable
-from mlfound.files import write_whole
+from mlfound.errors import UserError, printable
+from mlfound.files import blaming, write_whole
 from mlfound.report.pictures import png
 from mlfound.report.tables import csv_bytes
 from mlfound.report.terminal import Progress
-from mlfound.results import Result
+from mlfound.results import Checkpoint, Result
 from mlfound.runs import folder
+from mlfound.runs.pages import write_page
+from mlfound.runs.status import SCHEMA
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+    from mlfound.runs.checkpoints import Checkpoints
 
 
 class RunRecorder:
@@ -51,6 +57,9 @@ class RunRecorder:
         self.facts: dict[str, Any] = {"start": now()}
         self.early: list[str] = []  # messages from before there was a folder
         self.log: IO[str] | None = None
+        self.lock: FileLock | None = None
+        self.checkpoints: Checkpoints | None = None  # from the first one on
+        self.metrics_bytes, self.metrics_digest = 0, sha256()  # of metrics.jsonl so far
 
     def __enter__(self) -> Self:
         return self
@@ -59,15 +68,23 @@ class RunRecorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop_bar()
-        if error is not None and self.path is not None:
-            self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error=repr(error))
+        if error is not None and self.path is not None and self.facts.get("status") == "running":
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            with suppress(OSError):  # a disk that fails here too must not hide why the run ended
+                if status == "interrupted" and self.checkpoints is not None:
+                    self.message(f"Interrupted; mlfound train --resume {self.path} goes on from here.")
+                self.close(status, error=repr(error))
+        if self.log is not None:
+            with suppress(OSError):
+                self.log.close()
+        if self.lock is not None:
+            self.lock.release()
 
     def begin(self, config: Any, **facts: Any) -> None:
         """Make the folder; see `Recorder.begin`."""
         self.path = folder.create(self.runs_dir, self.command, self.name)
-        self.lock = FileLock(self.path / ".lock")
-        self.lock.acquire()
-        self.facts = {
+        self.lock = folder.lock(self.path)
+        begun = {
             "schema": SCHEMA,
             "id": self.path.name,
             "command": self.command,
@@ -78,11 +95,16 @@ class RunRecorder:
             **facts,
             "environment": self.environment,
         }
-        write_whole(self.path / "config.yaml", dump(config).encode())
-        folder.write_json(self.path / "run.json", self.facts)
-        self.log = (self.path / "log.txt").open("a", encoding="utf-8", buffering=1)
-        self.log.writelines(self.early)
+        self.start(self.path, config, begun)
         folder.point_latest(self.path)
+
+    def start(self, path: Path, config: Any, facts: dict[str, Any]) -> None:
+        """From here on the folder says that this run is running, and what happens is logged."""
+        write_whole(path / "config.yaml", dump(config).encode())  # first: what has begun can be begun again
+        self.facts = facts
+        folder.write_json(path / "run.json", self.facts)
+        self.log = (path / "log.txt").open("a", encoding="utf-8", buffering=1)
+        self.log.writelines(self.early)
 
     def message(self, text: str) -> None:
         """One line to stderr and into `log.txt`."""
@@ -90,18 +112,31 @@ class RunRecorder:
         if not self.quiet:
             self.console.print(printable(text), markup=False, soft_wrap=True)
 
-    def metrics(self, row: Mapping[str, float | int]) -> None:
-        """One line of `metrics.jsonl`; for whoever has no progress bar, a line of text too."""
+    def metrics(self, rows: Sequence[Mapping[str, float | int]], line: str) -> None:
+        """See `Recorder.metrics`."""
         assert self.path is not None, "metrics before begin"
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(folder.finite(row)) + "\n")
-        text = "  ".join(
-            f"{name} {value:{',.0f' if value >= 1000 else '.4g'}}" for name, value in row.items()
-        )
+        lines = "".join(f"{json.dumps(folder.finite(row))}\n" for row in rows).encode()
+        with blaming(self.path / "metrics.jsonl"), (self.path / "metrics.jsonl").open("ab") as file:
+            file.write(lines)
+        self.metrics_bytes += len(lines)
+        self.metrics_digest.update(lines)
         if self.console.is_terminal:
-            self.keep(text)
+            self.keep(line)
         else:
-            self.message(text)
+            self.message(line)
+
+    def checkpoint(self, checkpoint: Checkpoint, keep: int, best: bool = False) -> None:
+        """See `Recorder.checkpoint`. `metrics.jsonl` is on disk before the checkpoint that notes its length."""
+        assert self.path is not None, "checkpoint before begin"
+        if self.checkpoints is None:
+            from mlfound.runs.checkpoints import Checkpoints  # here: it loads torch, which takes seconds
+
+            self.checkpoints = Checkpoints(self.path / "checkpoints", self.path.name)
+        with blaming(self.path / "metrics.jsonl"), (self.path / "metrics.jsonl").open("ab") as file:
+            os.fsync(file.fileno())
+        metrics = {"bytes": self.metrics_bytes, "sha256": self.metrics_digest.hexdigest()}
+        noted = Checkpoint(checkpoint.tensors, {**checkpoint.facts, "metrics": metrics})
+        self.checkpoints.write(noted, keep, best)
 
     def progress(self, label: str, done: int, total: int, **figures: str) -> None:
         """The live bar, on a terminal."""
@@ -113,12 +148,14 @@ class RunRecorder:
         assert self.path is not None, "finish before begin"
         self.stop_bar()
         for kind in ("tables", "plots"):
-            (self.path / kind).mkdir()
+            (self.path / kind).mkdir(exist_ok=True)  # a resumed run may have come as far before
         for table in result.tables:
             write_whole(self.path / "tables" / f"{table.name}.csv", csv_bytes(table))
         for picture in result.pictures:
             write_whole(self.path / "plots" / f"{picture.name}.png", png(picture))
         if result.tensors:
+            from safetensors.torch import save  # here: a run without tensors need not wait for torch
+
             tensors = {name: tensor.cpu().contiguous() for name, tensor in result.tensors.items()}
             write_whole(self.path / "model.safetensors", save(tensors))
         summary = {
@@ -126,21 +163,31 @@ class RunRecorder:
             "metrics": dict(result.metrics),
             "checks": [vars(check) for check in result.checks],
             "findings": list(result.findings),
+            "tables": {table.name: table.title for table in result.tables},
+            "pictures": [picture.name for picture in result.pictures],
         }
         folder.write_json(self.path / "summary.json", summary)
         status = "failed" if result.status == "completed" and not result.passed else result.status
         self.close(status)
+        self.make_page()
         added = {"id": self.path.name, "status": status, "path": str(self.path)}
         return {**added, **folder.finite(summary)}
 
     def close(self, status: str, **facts: str) -> None:
-        """The last word in `run.json`; then the lock is free."""
+        """The last word in `run.json`."""
         assert self.path is not None
-        self.facts |= {"status": status, "end": now(), **facts}
-        folder.write_json(self.path / "run.json", self.facts)
-        if self.log is not None:
-            self.log.close()
-        self.lock.release()
+        ended = {**self.facts, "status": status, "end": now(), **facts}
+        folder.write_json(self.path / "run.json", ended)
+        self.facts = ended
+
+    def make_page(self) -> None:
+        """`report.html`. The run is whole without it: where it cannot be written, that is said and no more."""
+        assert self.path is not None
+        try:
+            write_page(self.path)
+        except (OSError, UserError) as error:
+            text = f"report.html could not be written: {error}"
+            self.console.print(printable(text), markup=False, soft_wrap=True)
 
     def keep(self, text: str) -> None:
         """Into the log, or for it until there is one."""

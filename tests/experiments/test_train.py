@@ -7,23 +7,27 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlfound.config.loading import load
+from mlfound.config.loading import load, parse_set
 from mlfound.config.models import CONFIGS
 from mlfound.data.load import Split, Splits
-from mlfound.experiments import train
+from mlfound.engines import products
+from mlfound.errors import UserError
+from mlfound.experiments import hardware
 from mlfound.experiments.epochs import Epoch
 from mlfound.experiments.gradients import BOUND, check_gradients
-from mlfound.experiments.outcome import overfitting, test_metrics, training_metrics
+from mlfound.experiments.outcome import diverged, overfitting, test_metrics, test_sentence, training_metrics
 from mlfound.experiments.scoring import Score
+from mlfound.experiments.train_plan import plan
+from mlfound.experiments.training import Divergence
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
 
 FOLDER = Path(__file__).parents[2] / "configs"
 TRAINED = [path for path in sorted(FOLDER.glob("*.yaml")) if path.stem not in CONFIGS]
 
-test_metrics.__test__ = False  # a function of ours, no test
+test_metrics.__test__ = test_sentence.__test__ = False  # functions of ours, no tests
 
-EPOCH = Epoch(1, 0.5, 0.4, 0.9, 0.1, 0.9, 2.0, 0.1, 25_000.0)
+EPOCH = Epoch(1, 0, 0.5, 0.4, 0.9, 0.1, 0.9, 2.0, 0.1, 25_000.0)
 
 
 @pytest.mark.parametrize("path", TRAINED, ids=lambda path: path.stem)
@@ -64,7 +68,7 @@ def test_a_training_loss_below_the_validation_loss_is_normal():
 
 def test_the_test_accuracy_has_wilsons_interval():
     score = Score(0.1, 0.97, torch.zeros(100), torch.zeros(100), "confidence")
-    metrics = test_metrics(score, 100)
+    metrics = test_metrics([score], 100)
     assert metrics["test_wrong"] == 3
     # Wilson 1927 by hand: centre (p + z^2/2n) / (1 + z^2/n), half width z sqrt(p(1-p)/n + z^2/4n^2) / (1 + z^2/n)
     z, n, p = 1.959964, 100, 0.97
@@ -82,19 +86,87 @@ def test_training_metrics_are_of_the_last_epoch_and_of_all_the_time():
     assert metrics["images_per_s"] == 25_000
 
 
-@pytest.mark.parametrize("field", ["train_loss", "valid_loss"])
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_an_epoch_that_is_not_finite(field, value):
-    assert EPOCH.finite
-    assert not replace(EPOCH, **{field: value}).finite
+def test_several_seeds_have_the_interval_of_their_mean():
+    accuracies = [0.97, 0.98, 0.96, 0.99]
+    scores = [Score(0.1, accuracy, torch.zeros(100), torch.zeros(100), "confidence") for accuracy in accuracies]
+    metrics = test_metrics(scores, 100)
+    # Student 1908 by hand: mean 0.975, std sqrt(5e-4 / 3), t(0.975, 3 degrees of freedom) = 3.182446
+    half = 3.182446 * math.sqrt(5e-4 / 3) / 2
+    assert metrics["test_accuracy"] == pytest.approx(0.975)
+    assert metrics["test_accuracy_std"] == pytest.approx(math.sqrt(5e-4 / 3))
+    assert metrics["test_accuracy_low"] == pytest.approx(0.975 - half, abs=1e-6)
+    assert metrics["test_accuracy_high"] == pytest.approx(0.975 + half, abs=1e-6)
+    assert (metrics["test_accuracy_worst"], metrics["test_accuracy_best"], metrics["replicates"]) == (0.96, 0.99, 4)
+    assert "in the mean over 4 seeds" in test_sentence(metrics, 100)
 
 
-def test_the_memory_of_a_network_is_estimated_before_it_is_made(monkeypatch):
+def test_the_figures_of_several_seeds_are_means_and_the_seconds_are_shared():
+    rows = [replace(EPOCH, seed=seed, valid_loss=loss) for seed, loss in enumerate([0.2, 0.4])]
+    metrics = training_metrics(rows, 50_000)
+    assert (metrics["valid_loss"], metrics["train_seconds"]) == (pytest.approx(0.3), 2.0)
+    assert metrics["images_per_s"] == 50_000
+
+
+def test_what_a_divergence_says():
+    config = load("train", None, [parse_set("optimizer.lr=0.5")]).config
+    result = diverged(config, Divergence(1234, 2, 0.25, "w1 of seed 3"), [EPOCH])
+    assert result.status == "diverged"
+    assert result.metrics == {"epochs": 1, "diverged_step": 1234}
+    [finding] = result.findings
+    for words in ("step 1,234", "epoch 2", "w1 of seed 3", "learning rate of 0.25", "optimizer.lr: try 0.05"):
+        assert words in finding
+
+
+def planned(*changes):
+    """The plan of this config for a hundred images."""
     split = Split(torch.zeros(100, 784), torch.zeros(100, dtype=torch.int64))
     splits = Splits(split, split, split, (28, 28), 10, "", {})
-    config = load("train").config
-    monkeypatch.setattr(train.hardware, "memory_bytes", lambda: 10**9)
-    assert train.layer_sizes(config.model_copy(update={"batch_size": 10}), splits) == [784, 50, 10]
-    large = config.model.model_copy(update={"hidden": (1_000_000,)})
-    with pytest.raises(Exception, match="about 59 GB, and this machine has 1 GB"):
-        train.layer_sizes(config.model_copy(update={"batch_size": 10, "model": large}), splits)
+    changes = ("batch_size=10", "device=cpu", "threads=1", *changes)
+    return plan(load("train", None, [parse_set(text) for text in changes]).config, splits)
+
+
+def test_memory_is_estimated_before_it_is_taken(monkeypatch):
+    monkeypatch.setattr(hardware, "memory_bytes", lambda device: 10**9)
+    assert planned().sizes == (784, 50, 10)
+    with pytest.raises(UserError, match=r"about \d+ GB, and this machine has 1 GB") as refused:
+        planned("model.hidden=[1000000]")
+    assert refused.value.key == "model.hidden"
+    with pytest.raises(UserError, match="training 5,000 networks together needs about 5 GB") as refused:
+        planned("replicates=5000")
+    assert refused.value.key == "replicates"
+
+
+def test_every_auto_is_resolved_and_stands_in_the_config():
+    config = planned("threads=auto").config
+    assert (config.device, config.threads, config.engine) == ("cpu", 1, "buffers")
+    assert config.product == ("matmul" if products.unavailable("onednn", torch.device("cpu")) else "onednn")
+    assert planned("engine=modules").config.product == "matmul"
+
+
+def test_networks_are_shared_out_among_processes_of_one_thread(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert [planned(f"replicates={count}").processes for count in (1, 2, 10)] == [1, 2, 4]
+    assert planned("replicates=10", "engine=modules").processes == 1, "the readable engine stays readable"
+    assert planned("replicates=10", "threads=2").processes == 1, "threads do not survive a fork"
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "words"),
+    [
+        (["engine=graph"], "engine", "graph needs a CUDA GPU, and the device is cpu; write auto, or buffers"),
+        (["batch_size=101"], "batch_size", "101 is more than the 100 training rows"),
+        (["model.outputs=5"], "model.outputs", "5 outputs are too few for 10 classes"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, key, words):
+    with pytest.raises(UserError, match=words) as refused:
+        planned(*changes)
+    assert refused.value.key == key
+
+
+def test_a_torch_without_onednn(monkeypatch):
+    monkeypatch.setattr(products, "unavailable", lambda name, device: "this torch has none")
+    assert planned().config.product == "matmul"
+    with pytest.raises(UserError, match="this torch has none; write auto, or matmul") as refused:
+        planned("product=onednn")
+    assert refused.value.key == "product"

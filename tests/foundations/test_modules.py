@@ -5,6 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlfound.experiments.gradients import Case, dropout_errors
+from mlfound.foundations import functions
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.modules import LOSSES, MLP
@@ -110,3 +112,46 @@ def test_the_reference_shares_no_line_with_us(loss_name, monkeypatch):
         monkeypatch.setattr(functions, name, lambda *_: pytest.fail("the reference called ours"))
     after, _ = loss_and_gradients(model.parameters, x, y, 0.0, loss_name)
     assert torch.equal(before, after)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    st.sampled_from(["mse", "cross-entropy"]),
+    st.sampled_from([(0.5, 0.0), (0.0, 0.3), (0.4, 0.2)]),
+    st.integers(0, 2**31),
+)
+def test_all_gradients_with_dropout(sizes, loss_name, rates, seed):
+    outputs = 1 if loss_name == "mse" else 5
+    case = network([*sizes, outputs], 0.5, seed)
+    x, y = batch(6, sizes[0], outputs, seed)
+    rate, input_rate = rates if len(sizes) > 1 else (0.0, 0.3)
+    found = dropout_errors(Case(case.parameters, x, y, 0.5, loss_name), rate, input_rate, seed)
+    assert max(found.values()) <= 1e-10
+    assert found.keys() == {"loss", "x", *case.parameters}
+
+
+def test_the_check_of_dropout_says_no_to_a_gradient_without_the_mask(monkeypatch):
+    monkeypatch.setattr("mlfound.foundations.functions.dropout_grad", lambda dout, mask: dout)
+    case = network([6, 8, 3], 0.0)
+    x, y = batch(6, 6, 3)
+    found = dropout_errors(Case(case.parameters, x, y, 0.0, "cross-entropy"), 0.5, 0.0)
+    assert found["loss"] <= 1e-10
+    assert found["w1"] > 0.1
+
+
+def test_dropout_leaves_out_its_share_and_keeps_the_mean():
+    """100,000 draws at 0.3: the share has a standard error of 0.0014, the mean one of 0.0021."""
+    x = torch.ones(1000, 100)
+    dropped = functions.dropout(x, functions.dropout_mask(x, 0.3, generator(0, "dropout")))
+    assert abs((dropped == 0).float().mean() - 0.3) < 5 * 0.0015
+    assert abs(dropped.mean() - 1) < 5 * 0.0021
+    assert dropped.unique().tolist() == [0.0, pytest.approx(1 / 0.7)]
+
+
+def test_every_training_call_leaves_out_others_and_the_model_to_ask_none():
+    p = network([20, 30, 3]).parameters
+    x, _ = batch(5, 20, 3)
+    model = MLP(p, dropout=0.5, input_dropout=0.2, generator=generator(0, "dropout"))
+    assert not torch.equal(model(x), model(x))
+    assert torch.equal(MLP(p)(x), MLP(p, dropout=0.5)(x))

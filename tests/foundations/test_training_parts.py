@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from mlfound.foundations.batches import batches
+from mlfound.foundations.batches import batches, shuffled
 from mlfound.foundations.checks import relative_error
-from mlfound.foundations.optimizers import SGD
+from mlfound.foundations.optimizers import SGD, limit_norms
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.schedules import SCHEDULES, one_cycle
 
@@ -24,7 +24,7 @@ def test_generators_differ_by_seed_and_purpose_and_repeat():
 @pytest.mark.parametrize(("rows", "size"), [(10, 3), (10, 5), (10, 10), (1, 4), (7, 1)])
 def test_batches_give_every_row_once_and_keep_pairs_together(rows, size):
     x, y = torch.arange(rows, dtype=torch.float32)[:, None], torch.arange(rows)
-    parts = list(batches(x, y, size, generator(0, "shuffling")))
+    parts = list(batches(x, y, shuffled(rows, generator(0, "shuffling")), size))
     assert [len(part) for _, part in parts] == [size] * (rows // size) + (
         [rows % size] if rows % size else []
     )
@@ -34,10 +34,10 @@ def test_batches_give_every_row_once_and_keep_pairs_together(rows, size):
 
 
 def test_two_epochs_have_two_orders():
-    x, shuffling = torch.arange(100), generator(0, "shuffling")
-    first, second = (torch.cat([y for _, y in batches(x, x, 7, shuffling)]) for _ in range(2))
+    shuffling = generator(0, "shuffling")
+    first, second = shuffled(100, shuffling), shuffled(100, shuffling)
     assert not torch.equal(first, second)
-    assert not torch.equal(first, x)
+    assert not torch.equal(first, torch.arange(100))
 
 
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
@@ -58,6 +58,28 @@ def test_sgd_is_torchs_with_the_decay_taken_first(momentum, nesterov, weight_dec
         reference.step()
         optimizer.step({"w1": g}, lr, momentum)
     assert relative_error(ours["w1"], theirs.detach()) <= 1e-12
+
+
+def test_norms_are_limited_as_torchs_renorm_does():
+    w = torch.randn(7, 5, dtype=torch.float64, generator=generator(0, "w"))
+    w[:, 2] *= 0.01
+    w[:, 3] = 0.0
+    wanted = torch.renorm(w, 2, 1, 1.5)  # which divides by the norm and 1e-7 more
+    before = w.clone()
+    limit_norms(w, 1.5)
+    assert relative_error(w, wanted) <= 1e-6
+    assert relative_error(w.norm(dim=0).max(), torch.tensor(1.5, dtype=torch.float64)) <= 1e-12
+    assert torch.equal(w[:, 2:4], before[:, 2:4]), "shorter ones stay as they are"
+
+
+def test_max_norm_limits_what_comes_into_hidden_units_only():
+    draws = generator(0, "w")
+    names = {"w1": (4, 3), "b1": (3,), "w2": (3, 3), "b2": (3,), "w3": (3, 2), "b3": (2,)}
+    p = {name: torch.randn(shape, dtype=torch.float64, generator=draws) * 10 for name, shape in names.items()}
+    SGD(p, max_norm=0.5).step({name: torch.zeros_like(value) for name, value in p.items()}, 0.1, 0.9)
+    for name in ("w1", "w2"):
+        assert relative_error(p[name].norm(dim=0), torch.full((3,), 0.5, dtype=torch.float64)) <= 1e-12
+    assert p["w3"].norm() > 5
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

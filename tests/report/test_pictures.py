@@ -246,6 +246,64 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "layers": 3,
         },
     },
+    "compared_seeds": {
+        "ordinary": {
+            "title": "Seeds",
+            "names": ["relu_shift 0", "relu_shift 0.5", "relu_shift 1"],
+            "values": [[97.1, 97.2, NAN], [97.3, 97.5, NAN], [NAN, NAN, 97.9]],
+            "axis": "test accuracy, %",
+            "apart": [[0.2, 0.3, NAN], [NAN, NAN, NAN]],
+            "difference": [0.25, 0.7],
+            "low": [0.1, 0.5],
+            "high": [0.4, 0.9],
+            "unit": "points",
+        },
+        "one seed, no interval, long names": {
+            "title": "",
+            "names": ["$\\frac$" * 20, "20261123-083549-train-base-0" * 3],
+            "values": [[0.1], [0.1]],
+            "axis": "test loss",
+            "apart": [[0.0]],
+            "difference": [0.0],
+            "low": [NAN],
+            "high": [NAN],
+            "unit": "",
+        },
+        "many": {
+            "title": "Seeds",
+            "names": [str(n) for n in range(12)],
+            "values": RANDOM.random((12, 100)),
+            "axis": "",
+            "apart": RANDOM.random((11, 100)) - 2,
+            "difference": np.full(11, -1.5),
+            "low": np.full(11, -1.6),
+            "high": np.full(11, -1.4),
+            "unit": "points",
+        },
+    },
+    "compared_curves": {
+        "ordinary": {
+            "title": "Curves",
+            "names": ["relu_shift 0", "relu_shift 0.5"],
+            "curves": {
+                "accuracy": [
+                    ([1, 2], [95, 97], [94, 96.9], [96, 97.1]),
+                    ([1, 2, 3], [94, 96, 98], [93, 95, 97], [95, 97, 99]),
+                ],
+                "loss": [([1, 2], [0.3, 0.2], [0.2, 0.1], [0.4, 0.3]), ([1], [0.3], [0.3], [0.3])],
+            },
+        },
+        "nothing seen": {
+            "title": "",
+            "names": ["a", "$b$"],
+            "curves": {"loss": [([], [], [], []), ([], [], [], [])]},
+        },
+        "many": {
+            "title": "",
+            "names": ["20261123-083549-train-base-0" * 3] * 12,
+            "curves": {"loss": [(np.arange(1, 101), *RANDOM.random((3, 100)))] * 12},
+        },
+    },
 }
 EVERY_SAMPLE = [(kind, name) for kind, samples in SAMPLES.items() for name in samples]
 EVERY_ARGUMENT = [
@@ -387,3 +445,29 @@ def test_the_colours_of_weights_are_symmetric_about_zero() -> None:
 
     assert low == -high < 0
     assert figure_of("weights", weights=np.zeros((784, 1))).axes[0].images[0].get_clim() == (-1, 1)
+
+
+def test_compared_seeds_show_each_difference_with_its_interval() -> None:
+    left, right = figure_of("compared_seeds").axes
+    zero, first, interval, mean, none, _, other = right.lines
+
+    assert list(zero.get_xdata()) == [0, 0]
+    assert list(first.get_xdata()[:2]) == [0.2, 0.3]
+    assert list(interval.get_xdata()) == [0.1, 0.4]
+    assert (list(mean.get_xdata()), list(other.get_xdata())) == ([0.25], [0.7])
+    assert np.isnan(none.get_xdata()).all(), "what is not paired has no differences"
+    assert left.get_ylim() == (2.5, -0.5), "the first side stands on top"
+
+
+def test_compared_seeds_join_only_what_is_paired() -> None:
+    lines = len(figure_of("compared_seeds").axes[0].lines)
+
+    assert lines == 3 + len(figure_of("compared_seeds", apart=np.full((2, 3), NAN)).axes[0].lines)
+
+
+def test_the_bands_of_compared_curves() -> None:
+    accuracy, loss = figure_of("compared_curves").axes
+
+    assert [line.get_label() for line in accuracy.lines] == ["relu_shift 0", "relu_shift 0.5"]
+    assert [len(axes.collections) for axes in (accuracy, loss)] == [2, 2]
+    assert accuracy.collections[0].get_datalim(accuracy.transData).y1 == 97.1

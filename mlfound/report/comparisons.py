@@ -1,0 +1,112 @@
+"""Runs held against each other: every seed with the differences and their intervals, and the learning curves."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from numpy.typing import ArrayLike
+
+from mlfound.report.bars import COLOURS
+from mlfound.report.signals import DASHES
+from mlfound.report.style import GREY, INK, PALE, finite, head, paper, small_print
+
+LONGEST_NAME = 24  # characters of a line beside the axis
+
+
+def compared_seeds(
+    *,
+    title: str,
+    names: Sequence[str],
+    values: ArrayLike,
+    axis: str,
+    apart: ArrayLike,
+    difference: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    unit: str,
+) -> Figure:
+    """A row a side: its `values` by seed, (sides, seeds); beside them how far it lies from the first side.
+
+    `apart`, (sides - 1, seeds), are the differences of pairs, NaN where there are none; `difference`, `low` and
+    `high` the mean difference of every side but the first, with its interval.
+    """
+    figures, pairs, means = finite(values), finite(apart), finite(difference)
+    rows = np.arange(len(names))
+    figure = paper(height=2.1 + 0.75 * len(names))
+    left, right = figure.subplots(1, 2, sharey=True)
+
+    if np.isfinite(pairs).any():
+        left.plot(figures, rows, color=PALE, linewidth=1, zorder=1)
+    for row, (numbers, colour) in enumerate(zip(figures, _colours(len(names)), strict=True)):
+        left.plot(numbers, np.full_like(numbers, row), "o", color=colour, alpha=0.55, markeredgewidth=0)
+        if np.isfinite(numbers).any():
+            left.plot(np.nanmean(numbers), row, "|", color=INK, markersize=22, markeredgewidth=2)
+    left.set_yticks(rows, _folded(names), parse_math=False, color=INK)
+    left.set_ylim(len(names) - 0.5, -0.5)
+    left.set_xlabel(axis, parse_math=False)
+
+    right.axvline(0, color=GREY, linewidth=1)
+    colours = _colours(len(names))[1:]
+    for row, colour, dots, mean, ends in zip(
+        rows[1:], colours, pairs, means, np.transpose([finite(low), finite(high)]), strict=True
+    ):
+        right.plot(dots, np.full_like(dots, row), "o", color=colour, alpha=0.4, markeredgewidth=0)
+        right.plot(ends, [row + 0.22, row + 0.22], "|-", color=INK, markersize=9)
+        right.plot(mean, row + 0.22, "D", color=INK, markersize=6)
+    leftward = np.nansum(means) < 0
+    right.annotate("the others are held against this", (0, 0), xytext=(-6 if leftward else 6, 0), color=GREY,
+                   textcoords="offset points", va="center", ha="right" if leftward else "left")  # fmt: skip
+    right.set_xlabel(f"difference{f' in {unit}' if unit else ''}", parse_math=False)
+    right.tick_params(left=False)
+    for axes in (left, right):
+        axes.grid(visible=True, axis="x")
+        axes.grid(visible=False, axis="y")
+        axes.set_axisbelow(True)
+        axes.margins(x=0.08)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    head(left, title)
+    small_print(
+        figure,
+        "Left: a dot a seed, bars their means, lines join equal seeds. "
+        "Right: differences of equal seeds, and below them their mean with its interval.",
+    )
+    return figure
+
+
+def compared_curves(
+    *, title: str, names: Sequence[str], curves: Mapping[str, Sequence[Sequence[Sequence[float]]]]
+) -> Figure:
+    """A panel a figure of `curves`, a line a side over the epochs: its epochs, mean, and a band from ... to ... ."""
+    legends = _folded(names)
+    lines = -(-len(names) // 3) * max(legend.count("\n") + 1 for legend in legends)
+    figure = paper(height=4.6 + 0.25 * lines)
+    panels = figure.subplots(1, len(curves), squeeze=False)[0]
+    for axes, (what, sides) in zip(panels, curves.items(), strict=True):
+        for n, (name, colour, line) in enumerate(zip(names, _colours(len(names)), sides, strict=True)):
+            epochs, mean, low, high = map(finite, line)
+            marker = "o" if len(epochs) <= 30 else ""
+            axes.fill_between(epochs, low, high, color=colour, alpha=0.16, linewidth=0)
+            dashes = DASHES[n // len(COLOURS) % len(DASHES)]
+            axes.plot(epochs, mean, color=colour, linestyle=dashes, marker=marker, label=name)
+        axes.set_ylabel(what, parse_math=False)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    handles, _ = panels[0].get_legend_handles_labels()
+    legend = figure.legend(handles, legends, loc="outside upper right", ncols=min(len(names), 3))
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    head(panels[0], title)
+    small_print(figure, "Lines: the mean over the seeds. Bands: one standard deviation to either side.")
+    return figure
+
+
+def _folded(names: Sequence[str]) -> list[str]:
+    return [textwrap.fill(name, LONGEST_NAME) for name in names]
+
+
+def _colours(count: int) -> list[str]:
+    """As many as are needed, from the start again where they run out."""
+    return [COLOURS[n % len(COLOURS)] for n in range(count)]

@@ -1,0 +1,152 @@
+"""What the page shows of a run: texts and numbers, in its order, cut to what a page can hold."""
+
+import base64
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlfound.errors import printable
+from mlfound.report.contents import Contents, Plot
+from mlfound.report.figures import elapsed, figure, headlines, words
+from mlfound.report.grids import grids
+
+CARDS = 8
+MOST = 300  # findings, checks, figures, facts
+LONGEST = 1_000  # characters of a text
+PLOT_BYTES = 1_600_000  # of all pictures together; base64 makes a third more of it
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture as the page has it: its source is the PNG itself."""
+
+    title: str
+    source: str
+    width: int
+    height: int
+
+
+def view(contents: Contents) -> dict[str, Any]:
+    """What the template asks for, by name."""
+    facts, summary = contents.facts, contents.summary
+    command, path = _text(facts.get("command")), _text(contents.path)
+    metrics = _mapping(summary.get("metrics"))
+    figures, left_out = _figures(contents.plots)
+    return {
+        "id": _text(facts.get("id")),
+        "command": command,
+        "status": facts["status"],
+        "mood": MOODS.get(facts["status"], "bad"),
+        "facts_in_short": list(_in_short(contents)),
+        "problems": [_text(problem) for problem in contents.problems],
+        "findings": [_text(finding) for finding in _list(summary.get("findings"))],
+        "cards": headlines(command, metrics, CARDS),
+        "checks": list(_checks(summary)),
+        "figures": figures,
+        "left_out": left_out,
+        "tables": grids(contents.sheets, _mapping(summary.get("tables"))),
+        "metrics": [(words(name), _text(figure(name, value))) for name, value in metrics.items()],
+        "groups": groups(facts),
+        "config": _lines(contents.config),
+        "log": _lines(contents.log),
+        "path": path,
+        "repeat": shlex.join(["mlfound", *TWO_WORDS.get(command, (command,)), f"{path}/config.yaml"]),
+    }
+
+
+TWO_WORDS = {"notebook-test": ("notebook", "test")}
+MOODS = {"completed": "good", "running": "waiting", "interrupted": "waiting"}
+
+
+def _in_short(contents: Contents) -> Iterator[str]:
+    """When, how long, on what: the line below the title."""
+    facts = contents.facts
+    yield f"started {_text(facts.get('start'))[:19].replace('T', ' ')} UTC"
+    if contents.seconds is not None:
+        yield f"took {elapsed(contents.seconds)}"
+    dataset = facts.get("dataset")
+    if isinstance(dataset, dict) and "name" in dataset:
+        yield f"on {_text(dataset['name'])}"
+    if "device" in facts:
+        yield f"device {_text(facts['device'])}"
+
+
+def _checks(summary: Mapping[str, Any]) -> Iterator[tuple[str, bool, str, str]]:
+    """Name, passed, measured value and bound; those that failed first."""
+    checks = [check for check in _list(summary.get("checks")) if isinstance(check, dict)]
+    for check in sorted(checks, key=lambda check: check.get("passed") is True):
+        value, bound = (_short(check.get(key)) for key in ("value", "bound"))
+        yield _text(check.get("name")), check.get("passed") is True, value, bound
+
+
+def _figures(plots: Sequence[Plot]) -> tuple[list[Figure], list[str]]:
+    """As many pictures as there is room for, and the names of the others."""
+    room, figures, left_out = PLOT_BYTES, [], []
+    for plot in plots:
+        if len(plot.png) > room:
+            left_out.append(f"plots/{_text(plot.name)}.png")
+            continue
+        room -= len(plot.png)
+        source = f"data:image/png;base64,{base64.b64encode(plot.png).decode()}"
+        title = words(plot.name.replace("-", " ")).capitalize()
+        figures.append(Figure(title, source, plot.width, plot.height))
+    return figures, left_out
+
+
+def groups(facts: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """All of `run.json` in groups: dotted names and their values."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, value in _flat(facts):
+        prefix, title = next(each for each in GROUPS if name.startswith(each[0]))
+        group = found.setdefault(title, [])
+        if len(group) < MOST:
+            group.append((_text(name.removeprefix(prefix)), _text(value)))
+    return found
+
+
+# by the beginning of the name: the first that fits
+GROUPS = (
+    ("environment.packages.", "Packages"),
+    ("environment.git.", "Code"),
+    ("environment.", "Machine"),
+    ("dataset.", "Data"),
+    ("", "Run"),
+)
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Sections in sections as dotted names."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else key)
+    else:
+        yield name, value
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    """What a section holds, up to a bound; nothing of anything else."""
+    return {_text(key): inner for key, inner in [*value.items()][:MOST]} if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value[:MOST] if isinstance(value, list) else []
+
+
+def _lines(text: str) -> str:
+    """A text of several lines, each of them printable."""
+    return "\n".join(printable(line) for line in text.expandtabs().splitlines())
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else _text(value)
+
+
+def _text(value: object) -> str:
+    """One printable line, not too long. No value is a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return printable(text) if len(text) <= LONGEST else f"{printable(text[:LONGEST])}…"

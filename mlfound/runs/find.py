@@ -1,0 +1,67 @@
+"""Which folder a user means by a run: its path, its id, the beginning of its id, or `latest`."""
+
+import os
+from pathlib import Path
+
+from mlfound.errors import UserError
+from mlfound.runs.plain_files import read_plain
+
+SHOWN = 5  # candidates in a message
+SHOWN_LETTERS = 100  # of a name
+
+
+def find_run(name: str, runs_dir: Path, key: str | None = None) -> Path:
+    """The one folder that `name` stands for. A plain word is looked up in `runs_dir` first, then as a path.
+
+    UserError (it blames the config key `key`, if given) where there is none, or more than one.
+    """
+    path = Path(name)
+    if name == path.name and name not in ("", ".."):  # a plain word
+        if name == "latest":
+            return latest(runs_dir, key)
+        if os.path.isdir(runs_dir / name):
+            return runs_dir / name
+        candidates = beginning_with(name, runs_dir)
+        if len(candidates) == 1:
+            return runs_dir / candidates[0]
+        if candidates:
+            raise UserError(f"{name}: several runs begin so ({some(candidates)}); write more of the id", key)
+    elif path.name == "latest" and os.path.isfile(path):
+        return latest(path.parent, key)
+    if not name or not os.path.isdir(path):
+        said = f"{name[:SHOWN_LETTERS] or repr(name)}: no such run, neither in {runs_dir} nor as a path"
+        raise UserError(said, key)
+    return path
+
+
+def latest(runs_dir: Path, key: str | None = None) -> Path:
+    """The run that `runs_dir/latest` points to: a symlink, or a text file where the system has none."""
+    pointer = runs_dir / "latest"
+    try:
+        target = os.readlink(pointer) if pointer.is_symlink() else read_plain(pointer, 1000).decode().strip()
+    except (OSError, ValueError, UserError) as error:
+        raise UserError(
+            f"latest: there is none in {runs_dir}; name a run by its id or its path", key
+        ) from error
+    if target in ("", "..") or target != Path(target).name or not os.path.isdir(runs_dir / target):
+        said = (
+            f"{pointer}: it points to no run of {runs_dir} ({target[:SHOWN_LETTERS]}); name a run by its id"
+        )
+        raise UserError(said, key)
+    return runs_dir / target
+
+
+def beginning_with(start: str, runs_dir: Path) -> list[str]:
+    """The names of the folders in `runs_dir` that begin with `start`, newest first."""
+    try:
+        with os.scandir(runs_dir) as entries:
+            names = [each.name for each in entries if each.name.startswith(start) and each.is_dir()]
+    except OSError:
+        return []  # no runs folder, no runs
+    return sorted((name for name in names if name != "latest"), reverse=True)
+
+
+def some(candidates: list[str]) -> str:
+    """The first few of them, and how many there are besides."""
+    more = len(candidates) - SHOWN
+    return ", ".join(candidates[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,141 @@
+"""A run for those who live in TensorBoard: event files with its curves, its pictures, its config and its figures."""
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from mlfound.config.documents import flat, read_file
+from mlfound.errors import UserError
+from mlfound.report.contents import Contents
+from mlfound.runs.contents import read_contents
+from mlfound.runs.listing import numbers
+from mlfound.runs.plain_files import read_plain
+from mlfound.runs.status import moment
+
+LARGEST_METRICS = 256 * 1024 * 1024
+RGBA = 4
+NOT_SCALARS = ("epoch", "seed")
+
+Row = Mapping[str, float | int]
+
+
+def export(folder: Path, target: Path) -> Path:
+    """Write the run in `folder` as `target/ID`, whole or not at all; UserError where that cannot be."""
+    contents, rows = read_contents(folder), list(metric_rows(folder / "metrics.jsonl"))
+    settings = hyperparameters(read_file(folder / "config.yaml")[0])
+    place = target / folder.resolve().name
+    if target.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"--tensorboard {target}: lies in the run folder; name another")
+    if os.path.lexists(place):
+        raise UserError(
+            f"--tensorboard {target}: {place} is there already; remove it, or name another folder"
+        )
+    try:
+        import tensorboardX  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "--tensorboard: needs the package tensorboardX; pip install 'mlfound[tensorboard]'"
+        ) from None
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target, prefix=".export-") as temporary:
+            whole = Path(temporary, place.name)
+            write(whole, contents, settings, rows)
+            whole.rename(place)
+    except OSError as error:
+        raise UserError(
+            f"--tensorboard {target}: cannot be written to ({error.strerror}); name another folder"
+        ) from error
+    return place
+
+
+def write(folder: Path, contents: Contents, settings: Mapping[str, Any], rows: Sequence[Row]) -> None:
+    """Pictures, hyperparameters, final figures and curves; of several seeds, each has a folder for its curves."""
+    start = moment(contents.facts, "start")
+    begun = start.timestamp() if start else 0.0
+    with Events(folder) as events:
+        for summary in whole_run(contents, settings):
+            events.add(summary, 0, begun + (contents.seconds or 0))
+        seeds = sorted({row.get("seed", 0) for row in rows})
+        for seed in seeds:
+            own = [row for row in rows if row.get("seed", 0) == seed]
+            if len(seeds) == 1:
+                add_curves(events, own, begun)
+            else:
+                with Events(folder / f"seed-{seed}") as apart:
+                    add_curves(apart, own, begun)
+
+
+def whole_run(contents: Contents, settings: Mapping[str, Any]) -> Iterator[Any]:
+    """What there is once: TensorBoard's table of hyperparameters finds the final figures by their names."""
+    from tensorboardX.proto.summary_pb2 import Summary
+    from tensorboardX.summary import hparams, scalar
+
+    final = {f"final/{name}": value for name, value in numbers(contents.summary.get("metrics")).items()}
+    yield from hparams(settings, final)
+    for name, value in final.items():
+        yield scalar(name, value)
+    for plot in contents.plots:
+        image = Summary.Image(
+            height=plot.height, width=plot.width, colorspace=RGBA, encoded_image_string=plot.png
+        )
+        yield Summary(value=[Summary.Value(tag=plot.name, image=image)])
+
+
+def add_curves(events: "Events", rows: Sequence[Row], begun: float) -> None:
+    """A scalar a figure and epoch, at the time at which it will have been known."""
+    from tensorboardX.summary import scalar
+
+    now = begun
+    for step, row in enumerate(rows, 1):
+        now += sum(value for name, value in row.items() if name.endswith("_seconds"))
+        for name, value in row.items():
+            if name not in NOT_SCALARS:
+                events.add(scalar(name, value), int(row.get("epoch", step)), now)
+
+
+class Events:
+    """One event file, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        from tensorboardX.event_file_writer import EventsWriter
+
+        folder.mkdir(exist_ok=True)
+        self.writer = EventsWriter(str(folder / "events"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.writer.close()
+
+    def add(self, summary: Any, step: int, time: float) -> None:
+        """A summary as it was at a step, and a time in seconds since 1970."""
+        from tensorboardX.proto.event_pb2 import Event
+
+        self.writer.write_event(Event(wall_time=time, step=step, summary=summary))
+
+
+def hyperparameters(config: Mapping[str, Any]) -> dict[str, str | float | bool]:
+    """The config by dotted key; lists as text, and nothing for null."""
+    return {
+        key: value if isinstance(value, str | int | float) else json.dumps(value)
+        for key, value in flat(config)
+        if value is not None
+    }
+
+
+def metric_rows(path: Path) -> Iterator[Row]:
+    """The lines of `metrics.jsonl`, the finite numbers of each; a torn last one is forgiven, as is a missing file."""
+    if not os.path.lexists(path):
+        return
+    for line in read_plain(path, LARGEST_METRICS).splitlines():
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        yield {name: value for name, value in numbers(row).items() if math.isfinite(value)}

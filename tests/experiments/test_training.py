@@ -1,0 +1,241 @@
+"""The training loop: many seeds at once, divergence to the step, interruption and resumption to the bit."""
+
+import math
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from mlfound.config.loading import load, parse_set
+from mlfound.data.load import Split, Splits
+from mlfound.engines import ladder
+from mlfound.experiments.epochs import Epoch, by_epoch, line, lowest
+from mlfound.experiments.scoring import evaluate
+from mlfound.experiments.train_plan import plan
+from mlfound.experiments.training import Divergence, Training
+from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
+from mlfound.foundations.modules import LOSSES, MLP
+from mlfound.foundations.randomness import generator
+from mlfound.results import Checkpoint, Context, Resumed
+
+
+class Memory:
+    """A recorder that keeps everything, and the checkpoints as copies."""
+
+    def __init__(self):
+        self.rows, self.lines, self.checkpoints = [], [], []
+
+    def message(self, text):
+        self.lines.append(text)
+
+    def metrics(self, rows, line):
+        self.rows += [dict(row) for row in rows]
+        self.lines.append(line)
+
+    def progress(self, label, done, total, **figures):
+        pass
+
+    def checkpoint(self, checkpoint, keep, best=False):
+        tensors = {name: tensor.clone() for name, tensor in checkpoint.tensors.items()}
+        if not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise FloatingPointError
+        self.checkpoints.append((Checkpoint(tensors, dict(checkpoint.facts)), best))
+
+
+def images():
+    draws = generator(0, "images")
+    x = torch.randn(300, 12, generator=draws)
+    y = (x @ torch.randn(12, 10, generator=draws)).argmax(1)
+    return Splits(Split(x[:210], y[:210]), Split(x[210:250], y[210:250]), Split(x[250:], y[250:]), (3, 4), 10, "", {})
+
+
+SMALL = ["epochs=3", "batch_size=32", "threads=1", "device=cpu", "model.hidden=[8]", "checkpoint.seconds=0"]
+
+
+def config_of(*changes):
+    return load("train", None, [parse_set(text) for text in (*SMALL, *changes)]).config
+
+
+@contextmanager
+def training(config, recorder=None, interruption=None, splits=None):
+    """A `Training` ready to run, with the engine that the plan chose."""
+    splits = splits or images()
+    planned = plan(config, splits)
+    starts = [
+        mlp_parameters(planned.sizes, INITIALIZATIONS[config.model.init], generator(seed, "initialization"))
+        for seed in planned.seeds
+    ]
+    draws = [generator(seed, "dropout") for seed in planned.seeds]
+    x, y = splits.train.x, splits.train.y
+    engine = ladder.engine(planned.config.engine, planned.recipe, starts, draws, x, y, planned.processes)
+    options = {"interruption": interruption} if interruption else {}
+    context = Context(recorder or Memory(), Path(), {}, None, **options)
+
+    def ask(network):
+        model, valid = MLP(network, config.model.relu_shift), splits.valid
+        return evaluate(model, LOSSES[config.loss](), valid.x, valid.y, splits.classes)
+
+    with closing(engine):
+        yield Training(planned.config, engine, splits, ask, context)
+
+
+def trained(config, **options):
+    recorder = Memory()
+    with training(config, recorder, **options) as this:
+        divergence = this.run()
+        weights = [{name: p.clone() for name, p in network.items()} for network in this.engine.networks]
+    return weights, recorder, divergence
+
+
+def same(one, other):
+    return all(
+        torch.equal(network[name], like[name])
+        for network, like in zip(one, other, strict=True)
+        for name in network
+    )
+
+
+ENGINES = [("engine=modules",), ("engine=buffers",), ("engine=buffers", "product=matmul")]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
+def test_each_seed_is_trained_as_it_would_be_alone(engine):
+    config = config_of("replicates=3", "seed=5", "model.dropout=0.2", *engine)
+    weights, recorder, _ = trained(config)
+    assert [(row["epoch"], row["seed"]) for row in recorder.rows] == [(e, s) for e in (1, 2, 3) for s in (5, 6, 7)]
+    for number in range(3):
+        alone, own, _ = trained(config.model_copy(update={"replicates": 1, "seed": 5 + number}))
+        assert same([weights[number]], alone)
+        for row, like in zip(own.rows, recorder.rows[number::3], strict=True):
+            for name in ("epoch", "seed", "train_loss", "valid_loss", "valid_accuracy", "lr", "momentum"):
+                assert row[name] == pytest.approx(like[name], rel=1e-6), name
+    assert not same([weights[0]], [weights[1]])
+
+
+def test_the_training_loss_is_the_mean_over_rows_not_over_batches():
+    """210 rows are six batches of 32 and one of 18. With a learning rate of next to nothing no weight moves."""
+    config = config_of("epochs=1", "optimizer.lr=1e-12", "optimizer.weight_decay=0")
+    weights, recorder, _ = trained(config)
+    train, loss = images().train, LOSSES["cross-entropy"]()
+    assert recorder.rows[0]["train_loss"] == pytest.approx(loss(MLP(weights[0])(train.x), train.y).item(), rel=1e-5)
+
+
+def stopping_after(looks):
+    """An interruption that comes at a look, and takes effect at the end of the block."""
+
+    @contextmanager
+    def interruption():
+        count = iter(range(10**9))
+        yield lambda: next(count) >= looks
+        raise KeyboardInterrupt
+
+    return interruption
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
+@pytest.mark.parametrize("looks", [0, 3, 6, 7, 11])
+def test_an_interrupted_training_goes_on_to_the_same_bits(engine, looks, monkeypatch):
+    """A look a step, seven steps an epoch: in the middle of one, at its end, at its beginning."""
+    monkeypatch.setattr("mlfound.experiments.training.LONGEST_LOOK", 1)
+    dropout = "model.dropout=0.3", "model.input_dropout=0.1"
+    config = config_of("replicates=2", *dropout, "optimizer.nesterov=true", "optimizer.max_norm=1.5", *engine)
+    whole, told, _ = trained(config)
+
+    begun = Memory()
+    with training(config, begun, stopping_after(looks)) as this, pytest.raises(KeyboardInterrupt):
+        this.run()
+    checkpoint, _ = begun.checkpoints[-1]
+    assert (checkpoint.facts["epoch"], checkpoint.facts["step"]) == divmod(looks + 1, 7)
+
+    after = Memory()
+    with training(config, after) as this:
+        this.resume(Resumed(checkpoint, begun.rows, {}))
+        assert this.run() is None
+        assert same(this.engine.networks, whole)
+    timeless = [
+        [(row["epoch"], row["seed"], row["train_loss"], row["valid_loss"]) for row in rows]
+        for rows in (begun.rows + after.rows, told.rows)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_a_run_without_a_checkpoint_begins_again():
+    config = config_of()
+    whole, _, _ = trained(config)
+    with training(config) as this:
+        this.resume(Resumed(None, [], {}))
+        this.run()
+        assert same(this.engine.networks, whole)
+
+
+def test_when_checkpoints_are_written_and_which_is_the_best():
+    _, often, _ = trained(config_of("epochs=5", "checkpoint.every=2"))
+    assert [checkpoint.facts["epoch"] for checkpoint, _ in often.checkpoints] == [2, 4, 5]
+    _, seldom, _ = trained(config_of("epochs=5", "checkpoint.seconds=1e6"))
+    assert [checkpoint.facts["epoch"] for checkpoint, _ in seldom.checkpoints] == [5], "the last one always"
+    _, every, _ = trained(config_of("epochs=5"))
+    losses = [row["valid_loss"] for row in every.rows]
+    for number, (_, best) in enumerate(every.checkpoints):
+        assert best == (losses[number] < min(losses[:number], default=math.inf))
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
+@pytest.mark.parametrize("milestone", [1, 3, 500])
+def test_a_divergence_is_traced_to_its_step_and_tensor(engine, milestone, monkeypatch):
+    monkeypatch.setattr("mlfound.experiments.training.MILESTONE", milestone)
+    config = config_of("optimizer.lr=1e25", "schedule=constant", "replicates=2", *engine)
+    _, recorder, divergence = trained(config)
+
+    monkeypatch.setattr("mlfound.experiments.training.LONGEST_LOOK", 1)
+    _, _, by_step = trained(config)
+    assert divergence == by_step, "how often one looks does not matter"
+    assert divergence == Divergence(2, 1, 1e25, "the loss of seed 0"), "the first step makes weights of 1e24"
+    assert not recorder.rows
+    assert not recorder.checkpoints
+
+
+def test_a_weight_that_is_infinite_is_found_though_the_loss_is_finite():
+    """The last step of an epoch can spoil a weight that no loss has seen yet."""
+    config = config_of("epochs=1")
+    with training(config) as this:
+        take = this.engine.run
+
+        def spoiling(rows, rates):
+            losses = take(rows, rates)
+            if rows.shape[1] % 32:  # the last, smaller batch is among them
+                this.engine.networks[0]["b1"][3] = math.inf
+            return losses
+
+        this.engine.run = spoiling
+        divergence = this.run()
+    assert (divergence.step, divergence.tensor) == (7, "b1 of seed 0")
+
+
+def test_only_finite_states_are_kept_when_interrupted():
+    config = config_of("optimizer.lr=1e25", "schedule=constant")
+    memory = Memory()
+    with training(config, memory, stopping_after(0)) as this:
+        with pytest.raises(KeyboardInterrupt):
+            assert this.run()
+    assert not memory.checkpoints
+
+
+EPOCHS = [
+    Epoch(epoch, seed, 0.5, valid, 0.9 + seed / 100, 0.1, 0.9, 2.0, 0.1, 1e4)
+    for epoch, losses in enumerate([(0.4, 0.2), (0.2, 0.3), (0.1, 0.6)], 1)
+    for seed, valid in enumerate(losses)
+]
+
+
+def test_the_lowest_epoch_is_that_of_the_mean_over_seeds():
+    assert [row.epoch for row in lowest(EPOCHS)] == [2, 2]
+    assert [len(rows) for rows in by_epoch(EPOCHS)] == [2, 2, 2]
+
+
+def test_a_line_of_several_seeds_says_so():
+    assert line(EPOCHS[:2]) == (
+        "epoch   1  train loss 0.5000  valid loss 0.3000  valid accuracy 90.50%  lr 1.00e-01  2.00 s  mean of 2 seeds"
+    )
+    assert line(EPOCHS[:1]).endswith("2.00 s")

@@ -1,0 +1,176 @@
+"""`mlfound train --resume`: goes on in the same folder by the folder's own config, or says why not."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlfound.runs import folder
+
+QUICK = ("--set", "data.dataset=mnist-sample", "--set", "epochs=2", "--set", "checkpoint.seconds=0")
+
+
+def edited(path, **changes):
+    """`run.json` with other facts."""
+    facts = json.loads((path / "run.json").read_text())
+    (path / "run.json").write_text(json.dumps(facts | changes))
+
+
+def weights(path):
+    return (path / "model.safetensors").read_bytes()
+
+
+def refused(outcome, *words):
+    assert outcome.code == 2, outcome
+    assert outcome.err.count("\n") == 1, outcome.err
+    for word in words:
+        assert word in outcome.err, outcome.err
+
+
+@pytest.fixture
+def broken_off(mlfound):
+    """A run of four epochs that says it was broken off; its last checkpoint is that of the end."""
+    path = mlfound("train", *QUICK, "--set", "epochs=4", "--set", "schedule=constant").path
+    edited(path, status="interrupted")
+    return path
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(mlfound):
+    """A real process and a real Ctrl-C, somewhere in the middle of it."""
+    options = [*QUICK, "--set", "epochs=40", "--replicates", "2", "--threads", "1"]
+    whole = mlfound("train", *options, "--name", "whole").path
+    command = [sys.executable, "-m", "mlfound", "train", *options, "--name", "broken"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("epoch   3"):
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    [path] = Path("runs").glob("*-broken")
+    assert f"mlfound train --resume {path}" in rest
+    assert json.loads((path / "run.json").read_text())["status"] == "interrupted"
+    assert not (path / "model.safetensors").exists()
+
+    outcome = mlfound("train", "--resume", path.name)
+    assert outcome.code == 0
+    assert outcome.path == path
+    assert weights(path) == weights(whole)
+    run = outcome.json("run.json")
+    assert (run["status"], len(run["resumed"])) == ("completed", 1)
+    told = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["epoch"], row["seed"]) for row in told] == [(e, s) for e in range(1, 41) for s in (0, 1)]
+
+
+def test_a_complete_run_has_nothing_left_to_do(mlfound):
+    path = mlfound("train", *QUICK).path
+    before = (path / "run.json").read_bytes()
+    outcome = mlfound("train", "--resume", "latest")
+    assert (outcome.code, outcome.path.resolve()) == (0, path.resolve())
+    assert "complete" in outcome.err
+    assert (path / "run.json").read_bytes() == before
+
+
+def test_a_constant_schedule_can_be_trained_further(mlfound):
+    options = [*QUICK, "--set", "schedule=constant"]
+    path = mlfound("train", *options, "--name", "short").path
+    further = mlfound("train", "--resume", path, "--set", "epochs=5")
+    assert further.code == 0
+    assert [row["epoch"] for row in further.rows("epochs")] == list("12345")
+    assert weights(path) == weights(mlfound("train", *options, "--set", "epochs=5", "--name", "long").path)
+
+
+def test_a_schedule_that_was_planned_cannot(mlfound):
+    path = mlfound("train", *QUICK).path
+    outcome = mlfound("train", "--resume", path, "--set", "epochs=5")
+    refused(outcome, "--set epochs=5", "one-cycle", "only a constant schedule")
+    refused(mlfound("train", "--resume", path, "--set", "schedule=constant", "--set", "epochs=5"), "schedule")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--seed", "3"], ["--seed 3", "3 where the checkpoint has 0", "cannot change"]),
+        (["--set", "optimizer.lr=0.3"], ["optimizer.lr", "0.3 where the checkpoint has 0.1"]),
+        (["--set", "model.hidden=[60]"], ["model.hidden"]),
+        (
+            ["--set", "engine=modules", "--set", "product=matmul"],
+            ["engine=modules", "where the checkpoint has buffers"],
+        ),
+        (["--replicates", "2"], ["replicates"]),
+        (["--set", "epochs=3"], ["epochs=3", "4 epochs", "more"]),
+        (["--name", "other"], ["--name other", "leave it out"]),
+        (["configs/mlp.yaml"], ["configs/mlp.yaml", "leave it out"]),
+    ],
+)
+def test_what_cannot_change(mlfound, broken_off, options, words):
+    before = {file: file.read_bytes() for file in broken_off.rglob("*") if file.is_file()}
+    refused(mlfound("train", "--resume", broken_off, *options), *words)
+    assert {file: file.read_bytes() for file in broken_off.rglob("*") if file.is_file()} == before
+
+
+def test_how_often_to_keep_may_change(mlfound, broken_off):
+    assert mlfound("train", "--resume", broken_off, "--set", "checkpoint.keep=5").code == 0
+
+
+def test_other_data_and_other_versions_are_refused(mlfound, broken_off):
+    facts = json.loads((broken_off / "run.json").read_text())
+    edited(broken_off, dataset={**facts["dataset"], "digest": "0" * 64})
+    refused(mlfound("train", "--resume", broken_off), "data.dataset", "not what this run was begun with")
+    packages = {**facts["environment"]["packages"], "torch": "1.0"}
+    edited(broken_off, dataset=facts["dataset"], environment={**facts["environment"], "packages": packages})
+    refused(mlfound("train", "--resume", broken_off), "torch is", "begun with 1.0")
+
+
+def test_another_cpu_is_said(mlfound, broken_off):
+    facts = json.loads((broken_off / "run.json").read_text())
+    edited(broken_off, environment={**facts["environment"], "cpu": "Zilog Z80"})
+    outcome = mlfound("train", "--resume", broken_off)
+    assert outcome.code == 0
+    assert "another CPU" in outcome.err
+
+
+def test_a_run_that_someone_else_holds(mlfound, broken_off):
+    lock = folder.lock(broken_off)
+    try:
+        refused(mlfound("train", "--resume", broken_off), str(broken_off))
+    finally:
+        lock.release()
+
+
+def test_no_such_run_and_no_train_run(mlfound):
+    refused(mlfound("train", "--resume", "nowhere"), "nowhere", "no such run")
+    path = mlfound("normalize-check", "--set", "data.dataset=mnist-sample").path
+    refused(mlfound("train", "--resume", path), "only a train run")
+
+
+@pytest.mark.parametrize("name", ["run.json", "config.yaml"])
+def test_a_folder_that_lacks_something(mlfound, broken_off, name):
+    (broken_off / name).unlink()
+    refused(mlfound("train", "--resume", broken_off), name)
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(mlfound, broken_off):
+    wanted = weights(broken_off)
+    shutil.rmtree(broken_off / "checkpoints")
+    (broken_off / "model.safetensors").unlink()
+    outcome = mlfound("train", "--resume", broken_off)
+    assert outcome.code == 0
+    assert weights(broken_off) == wanted
+    assert [row["epoch"] for row in outcome.rows("epochs")] == list("1234")
+
+
+def test_a_diverged_run_says_where_and_does_not_go_on(mlfound):
+    options = [*QUICK, "--set", "optimizer.lr=1e25", "--set", "schedule=constant"]
+    outcome = mlfound("train", *options)
+    assert outcome.code == 1
+    assert "diverged at step 2, in epoch 1: the loss of seed 0" in outcome.out
+    assert outcome.json("run.json")["status"] == "diverged"
+    assert not (outcome.path / "model.safetensors").exists()
+    assert yaml.safe_load((outcome.path / "config.yaml").read_text())["optimizer"]["lr"] == 1e25
+    refused(mlfound("train", "--resume", outcome.path), "diverged", "optimizer.lr")

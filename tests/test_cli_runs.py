@@ -1,0 +1,198 @@
+"""`mlfound runs`, `runs show` and `report` as their user meets them."""
+
+import json
+import subprocess
+import sys
+import webbrowser
+from pathlib import Path
+
+import pytest
+
+from mlfound.runs.folder import point_latest
+from tests.run_folders import SUMMARY, make_run
+
+RUNS = Path("runs")
+FIRST, SECOND = "20261122-080000-train", "20261123-090000-init-stats"
+
+
+@pytest.fixture
+def two_runs():
+    make_run(RUNS, FIRST, start="2026-11-22T08:00:00+00:00", end="2026-11-22T08:00:07.500+00:00")
+    make_run(RUNS, SECOND, command="init-stats", status="failed", start="2026-11-23T09:00:00+00:00")
+    point_latest(RUNS / FIRST)
+
+
+def test_the_list(mlfound, two_runs):
+    outcome = mlfound("runs")
+    assert outcome.code == 0
+    head, newest, oldest = outcome.out.splitlines()
+    assert head.split() == ["run", "command", "status", "took", "key", "figures"]
+    assert newest.split()[:3] == [SECOND, "init-stats", "failed"]
+    assert oldest.split()[:5] == [FIRST, "train", "completed", "7.50", "s"]
+    assert "test accuracy 97.50%, test wrong 250" in oldest
+
+
+def test_the_list_for_programs(mlfound, two_runs):
+    newest, oldest = json.loads(mlfound("runs", "--json").out)
+    assert (newest["id"], newest["status"]) == (SECOND, "failed")
+    assert oldest["metrics"]["test_accuracy"] == 0.975
+    assert (oldest["seconds"], oldest["path"], oldest["problem"]) == (7.5, f"runs/{FIRST}", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ids"),
+    [
+        (("--command", "train"), [FIRST]),
+        (("--limit", "1"), [SECOND]),
+        (("--command", "train", "--limit", "5"), [FIRST]),
+        (("--command", "compare"), []),
+    ],
+)
+def test_a_part_of_the_list(mlfound, two_runs, arguments, ids):
+    assert [run["id"] for run in json.loads(mlfound("runs", "--json", *arguments).out)] == ids
+
+
+def test_no_runs_is_no_error(mlfound):
+    assert mlfound("runs").out == "No runs in runs yet.\n"
+    assert (
+        mlfound("runs", "--command", "train", "--runs-dir", "else").out == "No runs of train in else yet.\n"
+    )
+    assert mlfound("runs", "--json").out == "[]\n"
+    assert mlfound("runs").code == 0
+    assert not RUNS.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--limit", "0"), ("--limit", "-1"), ("--limit", "x"), ("bogus",), ("show",), ("show", "a", "b")],
+)
+def test_what_the_list_does_not_take(mlfound, arguments):
+    assert mlfound("runs", *arguments).code == 2
+
+
+def test_show(mlfound, two_runs):
+    outcome = mlfound("runs", "show", "latest")
+    assert outcome.code == 0
+    for text in (
+        FIRST, "completed", "took 7.50 s", "epochs: 10", "lr: 0.1", "test accuracy", "97.50%", "gradients agree",
+        "Test accuracy 97.50%.", "epochs (3)", "plots: loss", f"mlfound train runs/{FIRST}/config.yaml",
+    ):  # fmt: skip
+        assert text in outcome.out, text
+    assert outcome.path == RUNS / FIRST
+
+
+def test_show_for_programs(mlfound, two_runs):
+    document = json.loads(mlfound("runs", "show", "20261123", "--json").out)
+    assert (document["id"], document["status"], document["path"]) == (SECOND, "failed", f"runs/{SECOND}")
+    assert document["metrics"] == SUMMARY["metrics"]
+    assert document["checks"] == SUMMARY["checks"]
+    assert document["run"]["environment"]["cpu"] == "a processor"
+    assert document["config"].startswith("epochs: 10")
+    assert document["tables"] == ["tables/epochs.csv"]
+    assert document["plots"] == ["plots/loss.png"]
+    assert document["problems"] == []
+
+
+def test_show_says_what_is_damaged(mlfound, two_runs):
+    (RUNS / FIRST / "summary.json").write_text("{")
+    outcome = mlfound("runs", "show", FIRST)
+    assert outcome.code == 0
+    assert "summary.json: damaged" in outcome.out
+    assert "epochs: 10" in outcome.out
+
+
+@pytest.mark.parametrize("command", [("runs", "show"), ("report",)])
+def test_the_runs_folder_may_be_named(mlfound, two_runs, command):
+    RUNS.rename("elsewhere")
+    assert mlfound(*command, FIRST, "--runs-dir", "elsewhere").code == 0
+    if command[0] == "runs":
+        assert mlfound("runs", "--runs-dir", "elsewhere", "show", FIRST).code == 0
+        assert (
+            json.loads(mlfound("runs", "--json", "--runs-dir", "elsewhere", "show", FIRST).out)["id"] == FIRST
+        )
+
+
+@pytest.mark.parametrize("command", [("runs", "show"), ("report",)])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("2025", "no such run"),
+        ("2026", f"several runs begin so ({SECOND}, {FIRST})"),
+        ("../..", "run.json: missing"),
+        ("\x1b[31m", "\\x1b[31m: no such run"),
+        ("", "no such run"),
+        (".", "run.json: missing"),
+    ],
+)
+def test_a_run_that_is_not_there(mlfound, two_runs, command, name, said):
+    outcome = mlfound(*command, name)
+    assert outcome.code == 2
+    [line] = outcome.err.splitlines()
+    assert said in line
+    assert outcome.out == ""
+
+
+def test_report(mlfound, two_runs):
+    outcome = mlfound("report", "latest")
+    assert outcome.code == 0
+    assert outcome.out == f"runs/{FIRST}/report.html\n"
+    assert outcome.path.read_text().startswith("<!doctype html>")
+    assert outcome.path.stat().st_mode & 0o777 == 0o644
+
+
+def test_report_opens_the_browser(mlfound, two_runs, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    path = mlfound("report", FIRST, "--open").path
+    assert opened == [path.resolve().as_uri()]
+
+
+def test_help_shows_an_example(mlfound):
+    assert "Example: mlfound runs --command train" in " ".join(mlfound("runs", "--help").out.split())
+    assert "Example: mlfound runs show latest" in " ".join(mlfound("runs", "show", "--help").out.split())
+    assert "Example: mlfound report latest" in " ".join(mlfound("report", "--help").out.split())
+
+
+def test_the_list_is_light(two_runs):
+    """Nothing slow is imported to list: seconds would be a habit of the machine's, modules are a fact."""
+    code = (
+        "import sys\nfrom mlfound.cli import app\ntry:\n    app(['runs'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'torch', 'matplotlib', 'yaml', 'numpy', 'scipy', 'jinja2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert len(done.stdout.splitlines()) == 4
+
+
+def test_every_run_has_a_page(mlfound):
+    outcome = mlfound("normalize-check", "--set", "data.dataset=mnist-sample")
+    assert "completed" in (outcome.path / "report.html").read_text()
+
+
+def test_a_failed_run_has_a_page(mlfound):
+    outcome = mlfound("normalize-check", "--set", "data.dataset=mnist-sample", "--tolerance", "1e-30")
+    assert outcome.code == 1
+    assert outcome.json("run.json")["status"] == "failed"
+    assert "failed" in (outcome.path / "report.html").read_text()
+
+
+def test_a_page_that_cannot_be_written_is_said_and_spoils_nothing(mlfound, monkeypatch):
+    def full(path):
+        raise OSError(28, "No space left on device", str(path / "report.html"))
+
+    monkeypatch.setattr("mlfound.runs.recorder.write_page", full)
+    outcome = mlfound("normalize-check", "--set", "data.dataset=mnist-sample", "--quiet")
+    assert outcome.code == 0
+    assert "report.html could not be written" in outcome.err
+    assert "No space left" in outcome.err
+    assert outcome.json("run.json")["status"] == "completed"
+
+
+def test_ctrl_c_while_the_page_is_made_leaves_the_run_completed(mlfound, monkeypatch):
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mlfound.runs.recorder.write_page", interrupted)
+    assert mlfound("normalize-check", "--set", "data.dataset=mnist-sample", "--quiet").code == 130
+    [path] = RUNS.glob("*-normalize-check")
+    assert json.loads((path / "run.json").read_text())["status"] == "completed"
