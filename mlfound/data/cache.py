@@ -1,11 +1,8 @@
-"""The data folder: `DATA_DIR/DATASET/RAW-NAME`, verified raw IDX files. Where it is and what is in it."""
+"""The data folder: `DATA_DIR/DATASET/RAW-NAME`, verified raw IDX files. What is in it."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
-
-import platformdirs
 
 from mlfound.data.raw import find_raw, read_raw
 from mlfound.data.registry import DATASETS, NAMES, Dataset
@@ -38,12 +35,6 @@ class Verdict:
     def holds(self) -> bool:
         """The file is there and is what it must be."""
         return self.found is not None and self.wanted in (None, self.found)
-
-
-def default_data_dir() -> Path:
-    """`MLFOUND_DATA_DIR`, else the user's cache folder."""
-    chosen = os.environ.get("MLFOUND_DATA_DIR")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("mlfound")
 
 
 def cache_folder(dataset: Dataset, data_dir: Path) -> Path:

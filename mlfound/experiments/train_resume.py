@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mlfound.config.documents import flat
 from mlfound.config.models import TrainConfig
 from mlfound.errors import UserError
 from mlfound.experiments.inputs import Inputs
@@ -16,15 +17,16 @@ def refuse_changes(config: TrainConfig, inputs: Inputs, context: Context) -> Non
     """A UserError that says what differs from when the checkpoint was written, and what to do."""
     resumed = context.resumed
     assert resumed is not None, "nothing to go on from"
-    had, has = resumed.facts["dataset"]["digest"], inputs.facts["digest"]
-    if had != has:
+    now, then = inputs.facts["digest"], resumed.facts["dataset"]["digest"]
+    if now != then:
         raise UserError(
-            f"the data is not what this run was begun with (digest {has[:12]}, then {had[:12]})",
+            f"the data is not what this run was begun with (digest {now[:12]}, then {then[:12]})",
             key="data.dataset",
         )
     refuse_packages(resumed.facts["environment"]["packages"], context.environment["packages"])
     if resumed.checkpoint is not None:
-        refuse_keys(flat(config.model_dump(mode="json")), flat(resumed.checkpoint.facts["config"]), config)
+        has, had = config.model_dump(mode="json"), resumed.checkpoint.facts["config"]
+        refuse_keys(dict(flat(has)), dict(flat(had)), config)
     cpu, then = context.environment["cpu"], resumed.facts["environment"]["cpu"]
     if cpu != then:
         context.recorder.message(f"This is another CPU ({cpu}, then {then}): the last bits may differ.")
@@ -55,11 +57,3 @@ def refuse_keys(has: Mapping[str, Any], had: Mapping[str, Any], config: TrainCon
             )
         if has[key] < had[key]:
             raise UserError(f"this run was to have {had[key]} epochs; write more", key=key)
-
-
-def flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Every key of a config, dotted."""
-    found = dict[str, Any]()
-    for name, value in config.items():
-        found |= flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
-    return found

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 from numpy.typing import ArrayLike
 
@@ -70,7 +71,8 @@ def accuracy_curve(
     epochs = finite(epoch)
     figure = paper(height=4.6)
     axes = figure.subplots()
-    _curve(axes, epochs, finite(valid_accuracy), valid_accuracy_std, ORANGE, "validation")
+    line = _curve(axes, epochs, finite(valid_accuracy), valid_accuracy_std, ORANGE, "validation")
+    line.set_clip_on(False)  # a mark at 100% stays whole
     if test_accuracy is not None:
         axes.axhline(test_accuracy, color=INK, linestyle="--", linewidth=1.2, label="test, once, at the end")
         axes.annotate(
@@ -93,11 +95,12 @@ def accuracy_curve(
     return figure
 
 
-def _curve(axes: Axes, x: Floats, y: Floats, std: ArrayLike | None, colour: str, label: str) -> None:
+def _curve(axes: Axes, x: Floats, y: Floats, std: ArrayLike | None, colour: str, label: str) -> Line2D:
     """A line, and a band of one `std` to either side."""
     if std is not None:
         axes.fill_between(x, y - finite(std), y + finite(std), color=colour, alpha=0.18, linewidth=0)
-    axes.plot(x, y, color=colour, marker=_marker(x), clip_on=False, label=label)
+    [line] = axes.plot(x, y, color=colour, marker=_marker(x), label=label)
+    return line
 
 
 def _marker(values: Floats) -> str:

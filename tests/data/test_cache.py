@@ -7,7 +7,8 @@ import platformdirs
 import pytest
 
 from mlfound.data import cache
-from mlfound.data.cache import default_data_dir, inventory, verify
+from mlfound.data.cache import inventory, verify
+from mlfound.data.folder import default_data_dir
 from mlfound.data.registry import DATASETS, NAMES, Dataset
 from mlfound.errors import UserError
 

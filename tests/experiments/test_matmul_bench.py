@@ -138,7 +138,7 @@ def test_on_a_gpu(mlfound):
         (["--dtype", "float8"], ["--dtype float8", "float32"]),
         (["--dtype", "float64", "--impl", "onednn"], ["--impl onednn", "float32 on a CPU only"]),
         (["--budget", "0"], ["--budget 0", "seconds"]),
-        (["--compare", "nothing"], ["--compare nothing", "no such run folder"]),
+        (["--compare", "nothing"], ["--compare nothing", "no such run"]),
         (["--threads", "0"], ["--threads 0"]),
     ],
 )

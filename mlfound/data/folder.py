@@ -1,0 +1,12 @@
+"""Where the data folder is: apart from what reads it, since every command asks this, and torch loads slowly."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def default_data_dir() -> Path:
+    """`MLFOUND_DATA_DIR`, else the user's cache folder."""
+    chosen = os.environ.get("MLFOUND_DATA_DIR")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("mlfound")
