@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check demo bench clean
+.PHONY: help setup train test check demo faults bench clean
 
 help: ## print these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -38,10 +38,11 @@ demo: setup ## every command on the embedded sample, without a network
 	$(BIN)/mlfound backprop-bench --dataset mnist-sample --budget 0.1 --name demo
 	$(BIN)/mlfound train --set data.dataset=mnist-sample --name demo
 
-bench: setup ## the benchmarks
-	$(BIN)/python -m tests.bench_train
-	$(BIN)/python -m tests.bench_matmul
-	$(BIN)/python -m tests.bench_backprop
+faults: setup ## the long trials with faults and hostile input; ARGS="--only names" selects
+	$(BIN)/python -m tests.faults $(ARGS)
+
+bench: setup ## all benchmarks, some eight minutes; ARGS="--only step" selects
+	$(BIN)/python -m tests.bench $(ARGS)
 
 clean: ## remove .venv and what tools left; runs and data stay
 	rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -34,11 +34,12 @@ def remove_debris(folder: Path) -> None:
 def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` survive a power cut, where the system can (Windows cannot)."""
     if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with blaming(folder):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 @contextmanager

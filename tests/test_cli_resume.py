@@ -170,6 +170,7 @@ def test_a_diverged_run_says_where_and_does_not_go_on(mlfound):
     outcome = mlfound("train", *options)
     assert outcome.code == 1
     assert "diverged at step 2, in epoch 1: the loss of seed 0" in outcome.out
+    assert "diverged at step 2" in mlfound("train", *options, "--quiet").err, "errors are said all the same"
     assert outcome.json("run.json")["status"] == "diverged"
     assert not (outcome.path / "model.safetensors").exists()
     assert yaml.safe_load((outcome.path / "config.yaml").read_text())["optimizer"]["lr"] == 1e25

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlfound.errors import UserError, printable
+from mlfound.errors import LONGEST, UserError, printable
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,11 @@ from mlfound.errors import UserError, printable
 def test_control_characters_are_spelled_out(text, shown):
     assert printable(text) == shown
     assert str(UserError(text)) == shown
+
+
+def test_a_message_of_megabytes_is_cut_in_its_middle():
+    text = str(UserError("--name " + "x" * 10_000_000 + ": write less"))
+    assert len(text) == LONGEST
+    assert text.startswith("--name xxx")
+    assert text.endswith("xxx: write less")
+    assert len(str(UserError("x" * LONGEST))) == LONGEST

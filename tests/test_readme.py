@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mlfound.foundations.matmul import MATMULS
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -31,7 +33,7 @@ def on_the_sample(words):
         return [*words, *few, "--dataset", "mnist-sample", "--rows", "640", "--budget", "0.01"]
     if words[0] == "init-stats":
         return [*words, "--set", "data.dataset=mnist-sample", "--draws", "3", "--width", "32"]
-    if words[0] == "train":
+    if words[0] == "train" and "--resume" not in words:
         return [*words, "--set", "data.dataset=mnist-sample", "--set", "epochs=1"]
     if words == ["download"]:
         return [*words, "--dataset", "mnist-sample"]
@@ -66,7 +68,7 @@ def test_every_make_command_is_a_target():
     targets = [command.split()[1] for command in COMMANDS if command.startswith("make ")]
     assert targets == ["train", "test"]
     helped = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for target in [*targets, "setup", "check", "demo", "bench", "clean", "help"]:
+    for target in [*targets, "setup", "check", "demo", "bench", "faults", "clean", "help"]:
         assert f"make {target} " in helped
         planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True)
         assert planned.stdout
@@ -78,9 +80,11 @@ def test_every_link_leads_somewhere():
     assert not [link for link in links if not (ROOT / link).exists()]
 
 
-def test_the_rung_of_the_readme_is_a_schedule():
-    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def test_the_rungs_of_the_readme_work(capsys):
+    schedule, product = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(product, {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*MATMULS, "outer-products"]
     names = {}
-    exec(code, names)
+    exec(schedule, names)
     assert names["exponential"](0.0, 0.1, 0.9) == (0.1, 0.9)
     assert names["exponential"](1.0, 0.1, 0.9) == pytest.approx((0.001, 0.9))

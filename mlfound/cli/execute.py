@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -117,6 +118,8 @@ def carry_out(
         if not flags["quiet"]:
             show(result, screen())
         typer.echo(summary["path"])
+    if flags["quiet"] and not result.passed:  # quiet is about what went well
+        show(replace(result, tables=()), screen(stderr=True))
     return bool(result.passed)
 
 

@@ -48,23 +48,18 @@ def walk(text: bytes) -> Any:
 
     What would be made by calling `f` with `args`, and then be given a `state`, becomes ((f, args), state).
     """
-    view = memoryview(text)
     stack: list[Any] = []
     memo: dict[int, Any] = {}
-    for name, arg, at in _opcodes(text):
+    for name, arg in _opcodes(text):
         match name:
             case "PROTO" | "STOP":
                 pass
-            case "BININT" | "BININT1" | "BININT2":
+            case "BININT" | "BININT1" | "BININT2" | "BINSTRING" | "GLOBAL":
                 stack.append(arg)
             case "NONE" | "NEWFALSE":
                 stack.append(None if name == "NONE" else False)
             case "SHORT_BINSTRING":
                 stack.append(arg.encode("latin-1"))
-            case "BINSTRING":  # the long ones: a window on the text, not a copy
-                stack.append(view[at + 5 : at + 5 + len(arg)])
-            case "GLOBAL":
-                stack.append(arg)
             case "MARK":
                 stack.append(MARK)
             case "TUPLE":
@@ -81,13 +76,13 @@ def walk(text: bytes) -> Any:
                 memo[arg] = stack[-1]
             case "BINGET":
                 stack.append(memo[arg])
-    if len(stack) != 1 or at + 1 != len(text):
+    if len(stack) != 1:
         raise ValueError("it does not end where it should")
     return stack[0]
 
 
-def _opcodes(text: bytes) -> Iterator[tuple[str, Any, int]]:
-    """Name, argument and position of each opcode; a refused one's argument, however long, is not looked at."""
+def _opcodes(text: bytes) -> Iterator[tuple[str, Any]]:
+    """Name and argument of each opcode; a refused one's argument, however long, is not looked at."""
     stream = io.BytesIO(text)
     opcodes = pickletools.genops(stream)
     for _ in range(MAX_OPCODES):
@@ -98,9 +93,18 @@ def _opcodes(text: bytes) -> Iterator[tuple[str, Any, int]]:
         if code == b"c" and not text.startswith(GLOBALS, here):
             names = text[here + 1 : here + 60].split(b"\n")[:2]
             raise ValueError(f"it names {b' '.join(names)!r}")
-        opcode, arg, at = next(opcodes)
-        yield opcode.name, arg, at or 0
+        if code == b"T":  # the arrays: a window on the text, where pickletools would make copies
+            begin, length = here + 5, int.from_bytes(text[here + 1 : here + 5], "little", signed=True)
+            if not 0 <= length <= len(text) - begin:
+                raise ValueError("it breaks off in a string")
+            stream.seek(begin + length)
+            yield "BINSTRING", memoryview(text)[begin : begin + length]
+            continue
+        opcode, arg, _ = next(opcodes)
+        yield opcode.name, arg
         if opcode.name == "STOP":
+            if stream.tell() != len(text):
+                raise ValueError("it does not end where it should")
             return
     raise ValueError("it has too many opcodes")
 
@@ -128,7 +132,7 @@ def _bytes(node: Any, code: bytes, dtype: torch.dtype, row: tuple[int, ...], sca
                 (int(rows), *rest),
                 (("numpy dtype", (kind, 0, 1)), (3, b"<", *_)),
                 False,
-                bytes() | memoryview() as data,
+                memoryview() as data,
             ),
         ) if kind == code and tuple(rest) == row and rows > 0:
             step = math.prod(row) * dtype.itemsize

@@ -9,6 +9,7 @@ from mlfound.errors import UserError
 
 CHUNK = 1 << 20
 SLACK = 1 << 16  # gzip never makes a file longer than this much more
+UNASKED, TIMES = 1 << 24, 100  # a file may unpack to 16 MiB, and to more if no more than 100 times its size
 
 
 def dimensions(name: str) -> int:
@@ -30,8 +31,8 @@ def find_raw(folder: Path, name: str) -> Path | None:
 def read_raw(path: Path, name: str, limit: int | None = None) -> bytearray:
     """The raw bytes of the file at `path`, unpacked if gzip packed them: at most `limit`.
 
-    Without a limit the file's own IDX header sets it. Errors: a UserError if the file is no regular file,
-    cannot be read, is longer or is not whole.
+    Without a limit the file's own IDX header sets it, as far as that can be believed. Errors: a UserError if
+    the file is no regular file, cannot be read, is longer or is not whole.
     """
     packed = read_file(path, (limit or idx.MAX_BYTES) + SLACK)
     if not packed.startswith(b"\x1f\x8b"):
@@ -40,6 +41,10 @@ def read_raw(path: Path, name: str, limit: int | None = None) -> bytearray:
         return packed
     if limit is None:
         limit = idx.length(_head(packed), str(path), dimensions(name))
+        if limit > max(UNASKED, TIMES * len(packed)):
+            raise UserError(
+                f"{path} says that it unpacks to {limit:,} bytes; if you trust it, unpack it first"
+            )
     return gunzip(packed, limit, str(path))
 
 

@@ -94,9 +94,9 @@ def layer_sizes(config: TrainConfig, splits: Splits) -> tuple[int, ...]:
             f"{config.batch_size} is more than the {rows:,} training rows; write {rows} or less",
             key="batch_size",
         )
-    if 1 < outputs < splits.classes:
+    if outputs not in (1, splits.classes):
         raise UserError(
-            f"{outputs} outputs are too few for {splits.classes} classes; write {splits.classes}",
+            f"{outputs} outputs are not one for each of {splits.classes} classes; write {splits.classes}",
             key="model.outputs",
         )
     return features, *config.model.hidden, outputs

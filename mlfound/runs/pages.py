@@ -11,5 +11,5 @@ def write_page(folder: Path) -> Path:
     from mlfound.report.page import page
 
     path = folder / "report.html"
-    write_whole(path, page(read_contents(folder)).encode())
+    write_whole(path, page(read_contents(folder)).encode(errors="xmlcharrefreplace"))
     return path

@@ -71,7 +71,7 @@ class RunRecorder:
         if error is not None and self.path is not None and self.facts.get("status") == "running":
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             with suppress(OSError):  # a disk that fails here too must not hide why the run ended
-                if status == "interrupted" and self.checkpoints is not None:
+                if status == "interrupted" and self.command == "train":
                     self.message(f"Interrupted; mlfound train --resume {self.path} goes on from here.")
                 self.close(status, error=repr(error))
         if self.log is not None:
@@ -104,7 +104,8 @@ class RunRecorder:
         self.facts = facts
         folder.write_json(path / "run.json", self.facts)
         self.log = (path / "log.txt").open("a", encoding="utf-8", buffering=1)
-        self.log.writelines(self.early)
+        with blaming(path / "log.txt"):
+            self.log.writelines(self.early)
 
     def message(self, text: str) -> None:
         """One line to stderr and into `log.txt`."""
@@ -195,7 +196,8 @@ class RunRecorder:
         if self.log is None:
             self.early.append(line)
         else:
-            self.log.write(line)
+            with blaming(Path(self.log.name)):
+                self.log.write(line)
 
     def stop_bar(self) -> None:
         if self.bar is not None:

@@ -40,7 +40,10 @@ INITS = (
     "normal, small, xavier, glorot-normal, glorot-uniform, kaiming, kaiming-uniform, kaiming-fan-out, "
     "torch-default, orthogonal"
 )
-TOP = "write one of data, model, loss, optimizer, schedule, epochs, batch_size, seed, device, threads"
+TOP = (
+    "write one of data, model, loss, optimizer, schedule, epochs, batch_size, "
+    "seed, replicates, engine, product, device, threads, checkpoint"
+)
 TELLS_APART = "cross-entropy tells classes apart; write model.outputs: 2 or more, or loss: mse"
 ONE_NUMBER = "mse predicts the digit as one number; write model.outputs: 1, or loss: cross-entropy"
 LOOKS_AHEAD = "nesterov looks ahead along the momentum; write a momentum above 0, or nesterov: false"
@@ -68,9 +71,9 @@ IN_FILES = [
     ("optimizer: {nesterov: yes}\n", ":1: optimizer.nesterov: 'yes' won't do; write true or false"),
     ("optimizer: {nesterov: 1}\n", ":1: optimizer.nesterov: 1 won't do; write true or false"),
     ("model:\nseed: 1\n", ":1: model: null won't do; write keys below it "
-     "(hidden, outputs, init, relu_shift), or leave it out"),
+     "(hidden, outputs, init, relu_shift, dropout, input_dropout), or leave it out"),
     ("model: [1]\n", ":1: model: [1] won't do; write keys below it "
-     "(hidden, outputs, init, relu_shift), or leave it out"),
+     "(hidden, outputs, init, relu_shift, dropout, input_dropout), or leave it out"),
     ("data: {dataset: 3}\n", ":1: data.dataset: 3 won't do; " + DATASET),
     # out of range
     ("seed: 1\n\nepochs: 0\n", ":3: epochs: 0 won't do; " + EPOCHS),
@@ -166,9 +169,9 @@ ON_THE_COMMAND_LINE = [
     ("epochs.x=1", f"unknown key 'epochs.x'; {TOP}"),
     ("model.hidden.0=1", "unknown key 'model.hidden.0'; " + TOP),
     ("model=3", "model is a section; set a key in it: "
-     "model.hidden, model.outputs, model.init, model.relu_shift"),
+     "model.hidden, model.outputs, model.init, model.relu_shift, model.dropout, model.input_dropout"),
     ("model={hidden: [3]}", "model is a section; set a key in it: "
-     "model.hidden, model.outputs, model.init, model.relu_shift"),
+     "model.hidden, model.outputs, model.init, model.relu_shift, model.dropout, model.input_dropout"),
     ("epochs", "write --set KEY=VALUE, as in --set epochs=3"),
     ("=3", "write --set KEY=VALUE, as in --set epochs=3"),
     ("", "write --set KEY=VALUE, as in --set epochs=3"),

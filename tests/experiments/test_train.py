@@ -155,7 +155,8 @@ def test_networks_are_shared_out_among_processes_of_one_thread(monkeypatch):
     [
         (["engine=graph"], "engine", "graph needs a CUDA GPU, and the device is cpu; write auto, or buffers"),
         (["batch_size=101"], "batch_size", "101 is more than the 100 training rows"),
-        (["model.outputs=5"], "model.outputs", "5 outputs are too few for 10 classes"),
+        (["model.outputs=5"], "model.outputs", "5 outputs are not one for each of 10 classes; write 10"),
+        (["model.outputs=12"], "model.outputs", "12 outputs are not one for each of 10 classes; write 10"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes, key, words):

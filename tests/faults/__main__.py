@@ -1,0 +1,86 @@
+"""What `make faults` runs: every trial at its full length, and a table of what was found."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from unittest import SkipTest
+
+from tests.faults import (
+    damaged_checkpoints,
+    data_files,
+    disks,
+    downloads,
+    failing_calls,
+    kills,
+    lost_writes,
+    names,
+    pickles,
+    processes,
+    repeats,
+    signals,
+    yaml_files,
+)
+from tests.faults.report import Report, Trial
+
+# name: the trial, its count in `make faults`, its count in `make test`
+TRIALS: dict[str, tuple[Trial, int, int]] = {
+    "data-files": (data_files.trial, 20_000, 3_000),  # of 5,000 wanted: 15 s of the 90 that all may take
+    "pickles": (pickles.trial, 50, 50),
+    "yaml": (yaml_files.trial, 100, 100),
+    "names": (names.trial, 10_000, 150),
+    "downloads": (downloads.trial, 300, 40),
+    "processes": (processes.trial, 50, 2),
+    "disks": (disks.trial, 100, 4),
+    "repeats": (repeats.trial, 20, 1),
+    "checkpoints": (damaged_checkpoints.trial, 1_000, 300),
+    "lost-writes": (lost_writes.trial, 20, 3),  # checkpoints written; the states they can leave are counted
+    "failing-calls": (failing_calls.trial, 1_000, 6),  # there are fewer: all of them
+    "kills": (kills.trial, 100, 3),
+    "signals": (signals.trial, 30, 1),  # of each of the two
+}
+
+LINE = "{:<16} {:>7} {:>12} {:>9} {:>9}   {}"
+
+
+def show(report: Report) -> None:
+    """One row of the table: zero failures in N cases bound their rate by 3/N."""
+    rate = f"below {3 / report.cases:.2g}" if report.cases and not report.failures else "-"
+    print(
+        LINE.format(
+            report.name, report.cases, report.seed, f"{report.seconds:.1f}", len(report.failures), rate
+        ).rstrip()
+    )
+    if report.note:
+        print(f"  {report.note}")
+    for failure in report.failures[:20]:
+        print(f"  FAILED {failure}")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run the trials asked for; 1 if any case failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", choices=TRIALS, help="one trial; repeatable"
+    )
+    parser.add_argument("--seed", type=int, default=8, help="where the random numbers start")
+    parser.add_argument("--count", type=int, help="cases instead of the trial's own count")
+    asked = parser.parse_args()
+    print(LINE.format("trial", "N", "seed", "seconds", "failures", "rate"))
+    failed = False
+    for name in asked.only or TRIALS:
+        trial, count, _ = TRIALS[name]
+        with tempfile.TemporaryDirectory(prefix="mlfound-faults-") as folder:
+            try:
+                report = trial(asked.count or count, asked.seed, Path(folder))
+            except SkipTest as reason:
+                print(f"{name}: left out: {reason}")
+                continue
+        show(report)
+        failed |= bool(report.failures)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""Command lines as processes of their own, forked from one that has imported everything: seconds less for each.
+
+As a program (`python -m tests.faults.commands`) this is that process: a JSON line in for each command, two out.
+"""
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.faults import shim
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code, minus the signal that killed it, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+    calls: int  # file calls on the root and below
+    writes: int  # those that are a write
+
+
+class Commands:
+    """Runs `mlfound ARGUMENTS` below `root`; use it in a `with`."""
+
+    def __init__(self, folder: Path, library: Path, root: Path) -> None:
+        self.folder, self.root = folder, root
+        self.child: int | None = None
+        root.mkdir(parents=True, exist_ok=True)
+        self.server = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.commands"],
+            env=shim.environment(library, root),
+            cwd=Path(__file__).parent.parent.parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.server.communicate()
+
+    def start(self, *arguments: str, nth: int = 0, kind: int = shim.NONE) -> None:
+        """Start a command whose n-th file call has a fault."""
+        order = {"arguments": arguments, "nth": nth, "kind": kind, "folder": str(self.folder)}
+        self.server.stdin.write(json.dumps(order) + "\n")
+        self.server.stdin.flush()
+        with suppress(ProcessLookupError):  # ended already
+            self.child = os.pidfd_open(json.loads(self.server.stdout.readline()))
+
+    def send(self, number: int) -> None:
+        """Send a signal to the command that was started, and never to a later process with its number."""
+        if self.child is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.child, number)
+
+    def end(self) -> Ended:
+        """Wait for the command that was started."""
+        code = json.loads(self.server.stdout.readline())
+        if self.child is not None:
+            os.close(self.child)
+            self.child = None
+        out, err, calls = ((self.folder / name).read_text() for name in ("out", "err", "calls"))
+        return Ended(code, out, err, *map(int, calls.split()))
+
+    def run(self, *arguments: str, nth: int = 0, kind: int = shim.NONE) -> Ended:
+        """Start a command and wait for it."""
+        self.start(*arguments, nth=nth, kind=kind)
+        return self.end()
+
+
+def serve() -> None:
+    """Fork a child for every line that comes in. Only its pictures are not drawn: that would be most of its time."""
+    import scipy.stats  # noqa: F401 - imported late by the command, as the others here
+
+    import mlfound.experiments.train
+    import mlfound.runs.recorder
+    import mlfound.runs.resume
+
+    mlfound.runs.recorder.png = lambda picture: base64.b64decode(PIXEL)
+
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    while line := sys.stdin.readline():
+        child = os.fork()
+        if child == 0:
+            run(**json.loads(line))
+        answers.write(f"{child}\n")
+        _, status = os.waitpid(child, 0)
+        answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
+
+
+def run(folder: str, arguments: list[str], nth: int, kind: int) -> None:
+    """This process is the command from now on: as a shell would start it, with its output in files."""
+    from mlfound.cli import app
+
+    for descriptor, path in ((0, os.devnull), (1, f"{folder}/out"), (2, f"{folder}/err")):
+        opened = os.open(path, os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv[1:] = arguments
+    calls, library = Path(folder, "calls"), shim.loaded()
+    calls.write_text("0 0")
+    library.faults_arm(nth, kind)
+    code = 1
+    try:
+        app(arguments, prog_name="mlfound")
+    except SystemExit as done:
+        code = int(done.code or 0)
+    except BaseException:
+        traceback.print_exc()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.stdout.flush()
+    calls.write_text(f"{library.faults_count()} {library.faults_writes()}")
+    os._exit(code)  # to take everything down that was imported would take longer than the command did
+
+
+if __name__ == "__main__":
+    serve()
