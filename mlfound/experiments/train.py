@@ -70,15 +70,17 @@ def train(planned: Plan, starts: Sequence[Network], inputs: Inputs, context: Con
     """From the first weights, or a checkpoint, to what the training has shown."""
     config, splits = planned.config, inputs.splits
     draws = [generator(seed, "dropout", planned.device) for seed in planned.seeds]
-    engine = ladder.engine(
-        config.engine, planned.recipe, starts, draws, splits.train.x, splits.train.y, planned.processes
-    )
-    ask = partial(answers, config, inputs)
-    with closing(engine):
+    data, ask = (splits.train.x, splits.train.y), partial(answers, config, inputs)
+    with (  # no interruption while processes are forked: Python loses one that falls there
+        context.interruption() as interrupted,
+        closing(
+            ladder.engine(config.engine, planned.recipe, starts, draws, *data, planned.processes)
+        ) as engine,
+    ):
         training = Training(config, engine, splits, ask, context)
         if context.resumed:
             training.resume(context.resumed)
-        divergence = training.run()
+        divergence = training.run(interrupted)
     if divergence:
         return diverged(config, divergence, training.epochs)
     models = [MLP(network, config.model.relu_shift) for network in engine.networks]

@@ -73,17 +73,16 @@ class Training:
         """Steps of this epoch that are done."""
         return self.losses.shape[1]
 
-    def run(self) -> Divergence | None:
-        """To the end, or to a divergence. An interruption takes effect once there is a checkpoint to go on from."""
-        with self.context.interruption() as wanted:
-            while self.finished < self.config.epochs:
-                divergence = self.advance(min(self.steps_a_look, self.steps_an_epoch - self.step))
-                if divergence:
-                    return divergence
-                if wanted():
-                    with suppress(FloatingPointError):  # on its way to diverge: then the last good one stays
-                        self.keep()
-                    return None
+    def run(self, interrupted: Callable[[], bool] = lambda: False) -> Divergence | None:
+        """To the end, or to a divergence, or until it is `interrupted`: then there is a checkpoint to go on from."""
+        while self.finished < self.config.epochs:
+            divergence = self.advance(min(self.steps_a_look, self.steps_an_epoch - self.step))
+            if divergence:
+                return divergence
+            if interrupted():
+                with suppress(FloatingPointError):  # on its way to diverge: then the last good one stays
+                    self.keep()
+                return None
         return None
 
     def begin_epoch(self) -> None:

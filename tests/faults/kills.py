@@ -30,8 +30,12 @@ def trial(count: int, seed: int, folder: Path) -> Report:
 
 
 def case(training: Training, chance: random.Random) -> list[str]:
-    """A run, its deaths, and its end; a word for each death."""
-    words = [kill(training, chance) for _ in range(chance.choice([1, 1, 2, 3]))]
+    """A run, its deaths, and its end; a word for each death. It dies at least once."""
+    words: list[str] = []
+    for _ in range(chance.choice([1, 1, 2, 3])):
+        while (word := kill(training, chance)) == "too late" and not words:
+            training.forget()
+        words.append(word)
     training.resume()
     training.check()
     return words
