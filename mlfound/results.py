@@ -99,7 +99,7 @@ class Recorder(Protocol):
         ...
 
     def metrics(self, rows: Sequence[Mapping[str, float | int]], line: str) -> None:
-        """Rows for `metrics.jsonl`, kept at once; a `line` of text of them for the log, and who has no progress bar."""
+        """Rows for `metrics.jsonl`, kept at once; a `line` of them for the log, and for who has no progress bar."""
         ...
 
     def checkpoint(self, checkpoint: Checkpoint, keep: int, best: bool = False) -> None:

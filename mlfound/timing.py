@@ -20,6 +20,7 @@ BLOCK = (
     1e-3  # seconds: on a shared machine most blocks this short run undisturbed, and the median is one of them
 )
 LONGEST_BEAT = 0.1  # seconds of calibration before a slow rung
+FEWEST_ROUNDS = 3  # where all take part in each: less has no middle half
 NOISY = 0.1  # of the median
 
 
@@ -41,10 +42,7 @@ class Timing:
     @property
     def middle_half(self) -> tuple[float, float]:
         """The lower and the upper quartile."""
-        if self.n == 1:
-            return self.seconds[0], self.seconds[0]
-        low, _, high = quantiles(self.seconds, n=4, method="inclusive")
-        return low, high
+        return middle_half(self.seconds)
 
     @property
     def iqr(self) -> float | None:
@@ -57,10 +55,38 @@ class Timing:
         """Whether the middle half is wider than a tenth of the median."""
         return self.iqr is not None and self.iqr > NOISY * self.median
 
+    def times_as_fast_as(self, other: "Timing") -> "Ratio":
+        """How often this fits into `other`, which was timed in the same rounds."""
+        return Ratio([theirs / own for own, theirs in zip(self.seconds, other.seconds, strict=True)])
+
     @property
     def relative(self) -> list[float]:
         """Replicate by replicate, in calibration kernels: what slowed a whole round down cancels out."""
         return [own / kernel for own, kernel in zip(self.seconds, self.calibration, strict=True)]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One rung's seconds over another's, round by round: what slowed a round down has slowed down both."""
+
+    rounds: Sequence[float]
+
+    @property
+    def median(self) -> float:
+        return median(self.rounds)
+
+    @property
+    def middle_half(self) -> tuple[float, float]:
+        """The lower and the upper quartile."""
+        return middle_half(self.rounds)
+
+
+def middle_half(values: Sequence[float]) -> tuple[float, float]:
+    """The lower and the upper quartile; of a single value, that value twice."""
+    if len(values) == 1:
+        return values[0], values[0]
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return low, high
 
 
 def on_cpu(rung: Rung, calls: int) -> float:
@@ -120,20 +146,23 @@ def kernel() -> float:
 def measure(
     rungs: Mapping[str, Rung],
     budget: float,
-    block: float = BLOCK,
+    block: float | None = BLOCK,
     timer: Timer = on_cpu,
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Timing]:
     """Every rung for about `budget` seconds of its own, in as many rounds as `block` seconds go into them.
 
     A quick rung is called in blocks. One whose single call takes longer than a block sits out so many rounds, evenly
-    spread, that its budget lasts; it runs once at least. `told` hears how many rounds are done.
+    spread, that its budget lasts; it runs once at least. With `block` None a block is as long as the slowest call:
+    all take part in every round, so that ratios can be taken round by round. `told` hears how many rounds are done.
     """
-    rounds = max(1, round(budget / block))
     beat = min(on_cpu(kernel, 1) for _ in range(20))
     once = {
         name: max(min(timer(rung, 1) for _ in range(2)), 1e-9) for name, rung in rungs.items()
     }  # warms up, too
+    fewest = FEWEST_ROUNDS if block is None else 1
+    block = block or max(once.values(), default=BLOCK)
+    rounds = max(fewest, round(budget / block))
     calls = {name: max(1, round(block / seconds)) for name, seconds in once.items()}
     beats = {name: max(1, round(min(seconds, LONGEST_BEAT) / beat)) for name, seconds in once.items()}
     turns = {name: turns_of(min(1.0, block / seconds), rounds) for name, seconds in once.items()}

@@ -12,6 +12,7 @@ from mlfound.experiments.backprop_bench import WORKLOADS
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.modules import LOSSES
 from mlfound.foundations.schedules import SCHEDULES
+from tests.bench.step import RACES
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,12 @@ def test_backprop_bench_knows_the_stages_of_both_workloads():
     assert BackpropBenchConfig().impl == tuple(dict.fromkeys(names)), "in teaching order"
     words, _ = get_args(BackpropBenchConfig.model_fields["impl"].annotation)
     assert set(get_args(words)) == set(names)
+
+
+def test_make_bench_races_who_is_there():
+    ladder = WORKLOADS["step"].LADDER
+    for race in RACES:
+        assert {race.engine, *race.wanted} <= set(ladder)
 
 
 def test_init_stats_knows_every_scheme_and_those_that_need_the_whole_stack():

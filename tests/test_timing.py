@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from mlfound.timing import NOISY, Timing, measure, on_cpu, prepared, turns_of
+from mlfound.timing import FEWEST_ROUNDS, NOISY, Ratio, Timing, measure, on_cpu, prepared, turns_of
 
 
 def scripted(rung, calls):
@@ -25,6 +25,35 @@ def test_a_quick_rung_is_called_in_blocks_and_a_slow_one_sits_out():
     assert timings["slowest"].iqr is None
     assert all(len(timing.calibration) == timing.n for timing in timings.values())
     assert all(kernel > 0 for kernel in timings["quick"].calibration)
+
+
+@pytest.mark.parametrize(("budget", "rounds"), [(10.0, 20), (0.1, FEWEST_ROUNDS)])
+def test_without_a_block_all_take_part_in_every_round(budget, rounds):
+    seconds = {"quick": 0.1, "slow": 0.5}
+    calls = []
+
+    def timer(rung, count):
+        calls.append((rung(), count))
+        return count * rung()
+
+    timings = measure(rungs(**seconds), budget, block=None, timer=timer)
+    assert {name: timing.n for name, timing in timings.items()} == {"quick": rounds, "slow": rounds}
+    assert calls[-1] in [(0.1, 5), (0.5, 1)], "a block is as long as the slowest call"
+    ratio = timings["quick"].times_as_fast_as(timings["slow"])
+    assert ratio.median == pytest.approx(5.0)
+    assert len(ratio.rounds) == rounds
+    assert measure({}, budget, block=None) == {}
+
+
+def test_a_ratio_is_taken_round_by_round():
+    """A round that was slow for both says nothing of either."""
+    quick, slow = Timing([1.0, 10.0, 1.1], [1.0] * 3), Timing([2.0, 20.0, 2.2], [1.0] * 3)
+    ratio = quick.times_as_fast_as(slow)
+    assert ratio.rounds == pytest.approx([2.0] * 3)
+    assert ratio.middle_half == pytest.approx((2.0, 2.0))
+    assert Ratio([3.0]).middle_half == (3.0, 3.0)
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        quick.times_as_fast_as(Timing([1.0], [1.0]))
 
 
 @pytest.mark.parametrize("budget", [0.02, 0.5])

@@ -45,6 +45,18 @@ Threads = Annotated[
     Field(description="auto or a whole number from 1 to 1024"),
 ]
 
+Hidden = Annotated[
+    tuple[Units, ...],
+    Field(
+        strict=False,  # YAML has lists, we keep tuples
+        max_length=1000,
+        description="a list of at most 1000 layers of 1 to 1000000 units, as in [100, 50]",
+    ),
+]
+Replicates = Annotated[
+    int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000: so many seeds")
+]
+
 Init = Literal[
     "normal", "small", "xavier", "glorot-normal", "glorot-uniform", "kaiming", "kaiming-uniform",
     "kaiming-fan-out", "torch-default", "orthogonal",
@@ -70,14 +82,7 @@ class DataConfig(Config):
 class ModelConfig(Config):
     """The network: linear layers with a ReLU between them."""
 
-    hidden: Annotated[
-        tuple[Units, ...],
-        Field(
-            strict=False,  # YAML has lists, we keep tuples
-            max_length=1000,
-            description="a list of at most 1000 layers of 1 to 1000000 units, as in [100, 50]",
-        ),
-    ] = (50,)
+    hidden: Hidden = (50,)
     outputs: Units = 10
     init: Init = "kaiming"
     relu_shift: Number = 0.0
@@ -114,9 +119,7 @@ class TrainConfig(Config):
     epochs: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")] = 10
     batch_size: Count = 64
     seed: Seed = 0
-    replicates: Annotated[
-        int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000: so many seeds")
-    ] = 1
+    replicates: Replicates = 1
     engine: Literal["auto", "modules", "buffers", "graph"] = "auto"
     product: Literal["auto", "matmul", "onednn"] = "auto"
     device: Device = "auto"
@@ -198,22 +201,38 @@ class BackpropBenchConfig(Config):
         tuple[
             Literal[
                 "functions", "classes-outer", "classes", "modules-einsum", "modules", "torch-functional",
-                "torch-nn", "torch-compile", "torch-graph", "jax",
+                "torch-nn", "buffers", "graph", "torch-compile", "torch-graph", "jax",
             ],
             ...,
         ],
         Field(strict=False, min_length=1),
     ] = (
         "functions", "classes-outer", "classes", "modules-einsum", "modules", "torch-functional",
-        "torch-nn", "torch-compile", "torch-graph", "jax",
+        "torch-nn", "buffers", "graph", "torch-compile", "torch-graph", "jax",
     )  # fmt: skip
     rows: Annotated[int | None, Field(ge=1, description="a whole number, 1 or more, or null for all")] = None
+    hidden: Hidden = (50,)
+    batch_size: Count = 64
+    replicates: Replicates = 1
     check_only: Flag = False
     budget: Annotated[float, Field(ge=0.01, le=600, description="seconds from 0.01 to 600")] = 1.0
     dataset: Dataset = "mnist"
     seed: Seed = 0
     device: Device = "cpu"
     threads: Threads = 1
+
+    @model_validator(mode="after")
+    def keys_fit_together(self) -> Self:
+        """Refuse keys that are right one by one and wrong together."""
+        if self.workload == "lesson":
+            for key in ("hidden", "batch_size", "replicates"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    message = f"the lesson's task has one size; write workload: step, or leave {key} out"
+                    raise clash(message, key, "workload")
+        if self.seed + self.replicates > 2**63:
+            message = "the seeds go up from this one, beyond the largest there is; write a smaller one"
+            raise clash(message, "seed", "replicates")
+        return self
 
 
 class InitStatsConfig(Config):

@@ -13,7 +13,7 @@ from mlfound.engines.storage import named, numbers
 
 
 class Buffers:
-    """See `Engine`. On a GPU all networks are trained `together`, on a CPU one after the other: that is quicker there.
+    """See `Engine`. On a GPU all networks are trained `together`, on a CPU one after the other: so it is quicker.
 
     `memory` (2, networks, numbers) is for parameters and velocities, where they must lie somewhere special.
     """

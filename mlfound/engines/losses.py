@@ -28,13 +28,14 @@ class CrossEntropy:
 
     def __init__(self, like: Tensor) -> None:
         self.log_p, self.dout = torch.empty_like(like), torch.empty_like(like)
+        self.share = like.new_tensor(1 / like.shape[-1])  # of a row
         self.minus_one = like.new_full((*like.shape[:-2], 1, like.shape[-1]), -1.0)
 
     def __call__(self, out: Tensor, y: Tensor, kept: Tensor) -> Tensor:
         torch.log_softmax(out, -2, out=self.log_p)
         torch.gather(self.log_p, -2, y, out=kept)
         torch.exp(self.log_p, out=self.dout)
-        return self.dout.scatter_add_(-2, y, self.minus_one).mul_(1 / y.shape[-1])
+        return self.dout.scatter_add_(-2, y, self.minus_one).mul_(self.share)
 
 
 class MSE:
@@ -44,11 +45,12 @@ class MSE:
 
     def __init__(self, like: Tensor) -> None:
         self.dout = torch.empty_like(like)
+        self.twice_the_share = like.new_tensor(2 / like.shape[-1])
 
     def __call__(self, out: Tensor, y: Tensor, kept: Tensor) -> Tensor:
         torch.sub(out, y, out=self.dout)
         torch.square(self.dout, out=kept)
-        return self.dout.mul_(2 / y.shape[-1])
+        return self.dout.mul_(self.twice_the_share)
 
 
 LOSSES: dict[str, type[Loss]] = {

@@ -1,7 +1,7 @@
 """The three matrix products of a linear layer, by the library that suits machine and shape.
 
-Units come first in memory here: a layer gives (out, batch), and its weights are (out, in). On a CPU that is the
-quicker way round. All shapes may begin with an axis of networks.
+Units come first here: a layer makes (out, batch) of (in, batch), and its weights are (out, in). On a CPU that is
+the quicker way round. All shapes may begin with an axis of networks.
 """
 
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-LARGE = 2e5  # multiplications: for smaller products oneDNN takes longer to begin than `@` to end
+LARGE = 1e6  # multiplications: smaller products `@` has done while oneDNN is still beginning
 
 
 class Products(Protocol):
     """What a layer multiplies. `out` is memory to use, or to leave: take what is returned."""
 
     def linear(self, x: Tensor, w: Tensor, b: Tensor, out: Tensor) -> Tensor:
-        """w x^T + b: (batch, in), (out, in) and (out, 1) to (out, batch)."""
+        """w x + b: (in, batch), (out, in) and (out, 1) to (out, batch)."""
         ...
 
     def weight_grad(self, dout: Tensor, x: Tensor, onto: Tensor, momentum: float) -> None:
@@ -37,7 +37,7 @@ class Library:
         self.mm: Any = torch.mm if axes == 2 else torch.bmm
 
     def linear(self, x: Tensor, w: Tensor, b: Tensor, out: Tensor) -> Tensor:
-        product: Tensor = self.addmm(b, w, x.mT, out=out)
+        product: Tensor = self.addmm(b, w, x, out=out)
         return product
 
     def weight_grad(self, dout: Tensor, x: Tensor, onto: Tensor, momentum: float) -> None:
@@ -58,7 +58,7 @@ class OneDNN:
         """One network at a time: `axes` are 2."""
 
     def linear(self, x: Tensor, w: Tensor, b: Tensor, out: Tensor) -> Tensor:
-        return onednn(w, x).add_(b)
+        return onednn(w, x.mT).add_(b)
 
     def weight_grad(self, dout: Tensor, x: Tensor, onto: Tensor, momentum: float) -> None:
         torch.add(onednn(dout, x.mT), onto, alpha=momentum, out=onto)

@@ -52,6 +52,7 @@ class Step:
         rows: int,
     ) -> None:
         networks, sizes = parameters.shape[:-1], recipe.sizes
+        self.hidden = len(sizes) - 2
         self.recipe, self.generators, self.images = recipe, generators, x
         self.parameters, self.velocities = parameters, velocities
         self.layers, self.onto = layers(parameters, sizes), layers(velocities, sizes)
@@ -59,8 +60,10 @@ class Step:
             products(recipe.product, 2 + len(networks), rows * fan_in * fan_out)
             for fan_in, fan_out in pairwise(sizes)
         ]
+        self.small = products("matmul", 2 + len(networks), 0)
+        self.ones = x.new_ones(*networks, rows, 1)  # a bias is a weight whose input is always 1
         self.x = x.new_empty(*networks, rows, sizes[0])
-        self.gathered = self.x.view(-1, sizes[0])
+        self.gathered, self.units_first = self.x.view(-1, sizes[0]), self.x.mT
         self.outs = [x.new_empty(*networks, size, rows) for size in sizes[1:]]
         self.douts = [torch.empty_like(out) for out in self.outs[:-1]]
         self.masks = [torch.empty_like(out) for out in self.outs[:-1]]
@@ -75,26 +78,26 @@ class Step:
 
     def forward(self, rows: Tensor) -> tuple[list[Tensor], Tensor]:
         """What came into each layer, (batch, in), and what came out of the last, (out, batch)."""
-        torch.index_select(self.images, 0, rows.reshape(-1), out=self.gathered)
+        torch.index_select(self.images, 0, rows.flatten(), out=self.gathered)
         if self.recipe.input_dropout:
             self.x.mul_(self.drawn(0, self.recipe.input_dropout))
-        inputs, hidden = [self.x], len(self.masks)
-        for n, ((w, b), product) in enumerate(zip(self.layers, self.products, strict=True)):
-            out = product.linear(inputs[n], w, b, out=self.outs[n])
-            if n < hidden:
-                inputs.append(self.activate(n, out).mT)
+        inputs, out = [self.x], self.units_first
+        for n, (w, b) in enumerate(self.layers):
+            out = self.products[n].linear(out, w, b, out=self.outs[n])
+            if n < self.hidden:
+                self.activate(n, out)
+                inputs.append(out.mT)
         return inputs, out
 
-    def activate(self, n: int, out: Tensor) -> Tensor:
+    def activate(self, n: int, out: Tensor) -> None:
         """The shifted ReLU and dropout, in place; what its gradient is multiplied by goes into the layer's mask."""
-        torch.gt(out.relu_(), 0, out=self.masks[n])
+        torch.sign(out.relu_(), out=self.masks[n])
         if self.recipe.relu_shift:
             out.sub_(self.recipe.relu_shift)
         if self.recipe.dropout:
             dropped = self.drawn(n + 1, self.recipe.dropout).mT
             out.mul_(dropped)
             self.masks[n].mul_(dropped)
-        return out
 
     def drawn(self, n: int, rate: float) -> Tensor:
         """A new dropout mask (batch, in), of each network from its own generator; see `functions.dropout_mask`."""
@@ -107,10 +110,10 @@ class Step:
     def backward(self, dout: Tensor) -> list[Tensor]:
         """The gradient of what came out of each layer, from that of the last."""
         douts = [dout]
-        for n in range(len(self.masks), 0, -1):
+        for n in range(self.hidden, 0, -1):
             dout = self.products[n].input_grad(dout, self.layers[n][0], out=self.douts[n - 1])
-            douts.insert(0, dout.mul_(self.masks[n - 1]))
-        return douts
+            douts.append(dout.mul_(self.masks[n - 1]))
+        return douts[::-1]
 
     def update(self, inputs: Sequence[Tensor], douts: Sequence[Tensor], c: Coefficients) -> None:
         """Momentum and parameters; see `Coefficients`."""
@@ -123,9 +126,9 @@ class Step:
         if isinstance(momentum, Tensor):  # which BLAS does not take
             v.mul_(momentum)
             momentum = 1.0
-        for x, dout, product, (vw, vb) in zip(inputs, douts, self.products, self.onto, strict=True):
-            product.weight_grad(dout, x, vw, momentum)
-            torch.add(dout.sum(-1, keepdim=True), vb, alpha=momentum, out=vb)
+        for n, (vw, vb) in enumerate(self.onto):
+            self.products[n].weight_grad(douts[n], inputs[n], vw, momentum)
+            self.small.weight_grad(douts[n], self.ones, vb, momentum)
         add(p, v, c.step)
         if self.recipe.max_norm is not None:
             for w, _ in self.layers[:-1]:

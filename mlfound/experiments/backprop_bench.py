@@ -42,7 +42,7 @@ def run(config: BackpropBenchConfig, context: Context) -> Result:
     """Every chosen stage: are its gradients right? Then how long does it take, unless only the check was wanted."""
     workload: Any = WORKLOADS[config.workload]
     device = hardware.resolve_device(config.device)
-    threads = hardware.use_threads(config.threads, workload.LARGEST_PRODUCT)
+    threads = hardware.use_threads(config.threads, workload.largest_product(config))
     names = chosen(config)
     config = config.model_copy(update={"device": str(device), "threads": threads})
     facts: dict[str, Any] = {"seeds": [config.seed], "device": str(device), "threads": threads}

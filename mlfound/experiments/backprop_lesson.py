@@ -19,10 +19,14 @@ from mlfound.results import Context, Result
 from mlfound.timing import measure, prepared, timer_of
 
 HIDDEN = 50
-LARGEST_PRODUCT = 50_000 * 784 * HIDDEN
 OUTER_ROWS = 5_000  # each of its outer products is as large as the weights: all 50,000 take 7.8 GB
 
 Pass = Callable[[], Iterator[Any]]  # the loss, then the gradients
+
+
+def largest_product(config: BackpropBenchConfig) -> float:
+    """Multiplications in the largest of a pass."""
+    return (config.rows or 50_000) * 784 * HIDDEN
 
 
 def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) -> None:

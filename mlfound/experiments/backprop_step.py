@@ -1,212 +1,161 @@
-"""Training as it is done: steps of 64 shuffled rows through 784-50-10, cross-entropy, SGD with momentum."""
+"""Training as it is done: shuffled batches, cross-entropy, SGD with momentum, by our engines and the peers."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from time import perf_counter
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.data.load import Split, Splits
+from mlfound.engines import ladder
+from mlfound.engines.storage import numbers
 from mlfound.errors import UserError
-from mlfound.foundations.checks import relative_error
-from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
-from mlfound.foundations.modules import LOSSES, MLP
-from mlfound.foundations.optimizers import SGD
-from mlfound.foundations.randomness import generator
-from mlfound.reference import jax_scan, torch_compile, torch_graph, torch_nn
-from mlfound.results import Check, Column, Context, Picture, Result, Table
-from mlfound.timing import Timing, measure, timer_of
-
-HIDDEN, BATCH = 50, 64
-LARGEST_PRODUCT = BATCH * 784 * HIDDEN
-LR, MOMENTUM = 0.05, 0.9
-BOUND = 1e-10  # of the final weights in float64, where 781 steps leave some 1e-15; in float32 no two agree
-
-Weights = dict[str, Tensor]
-Trainer = Callable[[Mapping[str, Tensor], Tensor, Tensor, Tensor, float, float], Callable[[], Weights]]
-
-COLUMNS = (
-    Column("impl"),
-    Column("median_s", "a step", "duration"),
-    Column("iqr_s", "IQR", "duration"),
-    Column("n", "epochs", ","),
-    Column("images_per_s", "images/s", ",.0f"),
-    Column("setup_s", "setting up", "duration"),
-    Column("weights_error", "weights off", ".0e"),
-    Column("note"),
+from mlfound.experiments import hardware
+from mlfound.experiments.backprop_step_report import FLOAT32_STEPS, REFERENCE, Entry, report
+from mlfound.experiments.backprop_step_task import (
+    LR,
+    MOMENTUM,
+    Order,
+    Task,
+    Training,
+    Weights,
+    by_engine,
+    by_peer,
 )
+from mlfound.foundations.checks import relative_error
+from mlfound.reference import jax_scan, torch_compile, torch_graph, torch_nn
+from mlfound.results import Context, Result
+from mlfound.timing import Rung, measure, timer_of
+
+INPUTS, OUTPUTS = 784, 10  # of the lesson's images, to choose threads by before they are here
+
+Trained = Mapping[int, Weights]  # some of the networks, by their number
 
 
-def modules(
-    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, order: Tensor, lr: float, momentum: float
-) -> Callable[[], Weights]:
-    """A training to be called: a step for each row of `order`, from `parameters` to the weights it gives."""
-
-    def train() -> Weights:
-        weights = {name: p.clone() for name, p in parameters.items()}
-        model, loss, optimizer = MLP(weights, input_gradient=False), LOSSES["cross-entropy"](), SGD(weights)
-        for rows in order:
-            loss(model(x.index_select(0, rows)), y.index_select(0, rows))
-            model.backward(loss.backward())
-            optimizer.step(model.gradients, lr, momentum)
-        return weights
-
-    return train
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One implementation: why it did not run, or how far off its final weights are, and how long its epochs took."""
-
-    impl: str
-    absent: str | None = None
-    error: float | None = None
-    first_s: float | None = None  # the first epoch, with all that had to be set up
-    timing: Timing | None = None
-
-    @property
-    def right(self) -> bool:
-        return self.error is not None and self.error <= BOUND
+def largest_product(config: BackpropBenchConfig) -> float:
+    """Multiplications in the largest of a step."""
+    layers = pairwise((INPUTS, *config.hidden, OUTPUTS))
+    return config.batch_size * max(fan_in * fan_out for fan_in, fan_out in layers)
 
 
 def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) -> None:
-    """Too few rows for a step, no float64; implementations that cannot run here, unless another can."""
-    if config.rows is not None and config.rows < BATCH:
-        raise UserError(f"a step takes {BATCH} rows; write {BATCH} or more", key="rows")
+    """Too few rows for a step, networks beyond memory, no float64; no implementation that can run here."""
+    size = config.batch_size
+    if config.rows is not None and config.rows < size:
+        raise UserError(f"a step takes {size} rows; write {size} or more", key="rows")
+    if size > len(splits.train.y):
+        there = len(splits.train.y)
+        raise UserError(
+            f"{size} is more than the {there:,} training rows; write {there} or less", key="batch_size"
+        )
     if config.device == "mps":
         raise UserError("weights are compared in float64, which mps has not; write cpu", key="device")
     absent = [why for name in names if (why := unavailable(name, config))]
     if len(absent) == len(names):
         raise UserError("; ".join(absent), key="impl")
+    each = numbers((INPUTS, *config.hidden, OUTPUTS)) * 3 * (8 + 4)  # beginning, weights, velocities; twice
+    key, what = ("hidden", "the network") if config.replicates == 1 else ("replicates", "all networks")
+    hardware.require_memory(config.replicates * each, key, what, torch.device(config.device))
 
 
 def unavailable(name: str, config: BackpropBenchConfig) -> str | None:
     """Why an implementation cannot run here, or None: it can."""
-    reason = ASK_FIRST[name](torch.device(config.device)) if name in ASK_FIRST else None
+    device = torch.device(config.device)
+    if name in ladder.ENGINES:
+        return ladder.unavailable(name, device)
+    reason = ASK_FIRST[name](device) if name in ASK_FIRST else None
     return f"{name} {reason}" if reason else None
 
 
 def climb(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, context: Context) -> Result:
-    """The same epoch by each implementation: in float64 to the same weights, or it is not timed."""
+    """The same epoch by each implementation, in interleaved rounds; who ends at other weights is not timed."""
     train = splits.train.first(config.rows or len(splits.train.y))
-    order = torch.randperm(len(train.y), generator=generator(config.seed, "shuffling")).to(train.y.device)
-    order = order[: len(order) // BATCH * BATCH].view(-1, BATCH)  # whole batches: not all can do with less
-    task = partial(training, config=config, train=train, order=order, classes=splits.classes)
+    task = Task(config, train, (train.x.shape[1], *config.hidden, splits.classes))
+    double = replace(task, train=Split(train.x.double(), train.y))
+    order, entries, rungs = task.order(config.replicates), list[Entry](), dict[str, Rung]()
+    wanted, soon = (by_reference(double, part) for part in (order, order[:, :FLOAT32_STEPS]))
 
-    entries = {name: Entry(name, unavailable(name, config)) for name in names}
-    reference = task(REFERENCE, dtype=torch.float64)()
-    for name, entry in entries.items():
-        context.recorder.message(entry.absent or f"{name}: an epoch in float64, then to be timed")
-        if not entry.absent:
-            entries[name] = replace(entry, error=apart(task(name, dtype=torch.float64)(), reference))
-
-    timer, rungs = timer_of(train.x.device), dict[str, Callable[[], Weights]]()
-    for name, entry in entries.items():
-        if entry.right:
-            start = perf_counter()
-            rungs[name] = task(name, dtype=torch.float32)
-            rungs[name]()["w1"].cpu()  # a GPU is done only when a number is here
-            entries[name] = replace(entry, first_s=perf_counter() - start)
-    timings = measure(rungs, config.budget, timer=timer, told=partial(context.recorder.progress, "epochs"))
-    done = [replace(entry, timing=timings.get(name)) for name, entry in entries.items()]
-    return report(config, done, train.x.shape[1], splits.classes, len(order))
-
-
-def training(
-    name: str, *, config: BackpropBenchConfig, train: Split, order: Tensor, classes: int, dtype: torch.dtype
-) -> Callable[[], Weights]:
-    """An implementation with the weights, the images and the order that all of them get."""
-    sizes, draws = (train.x.shape[1], HIDDEN, classes), generator(config.seed, "initialization")
-    start = mlp_parameters(sizes, INITIALIZATIONS["kaiming"], draws)
-    weights = {key: p.to(train.x.device, dtype) for key, p in start.items()}
-    return LADDER[name](weights, train.x.to(dtype), train.y, order, LR, MOMENTUM)
+    with ExitStack() as ends:
+        for (
+            name
+        ) in names:  # engines first: they fork, which is safe while the peers have not begun with threads
+            entry = Entry(name, unavailable(name, config))
+            context.recorder.message(entry.absent or f"{name}: an epoch in float64, then to be timed")
+            if not entry.absent:
+                with ExitStack() as end:
+                    weights = LADDER[name](double, end)(order)
+                    entry = replace(entry, error=apart(weights, wanted, relative_error))
+            if entry.exact:
+                entry, training = begun(entry, task, order, soon, ends)
+                if entry.right:
+                    rungs[name] = partial(an_epoch, training, task, entry.networks)
+            entries.append(entry)
+        told = partial(context.recorder.progress, "epochs")
+        timings = measure(rungs, config.budget, block=None, timer=timer_of(train.x.device), told=told)
+    return report(task, [replace(entry, timing=timings.get(entry.impl)) for entry in entries])
 
 
-def apart(got: Weights, want: Weights) -> float:
-    """The largest relative error of any of the final weights."""
-    return max(relative_error(got[name], want[name]) for name in want)
+def begun(entry: Entry, task: Task, order: Order, soon: Trained, ends: ExitStack) -> tuple[Entry, Training]:
+    """The implementation as it will be timed, after a first epoch and a look at what it does in a few steps."""
+    start = perf_counter()
+    training = LADDER[entry.impl](task, ends)
+    weights = training(order)
+    weights[0]["w1"].cpu()  # a GPU is done only when a number is here
+    first_s, networks = perf_counter() - start if entry.impl in SET_UP else None, len(weights)
+    error = apart(training(order[:, :FLOAT32_STEPS]), soon, typical_error)
+    return replace(entry, single_error=error, networks=networks, first_s=first_s), training
 
 
-def report(
-    config: BackpropBenchConfig, entries: Sequence[Entry], inputs: int, classes: int, steps: int
-) -> Result:
-    """A check, a line and a bar each; what cannot run here is listed with its reason."""
-    threads = "1 thread" if config.threads == 1 else f"{config.threads} threads"
-    title = f"A training step of {BATCH} rows, {inputs}-{HIDDEN}-{classes}, {config.device}, {threads}"
-    rates = {entry.impl: rate(entry.timing, steps) for entry in entries if entry.timing}
-    low, middle, high = zip(*rates.values(), strict=True) if rates else ((), (), ())
-    data = {"title": title, "names": list(rates), "images_per_s": middle, "low": low, "high": high}
-    return Result(
-        metrics={f"{name}_images_per_s": value for name, value in zip(rates, middle, strict=True)},
-        checks=[
-            Check(
-                f"{entry.impl}: weights after {steps} steps as by {REFERENCE}",
-                entry.right,
-                entry.error,
-                BOUND,
-            )
-            for entry in entries
-            if entry.error is not None and entry.impl != REFERENCE
-        ],
-        findings=findings(dict(zip(rates, middle, strict=True))),
-        tables=[Table("step", title, COLUMNS, [row(entry, steps) for entry in entries])],
-        pictures=[Picture("step", "rate_bars", data)] if rates else [],
+def an_epoch(training: Training, task: Task, networks: int) -> Sequence[Weights]:
+    """What is timed: an order is drawn, and trained in."""
+    return training(task.order(networks))
+
+
+def by_reference(task: Task, order: Order) -> Trained:
+    """What the reference makes of the first and the last network."""
+    starts = task.starts(task.config.replicates)
+    return {
+        n: torch_nn.sgd(starts[n], task.train.x, task.train.y, LR, MOMENTUM)(order[n])
+        for n in (0, len(starts) - 1)
+    }
+
+
+def apart(got: Sequence[Weights], wanted: Trained, error: Callable[[Tensor, Tensor], float]) -> float:
+    """The largest error of any tensor of weights, of those networks that are in both."""
+    return max(
+        error(got[n][name].double(), p)
+        for n, want in wanted.items()
+        if n < len(got)
+        for name, p in want.items()
     )
 
 
-def findings(rates: Mapping[str, float]) -> list[str]:
-    """How the others stand to ours."""
-    if "modules" not in rates or len(rates) == 1:
-        return []
-    ours = rates["modules"]
-    others = [f"{name} {rate / ours:.2f}" for name, rate in rates.items() if name != "modules"]
-    return [f"modules see {ours:,.0f} images a second, and for each of them sees {', '.join(others)}."]
+def typical_error(got: Tensor, want: Tensor) -> float:
+    """The median difference over the largest wanted value; infinite for a nan.
+
+    Not the largest difference: in float32 some ReLU may fall to the other side of 0, and then its weights, and only
+    they, are off by what a row is worth.
+    """
+    error: float = ((got - want).abs().median() / want.abs().max()).item()
+    return math.inf if math.isnan(error) else error
 
 
-def rate(timing: Timing, steps: int) -> tuple[float, float, float]:
-    """Images a second: the lower quartile, the median, the upper quartile."""
-    short, long = timing.middle_half
-    low, middle, high = (BATCH * steps / seconds for seconds in (long, timing.median, short))
-    return low, middle, high
-
-
-def row(entry: Entry, steps: int) -> tuple[Any, ...]:
-    """One line of the table."""
-    timing = entry.timing
-    if timing is None:
-        note = entry.absent or f"void: other weights than {REFERENCE}"
-        return (entry.impl, None, None, None, None, None, entry.error, note)
-    iqr, (_, images_per_s, _) = timing.iqr, rate(timing, steps)
-    setup = None
-    if entry.impl in ASK_FIRST and entry.first_s is not None:
-        setup = max(0.0, entry.first_s - timing.median)
-    return (
-        entry.impl,
-        timing.median / steps,
-        None if iqr is None else iqr / steps,
-        timing.n,
-        images_per_s,
-        setup,
-        entry.error,
-        "noisy" if timing.noisy else "",
-    )
-
-
-REFERENCE = "torch-nn"
-
-LADDER: dict[str, Trainer] = {
-    "modules": modules,
-    "torch-nn": torch_nn.sgd,
-    "torch-compile": torch_compile.sgd,
-    "torch-graph": torch_graph.sgd,
-    "jax": jax_scan.sgd,
+LADDER: dict[str, Callable[[Task, ExitStack], Training]] = {
+    **{name: partial(by_engine, name) for name in ladder.ENGINES},
+    REFERENCE: partial(by_peer, torch_nn.sgd),
+    "torch-compile": partial(by_peer, torch_compile.sgd),
+    "torch-graph": partial(by_peer, torch_graph.sgd),
+    "jax": partial(by_peer, jax_scan.sgd),
 }
-ASK_FIRST: dict[str, Callable[[torch.device], str | None]] = {  # those that have something to set up
+ASK_FIRST: dict[str, Callable[[torch.device], str | None]] = {
     "torch-compile": torch_compile.unavailable,
     "torch-graph": torch_graph.unavailable,
     "jax": jax_scan.unavailable,
 }
+SET_UP = {"graph", *ASK_FIRST}  # those whose first epoch compiles or captures

@@ -17,7 +17,7 @@ from mlfound.results import Column, Context, EarlierRun, Table
 SEGMENTS = 20  # neighbouring replicates share the machine's mood: their medians count as independent
 MUST_AGREE = ("cpu", "gpu", "cores", "device", "threads", "dtype", "shape")
 FEWEST = 5  # replicates of a rung: fewer have no spread to go by
-MOOD = 0.7  # of the spread within a run: how far two runs of one build lie apart (measured: tests/bench_matmul.py)
+MOOD = 0.7  # of the spread within a run: how far two runs of one build lie apart (measured: tests/bench/matmul.py)
 NORMAL_95 = NormalDist().inv_cdf(0.975)
 SLOWER = 1.05  # smaller differences are not called any: a build compared with itself must pass
 

@@ -13,29 +13,30 @@ def unavailable(device: torch.device) -> str | None:
     """Why JAX cannot run here, or None."""
     if find_spec("jax") is None:
         return "is not installed: pip install 'mlfound[peers]'"
-    platforms = {"cpu": "cpu", "cuda": "gpu"}
-    try:
-        start_jax().devices(platforms[device.type])
-    except (KeyError, RuntimeError):
-        return f"knows no device {device.type} here"
-    return None
+    if device.type == "cuda":
+        try:
+            start_jax().devices("gpu")
+        except RuntimeError:
+            return "sees no GPU here"
+    return None  # the CPU it always has; not to be started just to ask, for it starts threads
 
 
 def sgd(
-    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, order: Tensor, lr: float, momentum: float
-) -> Callable[[], dict[str, Tensor]]:
+    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, lr: float, momentum: float
+) -> Callable[[Tensor], dict[str, Tensor]]:
     """As `torch_nn.sgd`; the first call compiles. Products are as exact as the numbers' type."""
     jax = start_jax()
     import jax.numpy as jnp
 
-    place = jax.devices("gpu" if x.is_cuda else "cpu")[x.device.index or 0]
+    place, depth = jax.devices("gpu" if x.is_cuda else "cpu")[x.device.index or 0], len(parameters) // 2
 
     def given(tensor: Tensor) -> Any:
         return jax.device_put(tensor.cpu().numpy(), place)
 
     def loss_of(p: Any, x: Any, y: Any) -> Any:
-        hidden = jax.nn.relu(x @ p["w1"] + p["b1"])
-        log_p = jax.nn.log_softmax(hidden @ p["w2"] + p["b2"])
+        for n in range(1, depth):
+            x = jax.nn.relu(x @ p[f"w{n}"] + p[f"b{n}"])
+        log_p = jax.nn.log_softmax(x @ p[f"w{depth}"] + p[f"b{depth}"])
         return -jnp.take_along_axis(log_p, y[:, None], axis=1).mean()
 
     def epoch(p: Any, x: Any, y: Any, order: Any) -> Any:
@@ -50,10 +51,10 @@ def sgd(
 
     compiled = jax.jit(epoch)
     start = {name: given(p) for name, p in parameters.items()}
-    images, labels, batches = given(x), given(y.int()), given(order.int())
+    images, labels = given(x), given(y.int())
 
-    def train() -> dict[str, Tensor]:
-        weights = jax.device_get(compiled(start, images, labels, batches))
+    def train(order: Tensor) -> dict[str, Tensor]:
+        weights = jax.device_get(compiled(start, images, labels, given(order.int())))
         return {name: torch.tensor(p, device=x.device) for name, p in weights.items()}
 
     return train

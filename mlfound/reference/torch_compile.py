@@ -27,8 +27,8 @@ def unavailable(device: torch.device) -> str | None:
 
 
 def sgd(
-    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, order: Tensor, lr: float, momentum: float
-) -> Callable[[], dict[str, Tensor]]:
+    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, lr: float, momentum: float
+) -> Callable[[Tensor], dict[str, Tensor]]:
     """As `torch_nn.sgd`; the first call compiles."""
     compile_afresh()
     network = Network(parameters)
@@ -38,7 +38,7 @@ def sgd(
     def loss_of(x: Tensor, y: Tensor) -> Tensor:
         return functional.cross_entropy(network(x), y)
 
-    def train() -> dict[str, Tensor]:
+    def train(order: Tensor) -> dict[str, Tensor]:
         network.load_state_dict(start)
         optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, fused=True)
         for rows in order:

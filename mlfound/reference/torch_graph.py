@@ -1,6 +1,7 @@
 """The whole step of `torch_nn.sgd`, gathering included, captured once in a CUDA graph and then replayed."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -17,32 +18,36 @@ def unavailable(device: torch.device) -> str | None:
 
 
 def sgd(
-    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, order: Tensor, lr: float, momentum: float
-) -> Callable[[], dict[str, Tensor]]:
-    """As `torch_nn.sgd`; the capture is done here."""
+    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, lr: float, momentum: float
+) -> Callable[[Tensor], dict[str, Tensor]]:
+    """As `torch_nn.sgd`; the first call captures."""
     network = Network(parameters)
     start = {name: p.detach().clone() for name, p in network.named_parameters()}
     optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, fused=True)
-    rows = order[0].clone()  # the graph reads a batch's row numbers here
 
-    def step() -> None:
+    def step(rows: Tensor) -> None:
         optimizer.zero_grad()
         loss = functional.cross_entropy(network(x.index_select(0, rows)), y.index_select(0, rows))
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(WARM_UP):
-            step()
-    torch.cuda.current_stream().wait_stream(aside)
-    optimizer.zero_grad()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
+    @cache
+    def captured(batch_size: int) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+        rows = torch.arange(batch_size, device=x.device)  # the graph reads a batch's row numbers here
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UP):
+                step(rows)
+        torch.cuda.current_stream().wait_stream(aside)
+        optimizer.zero_grad()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            step(rows)
+        return graph, rows
 
-    def train() -> dict[str, Tensor]:
+    def train(order: Tensor) -> dict[str, Tensor]:
+        graph, rows = captured(order.shape[1])
         network.load_state_dict(start)
         for state in optimizer.state.values():
             state["momentum_buffer"].zero_()

@@ -71,16 +71,19 @@ def forward_and_backward(network: Network, x: Tensor, target: Tensor, loss: str)
 
 
 def sgd(
-    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, order: Tensor, lr: float, momentum: float
-) -> Callable[[], dict[str, Tensor]]:
-    """A training by cross-entropy, to be called: a step for each row of `order`, the numbers of a batch's images.
+    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, lr: float, momentum: float
+) -> Callable[[Tensor], dict[str, Tensor]]:
+    """A training by cross-entropy, to be called with an order: a step for each row of it, a batch's image numbers.
 
-    Every call begins at `parameters` and gives the weights at the end.
+    Every call begins at `parameters` and gives the weights at the end. The optimiser is as one writes it; on a GPU
+    one asks for its fused form, which is one kernel there. (On a CPU it would save some 7% of a small network's step.)
     """
 
-    def train() -> dict[str, Tensor]:
+    def train(order: Tensor) -> dict[str, Tensor]:
         network = Network(parameters)
-        optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, fused=True)
+        optimizer = torch.optim.SGD(
+            network.parameters(), lr=lr, momentum=momentum, fused=True if x.is_cuda else None
+        )
         for rows in order:
             optimizer.zero_grad()
             loss = functional.cross_entropy(network(x.index_select(0, rows)), y.index_select(0, rows))

@@ -1,14 +1,19 @@
 """backprop-bench: gradients first, then times; who is not here is said, who is wrong is not timed."""
 
+import math
 import sys
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import pytest
 import torch
 
 from mlfound.config.models import BackpropBenchConfig
-from mlfound.experiments import backprop_lesson, backprop_report, backprop_step
+from mlfound.engines import ladder, products
+from mlfound.engines.buffers import Buffers
+from mlfound.engines.processes import Processes
+from mlfound.experiments import backprop_lesson, backprop_report, backprop_step, backprop_step_task
 from mlfound.experiments.backprop_report import BACKWARD, FORWARD, FULL_BACKWARD, Lap
 from mlfound.experiments.memory import peak_bytes
 from mlfound.foundations import functions
@@ -20,6 +25,7 @@ from mlfound.timing import Timing
 
 SAMPLE = ("backprop-bench", "--dataset", "mnist-sample", "--budget", "0.01")
 TWO = ("--impl", "modules", "--impl", "torch-nn")
+THREE = (*TWO, "--impl", "buffers")
 STEP = (*SAMPLE, "--workload", "step", "--rows", "640")
 CPU = torch.device("cpu")
 
@@ -131,42 +137,129 @@ def test_a_peak_of_memory_is_seen_after_it_has_gone():
     assert peak_bytes(lambda: None, CPU) < 10e6
 
 
-def test_a_step_by_ours_and_torchs(mlfound):
-    outcome = mlfound(*STEP, *TWO)
+def test_training_by_ours_and_torchs(mlfound):
+    outcome = mlfound(*STEP, *THREE)
     assert outcome.code == 0, outcome
-    path = outcome.path
-    modules, theirs = outcome.rows("step")
-    assert list(modules)[:5] == ["impl", "median_s", "iqr_s", "n", "images_per_s"]
-    assert (modules["impl"], theirs["impl"]) == ("modules", "torch-nn")
-    for row in (modules, theirs):
-        assert float(row["images_per_s"]) == pytest.approx(64 / float(row["median_s"]))
+    rows = outcome.rows("step")
+    assert list(rows[0]) == [
+        "impl", "median_s", "iqr_s", "n", "images_per_s", "times_torch_nn", "setup_s", "weights_error", "note",
+    ]  # fmt: skip
+    assert [row["impl"] for row in rows] == ["modules", "buffers", "torch-nn"]
+    seconds = {}
+    for row in outcome.rows("rounds"):
+        seconds.setdefault(row["impl"], []).append(float(row["seconds"]))
+    for row in rows:
+        assert float(row["images_per_s"]) == pytest.approx(640 / float(row["median_s"]))
         assert float(row["weights_error"]) <= 1e-10
-    assert checks_of(outcome)["modules: weights after 10 steps as by torch-nn"]["bound"] == 1e-10
-    assert (path / "plots" / "step.png").exists()
+        pairs = zip(seconds["torch-nn"], seconds[row["impl"]], strict=True)
+        assert float(row["times_torch_nn"]) == pytest.approx(median(a / b for a, b in pairs))
+        assert int(row["n"]) == len(seconds["torch-nn"]) >= 3
+    checks = checks_of(outcome)
+    for name in ("modules", "buffers"):
+        assert checks[f"{name}: weights after 10 steps in float64 as by torch-nn"]["bound"] == 1e-10
+        assert checks[f"{name}: the typical weight after 10 steps in float32 as in float64"]["value"] <= 1e-6
+    metrics = outcome.json("summary.json")["metrics"]
+    assert metrics["buffers_times_torch-nn"] == float(rows[1]["times_torch_nn"])
+    assert metrics["buffers_times_torch-nn_low"] <= metrics["buffers_times_torch-nn_high"]
+    assert f"buffers train {metrics['buffers_times_torch-nn']:.2f} times as fast as torch-nn" in outcome.out
+    assert "10 whole batches of 64 shuffled rows, 784-50-10, cpu, 1 thread" in outcome.out
+    assert (outcome.path / "plots" / "step.png").exists()
 
 
-@pytest.mark.parametrize("fault", ["order", "momentum", "lr"])
+def test_other_sizes(mlfound):
+    outcome = mlfound(*STEP, *THREE, "--set", "hidden=[20,9]", "--set", "batch_size=100")
+    assert outcome.code == 0, outcome
+    assert "6 whole batches of 100 shuffled rows, 784-20-9-10" in outcome.out
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_networks_at_once_and_a_peer_that_trains_one_after_the_other(mlfound, threads, monkeypatch):
+    closed, close = [], Processes.close
+    monkeypatch.setattr(Processes, "close", lambda self: (closed.append(self), close(self)))
+    monkeypatch.setattr(backprop_step_task.os, "cpu_count", lambda: 2)
+    outcome = mlfound(*STEP, *THREE, "--set", "replicates=3", "--threads", threads)
+    assert outcome.code == 0, outcome
+    modules, buffers, theirs = outcome.rows("step")
+    for row in (modules, buffers, theirs):
+        assert float(row["images_per_s"]) == pytest.approx(3 * 640 / float(row["median_s"]))
+        assert float(row["weights_error"]) <= 1e-10
+    assert "one network, 3 times" in theirs["note"]
+    assert ("2 processes" in buffers["note"]) == (threads == 1 and sys.platform == "linux")
+    one, all_three = (
+        [float(row["seconds"]) for row in outcome.rows("rounds") if row["impl"] == name]
+        for name in ("torch-nn", "buffers")
+    )
+    assert float(theirs["median_s"]) == pytest.approx(3 * median(one))
+    times = median(3 * a / b for a, b in zip(one, all_three, strict=True))
+    assert float(buffers["times_torch_nn"]) == pytest.approx(times)
+    assert "3 networks" in outcome.out
+    assert len(closed) == (2 if threads == 1 and sys.platform == "linux" else 0), "checked, and timed"
+
+
+class Spoilt(Buffers):
+    """The engine with a fault."""
+
+    fault = ""
+
+    def run(self, rows, rates):
+        if self.fault == "order":
+            rows = rows.flip(1)
+        if self.fault == "last network":
+            rows[-1] = rows[-1].flip(0)
+        change = {"lr": (1.0001, 1.0), "momentum": (1.0, 1.0001)}.get(self.fault, (1.0, 1.0))
+        return super().run(rows, [(lr * change[0], momentum * change[1]) for lr, momentum in rates])
+
+
+@pytest.mark.parametrize("fault", ["", "order", "momentum", "lr", "last network"])
 def test_other_weights_make_a_row_void(mlfound, monkeypatch, fault):
-    def cheat(parameters, x, y, order, lr, momentum):
-        changed = {"order": order.flip(0), "momentum": 0.9001 * momentum / 0.9, "lr": lr * 1.0001}
-        given = {"order": order, "lr": lr, "momentum": momentum, fault: changed[fault]}
-        return backprop_step.modules(parameters, x, y, **given)
-
-    monkeypatch.setitem(backprop_step.LADDER, "modules", cheat)
-    outcome = mlfound(*STEP, *TWO)
-    assert outcome.code == 1, outcome
-    modules, theirs = outcome.rows("step")
-    assert modules["median_s"] == ""
-    assert modules["note"] == "void: other weights than torch-nn"
+    monkeypatch.setitem(ladder.ENGINES, "buffers", Spoilt)
+    monkeypatch.setattr(backprop_step_task.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(Spoilt, "fault", fault)
+    outcome = mlfound(*STEP, *THREE, "--set", f"replicates={3 if fault == 'last network' else 1}")
+    modules, buffers, theirs = outcome.rows("step")
+    assert modules["median_s"]
     assert theirs["median_s"]
+    assert bool(buffers["median_s"]) == (not fault)
+    if fault:
+        assert outcome.code == 1, outcome
+        assert buffers["note"] == "void: other weights than torch-nn"
+        assert "modules train" in outcome.out, "then they are the best of ours"
+
+
+@pytest.mark.skipif(
+    products.unavailable("onednn", CPU) is not None, reason="this torch has no oneDNN product"
+)
+def test_a_product_that_is_coarse_makes_a_row_void(mlfound, monkeypatch):
+    """The float64 epoch cannot see it: it is done by another product."""
+    whole = products.onednn
+    monkeypatch.setattr(products, "onednn", lambda a, b: whole(a.bfloat16().float(), b.bfloat16().float()))
+    outcome = mlfound(*STEP, *THREE)
+    assert outcome.code == 1, outcome
+    _, buffers, _ = outcome.rows("step")
+    assert buffers["median_s"] == ""
+    assert float(buffers["weights_error"]) <= 1e-10
+    assert not checks_of(outcome)["buffers: the typical weight after 10 steps in float32 as in float64"][
+        "passed"
+    ]
+
+
+def test_one_relu_on_the_other_side_is_no_coarse_product():
+    want = torch.randn(784, 50, dtype=torch.float64, generator=generator(0, "weights"))
+    got = want + 1e-8
+    got[:, 7] += 1e-3
+    assert backprop_step.typical_error(got, want) <= 1e-8
+    assert relative_error(got, want) > 1e-5
+    assert backprop_step.typical_error(got * math.nan, want) == math.inf
 
 
 def test_a_peer_that_is_not_here_is_said_and_the_others_run(mlfound, monkeypatch):
     monkeypatch.setattr(jax_scan, "find_spec", lambda name: None)
-    outcome = mlfound(*STEP, *TWO, "--impl", "jax", "--impl", "torch-graph")
+    outcome = mlfound(*STEP, *TWO, "--impl", "jax", "--impl", "torch-graph", "--impl", "graph")
     assert outcome.code == 0, outcome
-    ours, _, graph, jax = outcome.rows("step")
+    ours, engine, _, graph, jax = outcome.rows("step")
     assert ours["median_s"]
+    assert engine["note"] == "graph needs a CUDA GPU, and the device is cpu"
+    assert engine["median_s"] == ""
     assert jax["note"] == "jax is not installed: pip install 'mlfound[peers]'"
     assert "CUDA GPU" in graph["note"]
     assert jax["median_s"] == graph["median_s"] == ""
@@ -184,16 +277,18 @@ def test_a_peer_trains_to_the_same_weights_twice(peer):
         pytest.skip(reason)
     draws = generator(0, "peers")
     tensor = partial(torch.randn, generator=draws, dtype=torch.float64)
-    parameters = {"w1": tensor(9, 5), "b1": tensor(5), "w2": tensor(5, 3), "b2": tensor(3)}
+    parameters = {"w1": tensor(9, 7), "b1": tensor(7), "w2": tensor(7, 5), "b2": tensor(5)}
+    parameters |= {"w3": tensor(5, 3), "b3": tensor(3)}
     x, y = tensor(40, 9), torch.randint(3, (40,), generator=draws)
     order = torch.randperm(40, generator=draws).view(-1, 8)
     given = (
         {name: p.to(device) for name, p in parameters.items()},
         *(each.to(device) for each in (x, y, order)),
     )
-    wanted = torch_nn.sgd(*given, 0.05, 0.9)()
+    *given, order = given
+    wanted = torch_nn.sgd(*given, 0.05, 0.9)(order)
     train = peer.sgd(*given, 0.05, 0.9)
-    for got in (train(), train()):
+    for got in (train(order), train(order)):
         for name in wanted:
             assert relative_error(got[name], wanted[name]) <= 1e-12, name
 
@@ -210,6 +305,19 @@ def test_a_peer_trains_to_the_same_weights_twice(peer):
         (["--rows", "0"], ["--rows 0"]),
         (["--workload", "step", "--rows", "63"], ["--rows 63", "64 or more"]),
         (["--workload", "step", "--impl", "torch-graph"], ["--impl torch-graph", "CUDA GPU"]),
+        (["--workload", "step", "--impl", "graph"], ["--impl graph", "needs a CUDA GPU", "device is cpu"]),
+        (["--impl", "buffers"], ["--impl buffers", "not in the workload lesson"]),
+        (
+            ["--workload", "step", "--set", "batch_size=5001"],
+            ["batch_size", "5,000 training rows", "5000 or less"],
+        ),
+        (["--set", "hidden=[20]"], ["hidden", "workload: step", "leave hidden out"]),
+        (["--set", "batch_size=32"], ["batch_size", "workload: step"]),
+        (["--set", "replicates=2"], ["replicates", "workload: step"]),
+        (["--workload", "step", "--set", "replicates=0"], ["replicates", "1 to 100000"]),
+        (["--workload", "step", "--set", "hidden=50"], ["hidden", "a list"]),
+        (["--workload", "step", "--set", "replicates=2", "--seed", str(2**63 - 1)], ["seed", "smaller"]),
+        (["--check-only", "--workload", "step", "--impl", "buffers"], ["no gradients to check"]),
         (["--dataset", "mnists"], ["--dataset mnists"]),
         (["--budget", "0"], ["--budget 0", "seconds"]),
         (["--set", "check_only=1"], ["check_only", "true or false"]),
@@ -225,8 +333,13 @@ def test_bad_input(mlfound, arguments, words):
 
 
 def test_sizes_beyond_memory(mlfound, monkeypatch):
-    monkeypatch.setattr(backprop_lesson.hardware, "memory_bytes", lambda: 0.5e9)
+    monkeypatch.setattr(backprop_lesson.hardware, "memory_bytes", lambda device=None: 0.5e9)
     outcome = mlfound(*SAMPLE, "--rows", "5000", "--impl", "classes-outer")
     assert outcome.code == 2
     assert "classes-outer on 5,000 rows needs about 1 GB" in outcome.err
     assert mlfound(*SAMPLE, "--rows", "100", "--impl", "classes-outer").code == 0
+
+    outcome = mlfound(*STEP, *THREE, "--set", "replicates=500")
+    assert outcome.code == 2
+    assert "all networks needs about 1 GB" in outcome.err
+    assert "--set replicates=500" in outcome.err

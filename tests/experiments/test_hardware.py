@@ -43,7 +43,7 @@ def test_devices_that_are_not_there(monkeypatch, name):
 
 def test_memory_is_asked_of_the_machine(monkeypatch):
     assert hardware.memory_bytes() > 10**8
-    monkeypatch.setattr(hardware, "memory_bytes", lambda: 8e9)
+    monkeypatch.setattr(hardware, "memory_bytes", lambda device=None: 8e9)
     hardware.require_memory(8e9, "shape", "it")
     with pytest.raises(UserError, match="it needs about 80 GB, and this machine has 8 GB; write less"):
         hardware.require_memory(80e9, "shape", "it")

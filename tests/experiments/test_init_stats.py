@@ -419,7 +419,7 @@ def test_bad_input(mlfound, arguments, words):
     ],
 )
 def test_what_is_too_large_is_refused_before_it_is_made(mlfound, monkeypatch, arguments, words):
-    monkeypatch.setattr(hardware, "memory_bytes", lambda: 8e9)
+    monkeypatch.setattr(hardware, "memory_bytes", lambda device=None: 8e9)
     refused(mlfound(*SAMPLE, *arguments), *words)
 
 

@@ -101,7 +101,7 @@ def test_an_estimate_comes_from_small_products(monkeypatch):
 
 
 def test_a_rung_that_needs_too_much_memory_is_left_out(mlfound, monkeypatch):
-    monkeypatch.setattr(matmul_bench.hardware, "memory_bytes", lambda: 50_000_000)
+    monkeypatch.setattr(matmul_bench.hardware, "memory_bytes", lambda device=None: 50_000_000)
     outcome = mlfound(*QUICK, "--impl", "einsum-by-hand", "--impl", "matmul", "--shape", "400x500x600")
     assert outcome.code == 0, outcome
     by_hand, matmul = outcome.rows("matmul")

@@ -2,7 +2,6 @@
 
 import math
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest

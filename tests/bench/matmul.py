@@ -1,6 +1,6 @@
 """Can matmul-bench be believed? Real runs of it, compared with one another, some slowed down on purpose.
 
-No test: machines have moods. `make bench` runs it; it takes some minutes.
+Half of what `make bench` takes.
 """
 
 import csv
@@ -18,8 +18,9 @@ import torch
 from mlfound.experiments.matmul_compare import MOOD, spread
 from mlfound.foundations.matmul import MATMULS
 from mlfound.timing import measure
+from tests.bench.row import Row, Rows
 
-SELF_COMPARISONS, SLOW_DOWNS = 20, 10
+SELF_COMPARISONS, SLOW_DOWNS = 8, 5
 SLOWABLE = (
     "python",
     "dot",
@@ -71,31 +72,35 @@ def relative_samples(path: Path) -> dict[str, list[float]]:
     }
 
 
-def agreement(runs: Sequence[dict[str, list[float]]]) -> None:
-    """How far the runs' medians lie apart, also in units of the replicates' spread: what MOOD stands for."""
-    for impl in runs[0]:
-        medians = [median(run[impl]) for run in runs]
-        apart = [abs(other / medians[0] - 1) for other in medians[1:]]
-        between = stdev(map(math.log, medians)) / median(spread(run[impl]) for run in runs)
-        print(
-            f"  {impl:15} relative medians apart by {median(apart):.1%}, at most {max(apart):.1%} (wanted 10%); "
-            f"between runs {between:.2f} of the spread within (MOOD {MOOD})"
-        )
-
-
-def against_torch_mm() -> None:
+def against_torch_mm() -> Row:
     torch.set_num_threads(1)
     a, b = torch.rand(5, 784), torch.rand(784, 10)
     rungs = {"rung": partial(MATMULS["matmul"], a, b), "bare": partial(torch.mm, a, b)}
-    timings = measure(rungs, budget=5.0)
-    ratio = timings["rung"].median / timings["bare"].median
-    print(
-        f"the @ rung / a bare torch.mm, 5x784x10: {ratio:.3f} (n {timings['rung'].n}); wanted within 0.95 to 1.05"
+    times = measure(rungs, budget=5.0)
+    ratio = times["bare"].times_as_fast_as(times["rung"])
+    return Row(
+        "the @ rung / a bare torch.mm, 5x784x10",
+        ratio.median,
+        (0.95, 1.05),
+        len(ratio.rounds),
+        ratio.middle_half,
     )
 
 
-def main() -> None:
-    against_torch_mm()
+def agreement(runs: Sequence[dict[str, list[float]]]) -> Row:
+    """How far the runs' medians lie apart, also in units of the replicates' spread, as MOOD is."""
+    typical = []
+    for impl in runs[0]:
+        medians = [median(run[impl]) for run in runs]
+        typical.append(median(abs(other / medians[0] - 1) for other in medians[1:]))
+        between = stdev(map(math.log, medians)) / median(spread(run[impl]) for run in runs)
+        print(f"  {impl}: between runs {between:.2f} of the spread within (MOOD {MOOD})", file=sys.stderr)
+    what = "how far the medians of two runs of one build lie apart, typically, of the worst rung"
+    return Row(what, max(typical), (0.0, 0.1), len(runs) - 1)
+
+
+def rows() -> Rows:
+    yield against_torch_mm()
     with TemporaryDirectory() as folder:
         here = ("--runs-dir", folder)
         first = run(("-m", "mlfound"), *BENCH, *here)
@@ -103,26 +108,19 @@ def main() -> None:
         for _ in range(SELF_COMPARISONS):
             path = run(("-m", "mlfound"), *BENCH, *here, "--compare", str(first))
             runs.append(relative_samples(path))
-            slower = [row for row in table(path, "comparison") if row["verdict"] == "slower"]
-            false_alarms += bool(slower)
-            for row in slower:
-                print(
-                    f"  false alarm: {row['impl']} {row['ratio']} ({row['ratio_low']} to {row['ratio_high']})"
-                )
-        print(f"compared with itself: {false_alarms} of {SELF_COMPARISONS} say slower; wanted at most 1")
-        agreement(runs)
+            false_alarms += bool(slower(path))
+        yield Row("matmul-bench --compare with itself says slower", false_alarms, (0, 1), SELF_COMPARISONS)
+        yield agreement(runs)
 
         found = 0
         for trial in range(SLOW_DOWNS):
             impl = SLOWABLE[trial % len(SLOWABLE)]
-            path = run(("-c", SLOWED), impl, *BENCH, *here, "--compare", str(first))
-            found += [row["impl"] for row in table(path, "comparison") if row["verdict"] == "slower"] == [
-                impl
-            ]
-        print(
-            f"slowed down by 20%: found, and nothing else, {found} times in {SLOW_DOWNS}; wanted every time"
+            found += slower(run(("-c", SLOWED), impl, *BENCH, *here, "--compare", str(first))) == [impl]
+        yield Row(
+            "a rung slowed down by 20% is found, and no other", found, (SLOW_DOWNS, SLOW_DOWNS), SLOW_DOWNS
         )
 
 
-if __name__ == "__main__":
-    main()
+def slower(path: Path) -> list[str]:
+    """The rungs that a comparison calls so."""
+    return [row["impl"] for row in table(path, "comparison") if row["verdict"] == "slower"]

@@ -1,11 +1,11 @@
-"""Does our backward keep up with the library's? Ratios on the lesson's task. No test: machines have moods."""
+"""Does our backward pass keep up with the library's? Ratios on the lesson's task."""
 
 from functools import partial
 
 import torch
 
-from mlfound.data.cache import default_data_dir
 from mlfound.data.fetch import fetch
+from mlfound.data.folder import default_data_dir
 from mlfound.data.load import load
 from mlfound.data.normalize import normalized
 from mlfound.data.registry import DATASETS
@@ -13,10 +13,10 @@ from mlfound.experiments.backprop_lesson import HIDDEN, LADDER
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
 from mlfound.timing import measure
-from tests.bench_train import ROUNDS, report
+from tests.bench.row import ROUNDS, Rows, at_most
 
 
-def main():
+def rows() -> Rows:
     torch.set_num_threads(1)
     fetch(DATASETS["mnist"], default_data_dir())
     train = normalized(load(DATASETS["mnist"], default_data_dir()), "global")[0].train
@@ -28,15 +28,11 @@ def main():
             name: partial(both, LADDER[name], parameters, train.x, y, input_gradient=input_gradient)
             for name in ("modules", "torch-nn")
         }
-        timings = measure(rungs, budget=ROUNDS, block=1.0)
-        what = f"forward and backward {words} the input's gradient, 50,000 rows, 1 thread: modules / torch-nn"
-        report(what, timings["modules"], timings["torch-nn"], 1.15)
+        times = measure(rungs, budget=ROUNDS, block=1.0)
+        what = f"forward and backward {words} the input's gradient, 50,000 rows: modules / torch-nn"
+        yield at_most(what, times["modules"], times["torch-nn"], 1.15)
 
 
 def both(stage, *arguments, **options):
     """Forward, backward, and the memory given back."""
     _, _ = stage(*arguments, **options)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,66 @@
+"""Do the engines train faster than the peers? `mlfound backprop-bench --workload step`, its run folders are kept."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+from tests.bench.row import Row, Rows
+
+
+@dataclass(frozen=True)
+class Race:
+    """One run: its sizes, and how many times as fast as each peer the engine must be."""
+
+    what: str
+    settings: tuple[str, ...]
+    engine: str
+    wanted: dict[str, float]
+    budget: int = 8  # seconds for each of them
+    device: str = "cpu"
+
+
+NARROW, WIDE = "784-50-10, batch 64", "784-512-10, batch 128"
+RACES = (
+    Race(f"CPU, {NARROW}", (), "buffers", {"torch-nn": 2.0, "jax": 0.8}),
+    Race(f"CPU, {WIDE}", ("hidden=[512]", "batch_size=128"), "buffers", {"torch-nn": 1.7}, 12),
+    Race(f"CPU, ten networks {NARROW}, all cores", ("replicates=10",), "buffers", {"torch-nn": 3.0}, 12),
+    Race(f"GPU, {NARROW}", (), "graph", {"torch-nn": 10.0, "torch-graph": 1.1, "jax": 0.0}, device="cuda"),
+    Race(f"GPU, 128 networks {NARROW}", ("replicates=128",), "graph", {"torch-nn": 400.0}, device="cuda"),
+)
+
+
+def rows() -> Rows:
+    for race in RACES:
+        if race.device == "cpu" or torch.cuda.is_available():
+            yield from run(race)
+
+
+def run(race: Race) -> Rows:
+    """A row for each peer that is here."""
+    peers = [peer for peer in race.wanted if peer != "jax" or find_spec("jax")]
+    words = ["--workload", "step", "--device", race.device, "--threads", "1", "--budget", str(race.budget)]
+    for name in (race.engine, *peers):
+        words += ["--impl", name]
+    for setting in race.settings:
+        words += ["--set", setting]
+    command = [sys.executable, "-m", "mlfound", "backprop-bench", *words, "--name", "bench", "--quiet"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    folder = Path(done.stdout.splitlines()[-1])
+    metrics = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
+    rounds = (folder / "tables" / "rounds.csv").read_text(encoding="utf-8").count(f"\n{race.engine},")
+    for peer in peers:
+        name = f"{race.engine}_times_{peer}"
+        yield Row(
+            f"{race.what}: {race.engine} as fast as {peer}, times",
+            metrics[name],
+            (race.wanted[peer], math.inf),
+            rounds,
+            (metrics[f"{name}_low"], metrics[f"{name}_high"]),
+            str(folder),
+        )
