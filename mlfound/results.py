@@ -143,7 +143,9 @@ class Context:
     recorder: Recorder
     data_dir: Path
     environment: Mapping[str, Any]  # machine and versions, as `run.json` will have them
-    read_run: Callable[[str, str], EarlierRun]  # from what the user calls it and the config key that stands in
+    read_run: Callable[
+        [str, str], EarlierRun
+    ]  # from what the user calls it and the config key that stands in
     # of a command: its completed runs, oldest first, and how many others there are, by what became of them
     all_runs: Callable[[str], tuple[Sequence[EarlierRun], Mapping[str, int]]] = no_runs
     resumed: Resumed | None = None  # what to go on from

@@ -19,9 +19,8 @@ MAY_IMPORT = {
     "data": {"errors", "files", "foundations"},
     "config": {"errors"},
     "notebooks": {"errors", "files"},
-    "experiments": {
-        "foundations", "engines", "data", "notebooks", "timing", "reference", "results", "config", "errors",
-    },  # fmt: skip
+    "experiments": {"foundations", "engines", "data", "notebooks"}
+    | {"timing", "reference", "results", "config", "errors"},
     "report": {"errors", "results"},
     "runs": {"results", "report", "config", "errors", "files"},
     "cli": {"config", "data", "errors", "experiments", "notebooks", "report", "results", "runs"},

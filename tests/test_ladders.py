@@ -4,7 +4,8 @@ from typing import get_args
 
 import pytest
 
-from mlfound.config.models import BackpropBenchConfig, DataConfig, InitStatsConfig, ModelConfig, TrainConfig
+from mlfound.config.models import BackpropBenchConfig, InitStatsConfig
+from mlfound.config.training import DataConfig, ModelConfig, TrainConfig
 from mlfound.data.normalize import NORMALIZATIONS
 from mlfound.engines.ladder import ENGINES
 from mlfound.engines.products import PRODUCTS

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from mlfound.config.documents import shown
-from mlfound.config.models import fields, section_of
+from mlfound.config.keys import fields, section_of
 
 
 def first_mistake(

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from mlfound.config.documents import DocumentError, read, read_file, shortened, write
 from mlfound.config.explaining import first_mistake, located, unknown_key
-from mlfound.config.models import CONFIGS, Config, fields, section_of
+from mlfound.config.keys import Config, fields, section_of
+from mlfound.config.models import CONFIGS
 from mlfound.errors import UserError, printable
 
 

@@ -1,156 +1,26 @@
-"""What a YAML file may say: one closed, frozen model a command. Its defaults are the truth.
+"""What a YAML file may say: one closed, frozen model a command. Its defaults are the truth."""
 
-A field's description completes the sentence "write ..."; for a Literal it is made from the choices.
-"""
-
-import os
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, model_validator
 
-Count = Annotated[int, Field(ge=1, description="a whole number, 1 or more")]
-Units = Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1, description=f"a whole number from 0 to {2**63 - 1}")]
-Number = Annotated[float, Field(description="a number")]
-Positive = Annotated[float, Field(gt=0, description="a number above 0")]
-NotNegative = Annotated[float, Field(ge=0, description="a number, 0 or more")]
-Momentum = Annotated[float, Field(ge=0, lt=1, description="a number from 0 to below 1")]
-Rate = Annotated[float, Field(ge=0, lt=1, description="a share from 0 to below 1")]
-Flag = Annotated[bool, Field(description="true or false")]
-
-# On one line, without control characters.
-Text = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]*$")]
-
-
-def anywhere(path: str) -> str:
-    """A path as it is from everywhere: a run's `config.yaml` must mean the same files from another folder."""
-    return os.path.abspath(os.path.expanduser(path))
-
-
-def absolute(path: str) -> str:
-    """The same of what may be a path or a name."""
-    return anywhere(path) if {"/", os.sep} & set(path) else path
-
-
-Dataset = Annotated[
-    Text, AfterValidator(absolute), Field(description="a name that mlfound download --list shows")
-]
-Device = Annotated[
-    str, Field(pattern="^(auto|cpu|cuda(:[0-9]{1,3})?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
-]
-Threads = Annotated[
-    Literal["auto"] | Annotated[int, Field(ge=1, le=1024)],
-    Field(description="auto or a whole number from 1 to 1024"),
-]
-
-Hidden = Annotated[
-    tuple[Units, ...],
-    Field(
-        strict=False,  # YAML has lists, we keep tuples
-        max_length=1000,
-        description="a list of at most 1000 layers of 1 to 1000000 units, as in [100, 50]",
-    ),
-]
-Replicates = Annotated[
-    int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000: so many seeds")
-]
-
-Init = Literal[
-    "normal", "small", "xavier", "glorot-normal", "glorot-uniform", "kaiming", "kaiming-uniform",
-    "kaiming-fan-out", "torch-default", "orthogonal",
-]  # fmt: skip
-
-
-class Config(BaseModel):
-    """Refuses unknown keys, strings and booleans for numbers, infinities; an int may stand for a float."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class DataConfig(Config):
-    """Which images, and what is done to them first."""
-
-    dataset: Dataset = "mnist"
-    normalize: Literal["global", "pixel", "none"] = "global"
-    train_rows: Annotated[
-        int | None, Field(ge=1, description="a whole number, 1 or more, or null for all")
-    ] = None
-
-
-class ModelConfig(Config):
-    """The network: linear layers with a ReLU between them."""
-
-    hidden: Hidden = (50,)
-    outputs: Units = 10
-    init: Init = "kaiming"
-    relu_shift: Number = 0.0
-    dropout: Rate = 0.0
-    input_dropout: Rate = 0.0
-
-
-class OptimizerConfig(Config):
-    """Stochastic gradient descent; the weight decay is decoupled from the gradient."""
-
-    lr: Positive = 0.1
-    momentum: Momentum = 0.9
-    nesterov: Flag = False
-    weight_decay: NotNegative = 0.005
-    max_norm: Annotated[float | None, Field(gt=0, description="a number above 0, or null for no limit")] = None
-
-
-class CheckpointConfig(Config):
-    """What is kept while training, so that a killed run can go on."""
-
-    every: Count = 1
-    seconds: NotNegative = 1.0
-    keep: Count = 2
-
-
-class TrainConfig(Config):
-    """One training run, of one network or of several that differ in their seed."""
-
-    data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
-    loss: Literal["cross-entropy", "mse"] = "cross-entropy"
-    optimizer: OptimizerConfig = OptimizerConfig()
-    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
-    epochs: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")] = 10
-    batch_size: Count = 64
-    seed: Seed = 0
-    replicates: Replicates = 1
-    engine: Literal["auto", "modules", "buffers", "graph"] = "auto"
-    product: Literal["auto", "matmul", "onednn"] = "auto"
-    device: Device = "auto"
-    threads: Threads = "auto"
-    checkpoint: CheckpointConfig = CheckpointConfig()
-
-    @model_validator(mode="after")
-    def keys_fit_together(self) -> Self:
-        """Refuse keys that are right one by one and wrong together."""
-        if self.loss == "cross-entropy" and self.model.outputs < 2:
-            message = "cross-entropy tells classes apart; write model.outputs: 2 or more, or loss: mse"
-            raise clash(message, "loss", "model.outputs")
-        if self.loss == "mse" and self.model.outputs != 1:
-            message = "mse predicts the digit as one number; write model.outputs: 1, or loss: cross-entropy"
-            raise clash(message, "loss", "model.outputs")
-        if self.optimizer.nesterov and self.optimizer.momentum == 0:
-            message = "nesterov looks ahead along the momentum; write a momentum above 0, or nesterov: false"
-            raise clash(message, "optimizer.nesterov", "optimizer.momentum")
-        if not self.model.hidden and self.model.dropout:
-            message = "there are no hidden units to leave out; write dropout: 0, or input_dropout"
-            raise clash(message, "model.dropout", "model.hidden")
-        if not self.model.hidden and self.optimizer.max_norm is not None:
-            message = "there are no weights into hidden units to limit; write max_norm: null"
-            raise clash(message, "optimizer.max_norm", "model.hidden")
-        if self.engine == "modules" and self.product == "onednn":
-            message = "the readable engine multiplies by matmul; write product: auto, or engine: buffers"
-            raise clash(message, "product", "engine")
-        if self.seed + self.replicates > 2**63:
-            message = "the seeds go up from this one, beyond the largest there is; write a smaller one"
-            raise clash(message, "seed", "replicates")
-        return self
+from mlfound.config.keys import (
+    Config,
+    Count,
+    Dataset,
+    Device,
+    Flag,
+    Hidden,
+    Positive,
+    Replicates,
+    Seed,
+    Text,
+    Threads,
+    Units,
+    anywhere,
+    clash,
+)
+from mlfound.config.training import DataConfig, TrainConfig
 
 
 class DownloadConfig(Config):
@@ -323,28 +193,6 @@ class NotebookTestConfig(Config):
         Text | None, Field(description="the name of a kernel, or null for the notebook's own")
     ] = None
     save: Flag = False
-
-
-def clash(message: str, *keys: str) -> PydanticCustomError:
-    """The error that `keys` don't fit together; the one that was set last is shown as the one at fault."""
-    return PydanticCustomError("clash", message, {"keys": keys})
-
-
-def fields(model: type[Config], above: str = "") -> dict[str, FieldInfo]:
-    """Every key that `model` knows, dotted, sections before what they hold."""
-    found = {}
-    for name, field in model.model_fields.items():
-        key = f"{above}{field.alias or name}"
-        found[key] = field
-        if section := section_of(field):
-            found |= fields(section, f"{key}.")
-    return found
-
-
-def section_of(field: FieldInfo) -> type[Config] | None:
-    """The model of a section such as `optimizer`; None for a key that holds a value."""
-    annotation = field.annotation
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Config) else None
 
 
 CONFIGS: dict[str, type[Config]] = {

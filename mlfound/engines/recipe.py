@@ -30,7 +30,7 @@ class Engine(Protocol):
     """Trains networks side by side, each with rows and random numbers of its own.
 
     Each is made of a recipe, of `starts`, networks that it begins at copies of, of `generators`, one a network, from
-    which it draws what dropout leaves out, and of the data: `x` (rows, in) and `y` (rows,), which stay where they are.
+    which it draws what dropout leaves out, and of the data: `x` (rows, in) and `y` (rows,), which stay in place.
     All that a step changes can be seen from outside, and set: tensors here are no copies.
     """
 

@@ -11,7 +11,8 @@ from mlfound.data.load import Splits, load
 from mlfound.data.normalize import normalized
 from mlfound.data.registry import find
 from mlfound.errors import UserError
-from mlfound.experiments import backprop_lesson, backprop_step, hardware
+from mlfound.experiments import hardware
+from mlfound.experiments.backprop import lesson, step
 from mlfound.experiments.gradients import BOUND, draw, errors, situations
 from mlfound.experiments.inputs import dataset_facts
 from mlfound.foundations.checks import relative_error
@@ -22,9 +23,9 @@ SHIFTS = (0.0, 0.5)
 TENSORS = ("loss", "w1", "b1", "w2", "b2", "x")
 DIFFERENCES_BOUND = 1e-6  # of central differences, which keep some nine digits
 
-WORKLOADS = {"lesson": backprop_lesson, "step": backprop_step}
+WORKLOADS = {"lesson": lesson, "step": step}
 # torch-functional is what they are held against
-CHECKED = {name: stage for name, stage in backprop_lesson.LADDER.items() if name != "torch-functional"}
+CHECKED = {name: stage for name, stage in lesson.LADDER.items() if name != "torch-functional"}
 
 
 class Gradient(NamedTuple):

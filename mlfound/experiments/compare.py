@@ -3,20 +3,20 @@
 from collections.abc import Iterator, Sequence
 
 from mlfound.config.models import CompareConfig
-from mlfound.experiments.compare_groups import Family, chosen, data_rows
-from mlfound.experiments.compare_measures import MEASURES
-from mlfound.experiments.compare_pairs import Comparison, comparisons
-from mlfound.experiments.compare_pictures import pictures
-from mlfound.experiments.compare_samples import CHANCE, Side, differing, settings, sides
-from mlfound.experiments.compare_summaries import remarks, summary_table
-from mlfound.experiments.compare_tables import (
+from mlfound.experiments.comparison.groups import Family, chosen, data_rows
+from mlfound.experiments.comparison.measures import MEASURES
+from mlfound.experiments.comparison.pairs import Comparison, comparisons
+from mlfound.experiments.comparison.pictures import pictures
+from mlfound.experiments.comparison.samples import CHANCE, Side, differing, settings, sides
+from mlfound.experiments.comparison.summaries import remarks, summary_table
+from mlfound.experiments.comparison.tables import (
     circumstance_table,
     comparison_table,
     figure_table,
     seed_table,
     setting_table,
 )
-from mlfound.experiments.compare_verdicts import methods, sentence
+from mlfound.experiments.comparison.verdicts import methods, sentence
 from mlfound.results import Context, Result, Table
 
 

@@ -8,11 +8,12 @@ from torch import Generator, Tensor
 
 from mlfound.config.models import InitStatsConfig
 from mlfound.errors import UserError
-from mlfound.experiments import hardware, init_convolution, init_layer
-from mlfound.experiments.init_depth import FACTOR_ONLY, plain_stack, residual_stack
-from mlfound.experiments.init_found import Found
-from mlfound.experiments.init_lesson import funnels, products
-from mlfound.experiments.init_report import report
+from mlfound.experiments import hardware
+from mlfound.experiments.initialization import convolution, layer
+from mlfound.experiments.initialization.depth import FACTOR_ONLY, plain_stack, residual_stack
+from mlfound.experiments.initialization.found import Found
+from mlfound.experiments.initialization.lesson import funnels, products
+from mlfound.experiments.initialization.report import report
 from mlfound.experiments.inputs import prepare
 from mlfound.foundations.activations import ACTIVATIONS, Activation
 from mlfound.foundations.randomness import generator
@@ -50,7 +51,7 @@ def run(config: InitStatsConfig, context: Context) -> Result:
     if not x.any():
         raise UserError("every pixel is 0: there is no signal to look at", key="data.dataset")
     refuse_too_large(config, parts, *x.shape)
-    if parts == ("conv",) and (reason := init_convolution.unfit(shape)):
+    if parts == ("conv",) and (reason := convolution.unfit(shape)):
         raise UserError(reason, key="layer")
     threads = hardware.use_threads(config.threads, (config.rows or STACK_ROWS) * config.width**2)
     config = config.model_copy(update={"threads": threads})
@@ -99,7 +100,7 @@ def look_at_layers(found: Found, x: Tensor, names: Sequence[str], context: Conte
     shift = STORY_SHIFT if config.relu_shift is None else config.relu_shift
     x, chosen = x[: config.rows], activations(config, shift)
     layers = {
-        name: init_layer.measure(
+        name: layer.measure(
             x, name, chosen, config.hidden, config.draws,
             draws_of(found, f"layer {name}"), partial(context.recorder.progress, name),
         )
@@ -107,7 +108,7 @@ def look_at_layers(found: Found, x: Tensor, names: Sequence[str], context: Conte
     }  # fmt: skip
     name = "kaiming" if "kaiming" in layers else names[0]
     rows, draws = x[:SAMPLE_ROWS], min(config.draws, SAMPLE_DRAWS)
-    w = init_layer.draw(name, (x.shape[1], config.hidden), draws_of(found, f"layer {name}"), draws, rows)
+    w = layer.draw(name, (x.shape[1], config.hidden), draws_of(found, f"layer {name}"), draws, rows)
     return replace(found, x=x, shift=shift, layers=layers, drawn=name, sample=(rows @ w).flatten())
 
 
@@ -128,14 +129,14 @@ def look_at_stacks(found: Found, x: Tensor, names: Sequence[str], context: Conte
 def look_at_convolutions(found: Found, x: Tensor, names: Sequence[str], context: Context) -> Found:
     """Every scheme through one convolution and through four; of images that are no square, nothing."""
     config = found.config
-    if init_convolution.unfit(found.shape):
+    if convolution.unfit(found.shape):
         return found
-    images = x[: config.rows or init_convolution.IMAGES].reshape(-1, 1, *found.shape)
+    images = x[: config.rows or convolution.IMAGES].reshape(-1, 1, *found.shape)
     activation, draws = activations(config, config.relu_shift)[-1], min(config.draws, SMALL_DRAWS)
     convolutions = {}
     for n, name in enumerate(names):
         context.recorder.progress("convolutions", n, len(names), scheme=name)
-        convolutions[name] = init_convolution.measure(
+        convolutions[name] = convolution.measure(
             images, name, activation, draws, draws_of(found, f"conv {name}")
         )
     return replace(found, convolutions=convolutions)

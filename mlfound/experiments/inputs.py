@@ -6,7 +6,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from mlfound.config.models import DataConfig
+from mlfound.config.training import DataConfig
 from mlfound.data.fetch import fetch
 from mlfound.data.load import Split, Splits, load
 from mlfound.data.normalize import normalized

@@ -15,8 +15,8 @@ from mlfound.data.registry import find
 from mlfound.errors import UserError
 from mlfound.experiments import hardware
 from mlfound.experiments.machine import measure_machine
-from mlfound.experiments.matmul_compare import comparable_run, comparison
-from mlfound.experiments.matmul_report import Climb, report
+from mlfound.experiments.matmul.compare import comparable_run, comparison
+from mlfound.experiments.matmul.report import Climb, report
 from mlfound.foundations.checks import matmul_error
 from mlfound.foundations.matmul import MATMULS, Matmul, unavailable
 from mlfound.foundations.randomness import generator

@@ -12,9 +12,9 @@ from mlfound.data.normalize import NORMALIZATIONS, normalized
 from mlfound.experiments import hardware
 from mlfound.experiments.inputs import prepare
 from mlfound.experiments.moments import Moments
-from mlfound.experiments.normalize_pictures import pictures
-from mlfound.experiments.normalize_report import Look, Mistake, report
-from mlfound.experiments.soundness import at_most, by_name, content_checks, shape_checks
+from mlfound.experiments.normalization.pictures import pictures
+from mlfound.experiments.normalization.report import Look, Mistake, report
+from mlfound.experiments.normalization.soundness import at_most, by_name, content_checks, shape_checks
 from mlfound.results import Check, Context, Result
 
 

@@ -5,16 +5,16 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from mlfound.config.models import TrainConfig
+from mlfound.config.training import TrainConfig
 from mlfound.engines import ladder
 from mlfound.engines.recipe import Network
 from mlfound.experiments.gradients import check_gradients
 from mlfound.experiments.inputs import Inputs, prepare
-from mlfound.experiments.outcome import diverged, outcome
-from mlfound.experiments.scoring import Score, evaluate
-from mlfound.experiments.train_plan import Plan, plan
-from mlfound.experiments.train_resume import refuse_changes
-from mlfound.experiments.training import Training
+from mlfound.experiments.training.loop import Training
+from mlfound.experiments.training.outcome import diverged, outcome
+from mlfound.experiments.training.plan import Plan, plan
+from mlfound.experiments.training.resume import refuse_changes
+from mlfound.experiments.training.scoring import Score, evaluate
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.modules import LOSSES, MLP
 from mlfound.foundations.randomness import generator

@@ -13,7 +13,7 @@ def loss_and_gradients(
     y: Tensor,
     relu_shift: float,
     loss: str,
-    masks: Mapping[int, Tensor] = {},  # noqa: B006 - is only read
+    masks: Mapping[int, Tensor] = {},
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Both halves of `torch_functional`, the input's gradient included."""
     value, gradients = torch_functional(parameters, x, y, relu_shift, loss, masks=masks)

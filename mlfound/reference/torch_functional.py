@@ -14,7 +14,7 @@ def torch_functional(
     relu_shift: float = 0.0,
     loss: str = "mse",
     input_gradient: bool = True,
-    masks: Mapping[int, Tensor] = {},  # noqa: B006 - is only read
+    masks: Mapping[int, Tensor] = {},
 ) -> Iterator[Any]:
     """Gives the loss, rests, and then gives its gradients by the names of the parameters, and of the input as `x`.
 

@@ -76,7 +76,7 @@ def sgd(
     """A training by cross-entropy, to be called with an order: a step for each row of it, a batch's image numbers.
 
     Every call begins at `parameters` and gives the weights at the end. The optimiser is as one writes it; on a GPU
-    one asks for its fused form, which is one kernel there. (On a CPU it would save some 7% of a small network's step.)
+    one asks for its fused form, which is one kernel there. (On a CPU it saves some 7% of a small network's step.)
     """
 
     def train(order: Tensor) -> dict[str, Tensor]:

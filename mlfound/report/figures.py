@@ -126,7 +126,6 @@ HEADLINES: dict[str, Sequence[str]] = {
     ),
     "matmul-bench": ("peak_gflop_per_s", "gbyte_per_s", "matmul_*", "loops_*"),
     "backprop-bench": ("*_over_*", "modules_*"),
-    "compare": ("*_difference", "p", "sign_flips_p", "seeds", "differences_seen", "comparisons"),
     "compare": ("*_difference", "p", "seeds", "differences_seen", "comparisons"),
     "download": ("files", "bytes", "seconds"),
 }  # fmt: skip

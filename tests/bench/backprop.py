@@ -9,7 +9,7 @@ from mlfound.data.folder import default_data_dir
 from mlfound.data.load import load
 from mlfound.data.normalize import normalized
 from mlfound.data.registry import DATASETS
-from mlfound.experiments.backprop_lesson import HIDDEN, LADDER
+from mlfound.experiments.backprop.lesson import HIDDEN, LADDER
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
 from mlfound.timing import measure

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from mlfound.experiments.matmul_compare import MOOD, spread
+from mlfound.experiments.matmul.compare import MOOD, spread
 from mlfound.foundations.matmul import MATMULS
 from mlfound.timing import measure
 from tests.bench.row import Row, Rows
@@ -33,7 +33,7 @@ BENCH = ("matmul-bench", "--budget", "1", "--quiet")
 # Runs the command line with one rung made 20% slower, call by call.
 SLOWED = """
 import sys, time
-from mlfound.experiments.matmul_compare import MOOD, spread
+from mlfound.experiments.matmul.compare import MOOD, spread
 from mlfound.foundations.matmul import MATMULS
 name = sys.argv.pop(1)
 whole = MATMULS[name]

@@ -10,9 +10,9 @@ from mlfound.config.loading import load
 from mlfound.data.folder import default_data_dir
 from mlfound.engines import ladder
 from mlfound.experiments.inputs import prepare
-from mlfound.experiments.scoring import Score
-from mlfound.experiments.train_plan import plan
-from mlfound.experiments.training import Training
+from mlfound.experiments.training.loop import Training
+from mlfound.experiments.training.plan import plan
+from mlfound.experiments.training.scoring import Score
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator

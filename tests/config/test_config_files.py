@@ -7,7 +7,8 @@ import pytest
 
 from mlfound.config import load
 from mlfound.config.documents import read_file
-from mlfound.config.models import CONFIGS, fields
+from mlfound.config.keys import fields
+from mlfound.config.models import CONFIGS
 
 FOLDER = Path(__file__).parents[2] / "configs"
 FILES = sorted(FOLDER.glob("*.yaml"))

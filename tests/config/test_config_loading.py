@@ -9,7 +9,9 @@ from pydantic import ValidationError
 
 from mlfound.config import Loaded, Override, dump, load, parse_flag, parse_set
 from mlfound.config.explaining import wanted
-from mlfound.config.models import CONFIGS, DownloadConfig, TrainConfig, fields, section_of
+from mlfound.config.keys import fields, section_of
+from mlfound.config.models import CONFIGS, DownloadConfig
+from mlfound.config.training import TrainConfig
 from mlfound.errors import UserError
 
 

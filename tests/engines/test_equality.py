@@ -27,7 +27,8 @@ OPTIONS = {
     "input dropout": {"input_dropout": 0.2},
     "max-norm": {"max_norm": 0.7},
     "all": {
-        "relu_shift": 0.25, "nesterov": True, "weight_decay": 0.1, "dropout": 0.3, "input_dropout": 0.1, "max_norm": 0.9,
+        "relu_shift": 0.25, "nesterov": True, "weight_decay": 0.1,
+        "dropout": 0.3, "input_dropout": 0.1, "max_norm": 0.9,
     },
 }  # fmt: skip
 LOSSES = {"cross-entropy": 5, "mse": 1}  # with so many outputs

@@ -13,8 +13,8 @@ from mlfound.config.models import BackpropBenchConfig
 from mlfound.engines import ladder, products
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.processes import Processes
-from mlfound.experiments import backprop_lesson, backprop_report, backprop_step, backprop_step_task
-from mlfound.experiments.backprop_report import BACKWARD, FORWARD, FULL_BACKWARD, Lap
+from mlfound.experiments.backprop import lesson, report, step, step_task
+from mlfound.experiments.backprop.report import BACKWARD, FORWARD, FULL_BACKWARD, Lap
 from mlfound.experiments.memory import peak_bytes
 from mlfound.foundations import functions
 from mlfound.foundations.checks import relative_error
@@ -83,27 +83,27 @@ def test_all_stages_on_the_lessons_task(mlfound):
 
 def test_outer_products_get_fewer_rows_unless_one_insists():
     config, many = BackpropBenchConfig(), type("Splits", (), {"train": type("", (), {"y": range(50_000)})})
-    assert backprop_lesson.rows_of("classes", config, many) == 50_000
-    assert backprop_lesson.rows_of("classes-outer", config, many) == 5_000
+    assert lesson.rows_of("classes", config, many) == 50_000
+    assert lesson.rows_of("classes-outer", config, many) == 5_000
     insisting = config.model_copy(update={"rows": 50_000})
-    assert backprop_lesson.rows_of("classes-outer", insisting, many) == 50_000
+    assert lesson.rows_of("classes-outer", insisting, many) == 50_000
 
 
 def test_the_lessons_times_stand_beside_the_lessons_task_only():
     timing = Timing([0.1, 0.2, 0.3], [1.0, 1.0, 1.0])
     outer, last = Lap("classes-outer", FORWARD, 5_000, timing), Lap("modules", FORWARD, 50_000, timing)
-    table = backprop_report.table([outer, last], "cpu")
+    table = report.table([outer, last], "cpu")
     assert table.rows[0][5:] == (59.6e-3, 70.7e-3, "the others 50,000 rows, noisy")
     assert table.rows[1][5:] == (45.8e-3, 46.4e-3, "noisy")
-    assert backprop_report.table([outer], "cpu").rows[0][5:] == (None, None, "noisy")
+    assert report.table([outer], "cpu").rows[0][5:] == (None, None, "noisy")
 
 
 def test_how_ours_stands_to_the_library_is_of_both_passes_together():
     seconds = {("modules", FORWARD): 1.0, ("modules", BACKWARD): 2.0, ("modules", FULL_BACKWARD): 4.0}
     seconds |= {("torch-nn", FORWARD): 2.0, ("torch-nn", BACKWARD): 4.0, ("torch-nn", FULL_BACKWARD): 3.0}
-    assert list(backprop_report.ratios(seconds).values()) == [0.5, 1.0]
-    assert backprop_report.ratios({("modules", FORWARD): 1.0}) == {}
-    weights, share = backprop_report.findings(seconds)
+    assert list(report.ratios(seconds).values()) == [0.5, 1.0]
+    assert report.ratios({("modules", FORWARD): 1.0}) == {}
+    weights, share = report.findings(seconds)
     assert "0.50 times as long as torch-nn, and 1.00 times" in weights
     assert "50% of the whole backward pass" in share
 
@@ -117,11 +117,11 @@ def test_backward_is_timed_without_its_forward():
         seen.append("backward")
         yield "gradients"
 
-    timed = backprop_lesson.backward(stage)
+    timed = lesson.backward(stage)
     assert seen == ["forward"]
     timed()
     assert seen == ["forward", "backward"]
-    timed = backprop_lesson.forward(stage)
+    timed = lesson.forward(stage)
     assert len(seen) == 2
     timed()
     assert seen[2:] == ["forward"]
@@ -176,7 +176,7 @@ def test_other_sizes(mlfound):
 def test_networks_at_once_and_a_peer_that_trains_one_after_the_other(mlfound, threads, monkeypatch):
     closed, close = [], Processes.close
     monkeypatch.setattr(Processes, "close", lambda self: (closed.append(self), close(self)))
-    monkeypatch.setattr(backprop_step_task.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(step_task.os, "cpu_count", lambda: 2)
     outcome = mlfound(*STEP, *THREE, "--set", "replicates=3", "--threads", threads)
     assert outcome.code == 0, outcome
     modules, buffers, theirs = outcome.rows("step")
@@ -213,7 +213,7 @@ class Spoilt(Buffers):
 @pytest.mark.parametrize("fault", ["", "order", "momentum", "lr", "last network"])
 def test_other_weights_make_a_row_void(mlfound, monkeypatch, fault):
     monkeypatch.setitem(ladder.ENGINES, "buffers", Spoilt)
-    monkeypatch.setattr(backprop_step_task.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(step_task.os, "cpu_count", lambda: 1)
     monkeypatch.setattr(Spoilt, "fault", fault)
     outcome = mlfound(*STEP, *THREE, "--set", f"replicates={3 if fault == 'last network' else 1}")
     modules, buffers, theirs = outcome.rows("step")
@@ -247,9 +247,9 @@ def test_one_relu_on_the_other_side_is_no_coarse_product():
     want = torch.randn(784, 50, dtype=torch.float64, generator=generator(0, "weights"))
     got = want + 1e-8
     got[:, 7] += 1e-3
-    assert backprop_step.typical_error(got, want) <= 1e-8
+    assert step.typical_error(got, want) <= 1e-8
     assert relative_error(got, want) > 1e-5
-    assert backprop_step.typical_error(got * math.nan, want) == math.inf
+    assert step.typical_error(got * math.nan, want) == math.inf
 
 
 def test_a_peer_that_is_not_here_is_said_and_the_others_run(mlfound, monkeypatch):
@@ -333,7 +333,7 @@ def test_bad_input(mlfound, arguments, words):
 
 
 def test_sizes_beyond_memory(mlfound, monkeypatch):
-    monkeypatch.setattr(backprop_lesson.hardware, "memory_bytes", lambda device=None: 0.5e9)
+    monkeypatch.setattr(lesson.hardware, "memory_bytes", lambda device=None: 0.5e9)
     outcome = mlfound(*SAMPLE, "--rows", "5000", "--impl", "classes-outer")
     assert outcome.code == 2
     assert "classes-outer on 5,000 rows needs about 1 GB" in outcome.err

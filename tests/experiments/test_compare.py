@@ -11,9 +11,9 @@ import pytest
 
 from mlfound.config.loading import Override, dump, load
 from mlfound.config.models import CompareConfig
-from mlfound.experiments.compare_measures import MEASURES
-from mlfound.experiments.compare_pictures import curve
-from mlfound.experiments.compare_samples import sides
+from mlfound.experiments.comparison.measures import MEASURES
+from mlfound.experiments.comparison.pictures import curve
+from mlfound.experiments.comparison.samples import sides
 from mlfound.runs.reader import read_run
 
 RUNS = Path("runs")

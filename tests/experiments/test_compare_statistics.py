@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlfound.experiments.compare_statistics import (
+from mlfound.experiments.comparison.statistics import (
     ALPHA,
     EXACT_PAIRS,
     MOST_SEEDS,

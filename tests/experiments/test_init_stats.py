@@ -10,10 +10,14 @@ import torch
 
 from mlfound.data import idx
 from mlfound.data.registry import NAMES
-from mlfound.experiments import hardware, init_convolution, init_depth, init_layer, init_lesson, init_stats
-from mlfound.experiments.init_estimate import Estimate, pooled_std, root_mean
-from mlfound.experiments.init_layer import label, verdict
-from mlfound.experiments.init_stack_tables import backward_verdict, forward_verdict
+from mlfound.experiments import hardware, init_stats
+from mlfound.experiments.initialization import convolution as init_convolution
+from mlfound.experiments.initialization import depth as init_depth
+from mlfound.experiments.initialization import layer as init_layer
+from mlfound.experiments.initialization import lesson as init_lesson
+from mlfound.experiments.initialization.estimate import Estimate, pooled_std, root_mean
+from mlfound.experiments.initialization.layer import label, verdict
+from mlfound.experiments.initialization.stack_tables import backward_verdict, forward_verdict
 from mlfound.foundations.activations import Floor, Leaky, Linear, ReLU, Subtract
 from mlfound.foundations.initialization import INITIALIZATIONS, Initialization, kaiming, normal
 from mlfound.foundations.randomness import generator
@@ -33,7 +37,7 @@ def one_thread():
 @pytest.fixture
 def quick(mlfound, monkeypatch):
     """The command line with nothing drawn."""
-    monkeypatch.setattr("mlfound.experiments.init_report.pictures", lambda found: [])
+    monkeypatch.setattr("mlfound.experiments.initialization.report.pictures", lambda found: [])
     return mlfound
 
 
@@ -301,8 +305,8 @@ def test_estimates():
 def test_a_scheme_of_the_wrong_size_fails_the_check(quick, monkeypatch, bad):
     wrong = Initialization(kaiming, lambda shape, std, draws: normal(shape, bad * std, draws))
     monkeypatch.setitem(INITIALIZATIONS, "kaiming", wrong)
-    monkeypatch.setattr("mlfound.experiments.init_layer.normal", wrong.distribution)
-    monkeypatch.setattr("mlfound.experiments.init_report.normal", wrong.distribution)
+    monkeypatch.setattr("mlfound.experiments.initialization.layer.normal", wrong.distribution)
+    monkeypatch.setattr("mlfound.experiments.initialization.report.normal", wrong.distribution)
     outcome = quick(*ONE, "--init", "kaiming", "--draws", "100")
     assert outcome.code == 1, outcome
     assert not checks_of(outcome)["stds of the weights: farthest from theory, in standard errors"]["passed"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mlfound.experiments import matmul_bench
-from mlfound.experiments.matmul_compare import NOTHING, ratio_and_interval, segment_medians, verdict
+from mlfound.experiments.matmul.compare import NOTHING, ratio_and_interval, segment_medians, verdict
 from mlfound.foundations.matmul import MATMULS
 from mlfound.foundations.randomness import generator
 

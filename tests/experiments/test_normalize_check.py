@@ -16,9 +16,9 @@ from mlfound.data.normalize import NORMALIZATIONS, normalized
 from mlfound.data.registry import DATASETS, NAMES
 from mlfound.experiments import normalize_check
 from mlfound.experiments.moments import Moments
+from mlfound.experiments.normalization.pictures import histogram
+from mlfound.experiments.normalization.soundness import content_checks, shape_checks
 from mlfound.experiments.normalize_check import float32_means
-from mlfound.experiments.normalize_pictures import histogram
-from mlfound.experiments.soundness import content_checks, shape_checks
 
 SAMPLE = ("--set", "data.dataset=mnist-sample")
 FASHION = Path("/usr/share/datasets/fashion-mnist")

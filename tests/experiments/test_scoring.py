@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mlfound.experiments import scoring
-from mlfound.experiments.scoring import confusion, evaluate, worst_mistakes
+from mlfound.experiments.training import scoring
+from mlfound.experiments.training.scoring import confusion, evaluate, worst_mistakes
 from mlfound.foundations.modules import MSE, CrossEntropy
 
 

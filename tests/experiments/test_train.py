@@ -13,12 +13,18 @@ from mlfound.data.load import Split, Splits
 from mlfound.engines import products
 from mlfound.errors import UserError
 from mlfound.experiments import hardware
-from mlfound.experiments.epochs import Epoch
 from mlfound.experiments.gradients import BOUND, check_gradients
-from mlfound.experiments.outcome import diverged, overfitting, test_metrics, test_sentence, training_metrics
-from mlfound.experiments.scoring import Score
-from mlfound.experiments.train_plan import plan
-from mlfound.experiments.training import Divergence
+from mlfound.experiments.training.epochs import Epoch
+from mlfound.experiments.training.loop import Divergence
+from mlfound.experiments.training.outcome import (
+    diverged,
+    overfitting,
+    test_metrics,
+    test_sentence,
+    training_metrics,
+)
+from mlfound.experiments.training.plan import plan
+from mlfound.experiments.training.scoring import Score
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
 
@@ -88,7 +94,9 @@ def test_training_metrics_are_of_the_last_epoch_and_of_all_the_time():
 
 def test_several_seeds_have_the_interval_of_their_mean():
     accuracies = [0.97, 0.98, 0.96, 0.99]
-    scores = [Score(0.1, accuracy, torch.zeros(100), torch.zeros(100), "confidence") for accuracy in accuracies]
+    scores = [
+        Score(0.1, accuracy, torch.zeros(100), torch.zeros(100), "confidence") for accuracy in accuracies
+    ]
     metrics = test_metrics(scores, 100)
     # Student 1908 by hand: mean 0.975, std sqrt(5e-4 / 3), t(0.975, 3 degrees of freedom) = 3.182446
     half = 3.182446 * math.sqrt(5e-4 / 3) / 2
@@ -96,7 +104,11 @@ def test_several_seeds_have_the_interval_of_their_mean():
     assert metrics["test_accuracy_std"] == pytest.approx(math.sqrt(5e-4 / 3))
     assert metrics["test_accuracy_low"] == pytest.approx(0.975 - half, abs=1e-6)
     assert metrics["test_accuracy_high"] == pytest.approx(0.975 + half, abs=1e-6)
-    assert (metrics["test_accuracy_worst"], metrics["test_accuracy_best"], metrics["replicates"]) == (0.96, 0.99, 4)
+    assert (metrics["test_accuracy_worst"], metrics["test_accuracy_best"], metrics["replicates"]) == (
+        0.96,
+        0.99,
+        4,
+    )
     assert "in the mean over 4 seeds" in test_sentence(metrics, 100)
 
 

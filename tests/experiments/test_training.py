@@ -10,10 +10,10 @@ import torch
 from mlfound.config.loading import load, parse_set
 from mlfound.data.load import Split, Splits
 from mlfound.engines import ladder
-from mlfound.experiments.epochs import Epoch, by_epoch, line, lowest
-from mlfound.experiments.scoring import evaluate
-from mlfound.experiments.train_plan import plan
-from mlfound.experiments.training import Divergence, Training
+from mlfound.experiments.training.epochs import Epoch, by_epoch, line, lowest
+from mlfound.experiments.training.loop import Divergence, Training
+from mlfound.experiments.training.plan import plan
+from mlfound.experiments.training.scoring import evaluate
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.modules import LOSSES, MLP
 from mlfound.foundations.randomness import generator
@@ -136,7 +136,7 @@ def after(looks):
 @pytest.mark.parametrize("looks", [0, 3, 6, 7, 11])
 def test_an_interrupted_training_goes_on_to_the_same_bits(engine, looks, monkeypatch):
     """A look a step, seven steps an epoch: in the middle of one, at its end, at its beginning."""
-    monkeypatch.setattr("mlfound.experiments.training.LONGEST_LOOK", 1)
+    monkeypatch.setattr("mlfound.experiments.training.loop.LONGEST_LOOK", 1)
     dropout = "model.dropout=0.3", "model.input_dropout=0.1"
     config = config_of("replicates=2", *dropout, "optimizer.nesterov=true", "optimizer.max_norm=1.5", *engine)
     whole, told, _ = trained(config)
@@ -182,11 +182,11 @@ def test_when_checkpoints_are_written_and_which_is_the_best():
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
 @pytest.mark.parametrize("milestone", [1, 3, 500])
 def test_a_divergence_is_traced_to_its_step_and_tensor(engine, milestone, monkeypatch):
-    monkeypatch.setattr("mlfound.experiments.training.MILESTONE", milestone)
+    monkeypatch.setattr("mlfound.experiments.training.loop.MILESTONE", milestone)
     config = config_of("optimizer.lr=1e25", "schedule=constant", "replicates=2", *engine)
     _, recorder, divergence = trained(config)
 
-    monkeypatch.setattr("mlfound.experiments.training.LONGEST_LOOK", 1)
+    monkeypatch.setattr("mlfound.experiments.training.loop.LONGEST_LOOK", 1)
     _, _, by_step = trained(config)
     assert divergence == by_step, "how often one looks does not matter"
     assert divergence == Divergence(2, 1, 1e25, "the loss of seed 0"), "the first step makes weights of 1e24"
@@ -213,7 +213,7 @@ def test_a_weight_that_is_infinite_is_found_though_the_loss_is_finite():
 
 def test_only_finite_states_are_kept_when_interrupted(monkeypatch):
     """After the first step the loss is finite still, but a weight may not be: no one has looked at it yet."""
-    monkeypatch.setattr("mlfound.experiments.training.LONGEST_LOOK", 1)
+    monkeypatch.setattr("mlfound.experiments.training.loop.LONGEST_LOOK", 1)
     memory = Memory()
     with training(config_of(), memory) as this:
         take = this.engine.run

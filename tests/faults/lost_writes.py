@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from rich.console import Console
 
-from mlfound.config.models import TrainConfig
+from mlfound.config.training import TrainConfig
 from mlfound.errors import UserError
 from mlfound.files import remove_debris
 from mlfound.runs.checkpoints import Checkpoints

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlfound.experiments.backprop.lesson import LADDER
 from mlfound.experiments.backprop_bench import CHECKED
-from mlfound.experiments.backprop_lesson import LADDER
 from mlfound.experiments.gradients import BOUND, EDGES, draw, errors
 from mlfound.foundations.classes import Model
 from mlfound.foundations.stages import STAGES

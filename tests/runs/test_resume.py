@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from mlfound.config.models import TrainConfig
+from mlfound.config.training import TrainConfig
 from mlfound.errors import UserError
 from mlfound.files import write_whole
 from mlfound.results import Checkpoint, Result

@@ -1,0 +1,1 @@
+"""What backprop-bench does."""

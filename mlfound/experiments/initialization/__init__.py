@@ -1,0 +1,1 @@
+"""What init-stats does."""

@@ -1,0 +1,1 @@
+"""What matmul-bench does."""

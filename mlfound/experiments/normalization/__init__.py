@@ -1,0 +1,1 @@
+"""What normalize-check does."""

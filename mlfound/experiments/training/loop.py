@@ -1,0 +1,249 @@
+"""A training in progress: steps by an engine, looked at now and then, kept in checkpoints, taken up again."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic, perf_counter
+
+import torch
+from torch import Tensor
+
+from mlfound.config.training import TrainConfig
+from mlfound.data.load import Splits
+from mlfound.engines.recipe import Engine, Network
+from mlfound.experiments.training.epochs import Epoch, by_epoch, line, mean_valid_loss
+from mlfound.experiments.training.scoring import Score
+from mlfound.foundations.batches import shuffled
+from mlfound.foundations.randomness import generator
+from mlfound.foundations.schedules import SCHEDULES
+from mlfound.results import Checkpoint, Context, Resumed
+
+LOOK = 3e8  # multiplications between two looks: some hundredths of a second
+LONGEST_LOOK = 100  # steps
+MILESTONE = 500  # steps at least between two copies of the state, to trace a divergence from
+
+LOSSES = "losses of this epoch"  # a name in the state
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Where a number was first not finite: at which step (of all epochs, from 1), in which tensor of which seed."""
+
+    step: int
+    epoch: int
+    lr: float
+    tensor: str
+
+
+class Training:
+    """The networks of the seeds `config.seed` and following. What one of them gets does not depend on the others.
+
+    `ask` is how a network is judged after each epoch.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        engine: Engine,
+        splits: Splits,
+        ask: Callable[[Network], Score],
+        context: Context,
+    ) -> None:
+        self.config, self.engine, self.ask, self.context = config, engine, ask, context
+        self.x = splits.train.x
+        self.seeds = range(config.seed, config.seed + config.replicates)
+        self.shuffling = [generator(seed, "shuffling") for seed in self.seeds]
+        self.steps_an_epoch = math.ceil(len(self.x) / config.batch_size)
+        products = sum(w.numel() for network in engine.networks for w in network.values())
+        self.steps_a_look = max(1, min(LONGEST_LOOK, int(LOOK / (3 * config.batch_size * products))))
+        self.epochs: list[Epoch] = []  # finished, of each a row a seed
+        self.lowest = math.inf  # validation loss of an epoch, in the mean over the seeds
+        self.seconds = 0.0  # of this epoch
+        self.saved_at = monotonic()
+        self.begin_epoch()
+
+    @property
+    def finished(self) -> int:
+        """Epochs that are done."""
+        return len(self.epochs) // len(self.seeds)
+
+    @property
+    def step(self) -> int:
+        """Steps of this epoch that are done."""
+        return self.losses.shape[1]
+
+    def run(self, interrupted: Callable[[], bool] = lambda: False) -> Divergence | None:
+        """To the end, or to a divergence, or until it is `interrupted`: then there is a checkpoint to go on from."""
+        while self.finished < self.config.epochs:
+            divergence = self.advance(min(self.steps_a_look, self.steps_an_epoch - self.step))
+            if divergence:
+                return divergence
+            if interrupted():
+                with suppress(FloatingPointError):  # on its way to diverge: then the last good one stays
+                    self.keep()
+                return None
+        return None
+
+    def begin_epoch(self) -> None:
+        """Another order for each network, and a state to trace a divergence from."""
+        self.before = [each.get_state() for each in self.shuffling]
+        self.losses = self.x.new_empty(len(self.seeds), 0)
+        self.order = torch.stack([shuffled(len(self.x), each) for each in self.shuffling]).to(self.x.device)
+        self.milestone = copied(self.state())
+
+    def advance(self, steps: int) -> Divergence | None:
+        """Some steps of this epoch, and a look at them; at its end also at how the networks answer."""
+        start = perf_counter()
+        self.take(steps)
+        finite = bool(self.losses.isfinite().all())
+        self.seconds += perf_counter() - start
+        ended = self.step == self.steps_an_epoch
+        if finite and (ended or self.step - self.milestone[LOSSES].shape[1] >= MILESTONE):
+            state = self.state()
+            if finite := not_finite(state) is None:
+                self.milestone = copied(state)
+        if not finite:
+            return self.trace()
+        self.report()
+        if ended:
+            self.end_epoch()
+        return None
+
+    def take(self, steps: int) -> None:
+        """So many steps."""
+        size, done = self.config.batch_size, self.finished * self.steps_an_epoch
+        rows = self.order[:, self.step * size : (self.step + steps) * size]
+        rates = [self.rates(done + self.step + n) for n in range(steps)]
+        self.losses = torch.cat([self.losses, self.engine.run(rows, rates)], dim=1)
+
+    def rates(self, step: int) -> tuple[float, float]:
+        """Learning rate and momentum of this step, counted from 0 over all epochs."""
+        optimizer, steps = self.config.optimizer, self.steps_an_epoch * self.config.epochs
+        return SCHEDULES[self.config.schedule](step / steps, optimizer.lr, optimizer.momentum)
+
+    def report(self) -> None:
+        """To the progress bar."""
+        done, steps = (
+            self.finished * self.steps_an_epoch + self.step,
+            self.steps_an_epoch * self.config.epochs,
+        )
+        loss = f"{self.losses[:, -1].mean():.4f}"
+        last = self.epochs[-len(self.seeds) :]
+        accuracy = f"{sum(each.valid_accuracy for each in last) / len(last):.2%}" if last else "–"
+        self.context.recorder.progress("training", done, steps, loss=loss, accuracy=accuracy)
+
+    def end_epoch(self) -> None:
+        """The figures of every network, and a checkpoint when it is time for one."""
+        start = perf_counter()
+        scores = [self.ask(network) for network in self.engine.networks]
+        asked = perf_counter() - start
+        lr, momentum = self.rates(self.finished * self.steps_an_epoch + self.step - 1)
+        rows = [
+            Epoch(
+                epoch=self.finished + 1,
+                seed=seed,
+                train_loss=loss,
+                valid_loss=score.loss,
+                valid_accuracy=score.accuracy,
+                lr=lr,
+                momentum=momentum,
+                train_seconds=self.seconds,
+                eval_seconds=asked,
+                images_per_s=len(self.seeds) * len(self.x) / self.seconds,
+            )
+            for seed, loss, score in zip(self.seeds, self.train_losses(), scores, strict=True)
+        ]
+        self.epochs += rows
+        self.context.recorder.metrics([vars(row) for row in rows], line(rows))
+        self.seconds = 0.0
+        self.begin_epoch()
+        before, self.lowest = self.lowest, min(self.lowest, mean_valid_loss(rows))
+        if self.due():
+            self.keep(best=self.lowest < before)
+
+    def train_losses(self) -> list[float]:
+        """Of each network the mean over the epoch's rows."""
+        sizes = torch.full((self.step,), self.config.batch_size, dtype=torch.float64)
+        sizes[-1] = len(self.x) - (self.step - 1) * self.config.batch_size
+        means: list[float] = (self.losses.double().cpu() @ sizes / len(self.x)).tolist()
+        return means
+
+    def trace(self) -> Divergence:
+        """Go back to where all was well, and from there step by step to where it was not."""
+        end = self.step
+        self.restore(self.milestone)
+        while self.step < end:
+            self.take(1)
+            losses = {f"the loss of seed {seed}": self.losses[n, -1] for n, seed in enumerate(self.seeds)}
+            tensor = not_finite({**losses, **self.state()})
+            if tensor is not None:
+                step = self.finished * self.steps_an_epoch + self.step
+                return Divergence(step, self.finished + 1, self.rates(step - 1)[0], tensor)
+        raise RuntimeError("a training diverged, and did not when its steps were repeated")
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a step depends on and changes, by name; no copies."""
+        state = {LOSSES: self.losses}
+        for n, seed in enumerate(self.seeds):
+            state[f"shuffling of seed {seed}"] = self.before[n]
+            state[f"dropout of seed {seed}"] = self.engine.generators[n].get_state()
+            for name, tensor in numbers(self.engine, n):
+                state[f"{name} of seed {seed}"] = tensor
+        return state
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        for n, seed in enumerate(self.seeds):
+            self.shuffling[n].set_state(state[f"shuffling of seed {seed}"].clone())
+            self.engine.generators[n].set_state(state[f"dropout of seed {seed}"].clone())
+            for name, tensor in numbers(self.engine, n):
+                tensor.copy_(state[f"{name} of seed {seed}"])
+        self.begin_epoch()
+        self.losses = state[LOSSES].to(self.x)
+
+    def due(self) -> bool:
+        """Whether the end of this epoch is to be kept: the last one always is."""
+        every, seconds = self.config.checkpoint.every, self.config.checkpoint.seconds
+        if self.finished == self.config.epochs:
+            return True
+        return self.finished % every == 0 and monotonic() - self.saved_at >= seconds
+
+    def keep(self, best: bool = False) -> None:
+        """Write a checkpoint."""
+        facts = {
+            "epoch": self.finished,
+            "step": self.step,
+            "seconds": self.seconds,
+            "config": self.config.model_dump(mode="json"),
+        }
+        self.context.recorder.checkpoint(
+            Checkpoint(self.state(), facts), self.config.checkpoint.keep, best=best
+        )
+        self.saved_at = monotonic()
+
+    def resume(self, resumed: Resumed) -> None:
+        """Go on from a checkpoint and the rows of `metrics.jsonl` before it; without one from the beginning."""
+        if resumed.checkpoint is None:
+            return
+        self.epochs = [Epoch(**row) for row in resumed.rows]
+        self.lowest = min(map(mean_valid_loss, by_epoch(self.epochs)), default=math.inf)
+        self.restore(resumed.checkpoint.tensors)
+        self.seconds = resumed.checkpoint.facts["seconds"]
+
+
+def numbers(engine: Engine, n: int) -> Iterator[tuple[str, Tensor]]:
+    """What a step changes in network `n`: what goes wrong first comes first."""
+    for name, velocity in engine.velocities[n].items():
+        yield f"momentum of {name}", velocity
+    yield from engine.networks[n].items()
+
+
+def copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """As it is now."""
+    return {name: tensor.clone() for name, tensor in state.items()}
+
+
+def not_finite(state: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor that holds a nan or an infinity."""
+    return next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)
