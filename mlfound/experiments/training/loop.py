@@ -19,7 +19,7 @@ from mlfound.foundations.randomness import generator
 from mlfound.foundations.schedules import SCHEDULES
 from mlfound.results import Checkpoint, Context, Resumed
 
-LOOK = 3e8  # multiplications between two looks: some hundredths of a second
+LOOK = 3e9  # multiplications of all networks between two looks: some hundredths of a second
 LONGEST_LOOK = 100  # steps
 MILESTONE = 500  # steps at least between two copies of the state, to trace a divergence from
 
