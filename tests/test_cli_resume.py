@@ -67,6 +67,11 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(mlfound):
     assert [(row["epoch"], row["seed"]) for row in told] == [(e, s) for e in range(1, 41) for s in (0, 1)]
 
 
+def test_its_config_can_be_looked_at(mlfound, broken_off):
+    outcome = mlfound("train", "--resume", broken_off, "--print-config")
+    assert (outcome.code, outcome.out) == (0, (broken_off / "config.yaml").read_text())
+
+
 def test_a_complete_run_has_nothing_left_to_do(mlfound):
     path = mlfound("train", *QUICK).path
     before = (path / "run.json").read_bytes()

@@ -58,7 +58,7 @@ def execute(context: typer.Context, command: str | None = None) -> None:
 
 def resume(context: typer.Context) -> None:
     """`train --resume RUN`: the same in the folder of a run that ended before its time, by its own config."""
-    from mlfound.config.loading import load
+    from mlfound.config.loading import dump, load
     from mlfound.report.terminal import screen
     from mlfound.results import Resumed
     from mlfound.runs.environment import environment
@@ -70,8 +70,11 @@ def resume(context: typer.Context) -> None:
         for flag, value in (("CONFIG", flags["config"]), ("--name", flags["name"])):
             if value is not None:
                 raise UserError(f"{flag} {value}: a resumed run has its own; leave it out")
-        path = find_run(flags["resume_"], flags["runs_dir"])
-        machine, overrides = environment(), overrides_of(flags)
+        path, overrides = find_run(flags["resume_"], flags["runs_dir"]), overrides_of(flags)
+        if flags["print_config"]:
+            typer.echo(dump(load("train", path / "config.yaml", overrides).config), nl=False)
+            return
+        machine = environment()
         with ResumedRecorder(path, sys.argv[1:], machine, screen(stderr=True), flags["quiet"]) as recorder:
             loaded = load("train", path / "config.yaml", overrides)
             if recorder.facts["status"] == "completed" and not overrides:

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,30 @@ def test_a_weight_that_is_infinite_is_found_though_the_loss_is_finite():
         this.engine.run = spoiling
         divergence = this.run()
     assert (divergence.step, divergence.tensor) == (7, "b1 of seed 0")
+
+
+def test_a_validation_loss_that_is_not_finite_is_a_divergence():
+    """Of finite weights: only the validation images are too much for them."""
+    memory = Memory()
+    with training(config_of("replicates=2"), memory) as this:
+        ask = this.ask
+        answers = iter([False, True])
+        this.ask = lambda network: replace(ask(network), loss=math.inf) if next(answers) else ask(network)
+        assert this.run() == Divergence(7, 1, pytest.approx(0.1, rel=0.2), "the validation loss of seed 1")
+    assert not memory.rows
+    assert not memory.checkpoints
+
+
+def test_a_divergence_that_does_not_come_again_is_said():
+    with training(config_of()) as this:
+        take, spoilt = this.engine.run, iter([True])
+
+        def once(rows, rates):
+            losses = take(rows, rates)
+            return losses * math.nan if next(spoilt, False) else losses
+
+        this.engine.run = once
+        assert "finite when the steps were repeated" in this.run().tensor
 
 
 def test_only_finite_states_are_kept_when_interrupted(monkeypatch):

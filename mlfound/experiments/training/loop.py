@@ -106,9 +106,7 @@ class Training:
         if not finite:
             return self.trace()
         self.report()
-        if ended:
-            self.end_epoch()
-        return None
+        return self.end_epoch() if ended else None
 
     def take(self, steps: int) -> None:
         """So many steps."""
@@ -133,12 +131,16 @@ class Training:
         accuracy = f"{sum(each.valid_accuracy for each in last) / len(last):.2%}" if last else "–"
         self.context.recorder.progress("training", done, steps, loss=loss, accuracy=accuracy)
 
-    def end_epoch(self) -> None:
+    def end_epoch(self) -> Divergence | None:
         """The figures of every network, and a checkpoint when it is time for one."""
         start = perf_counter()
         scores = [self.ask(network) for network in self.engine.networks]
         asked = perf_counter() - start
-        lr, momentum = self.rates(self.finished * self.steps_an_epoch + self.step - 1)
+        done = (self.finished + 1) * self.steps_an_epoch
+        lr, momentum = self.rates(done - 1)
+        for seed, score in zip(self.seeds, scores, strict=True):
+            if not math.isfinite(score.loss):
+                return Divergence(done, self.finished + 1, lr, f"the validation loss of seed {seed}")
         rows = [
             Epoch(
                 epoch=self.finished + 1,
@@ -161,6 +163,7 @@ class Training:
         before, self.lowest = self.lowest, min(self.lowest, mean_valid_loss(rows))
         if self.due():
             self.keep(best=self.lowest < before)
+        return None
 
     def train_losses(self) -> list[float]:
         """Of each network the mean over the epoch's rows."""
@@ -180,7 +183,9 @@ class Training:
             if tensor is not None:
                 step = self.finished * self.steps_an_epoch + self.step
                 return Divergence(step, self.finished + 1, self.rates(step - 1)[0], tensor)
-        raise RuntimeError("a training diverged, and did not when its steps were repeated")
+        step = self.finished * self.steps_an_epoch + end
+        tensor = "a number that was finite when the steps were repeated"  # not all a GPU does is repeatable
+        return Divergence(step, self.finished + 1, self.rates(step - 1)[0], tensor)
 
     def state(self) -> dict[str, Tensor]:
         """All that a step depends on and changes, by name; no copies."""
