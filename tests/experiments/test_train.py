@@ -15,7 +15,6 @@ from mlfound.errors import UserError
 from mlfound.experiments import hardware
 from mlfound.experiments.gradients import BOUND, check_gradients
 from mlfound.experiments.training.epochs import Epoch
-from mlfound.experiments.training.loop import Divergence
 from mlfound.experiments.training.outcome import (
     diverged,
     overfitting,
@@ -25,6 +24,7 @@ from mlfound.experiments.training.outcome import (
 )
 from mlfound.experiments.training.plan import plan
 from mlfound.experiments.training.scoring import Score
+from mlfound.experiments.training.state import Divergence
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
 

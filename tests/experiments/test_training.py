@@ -12,9 +12,10 @@ from mlfound.config.loading import load, parse_set
 from mlfound.data.load import Split, Splits
 from mlfound.engines import ladder
 from mlfound.experiments.training.epochs import Epoch, by_epoch, line, lowest
-from mlfound.experiments.training.loop import Divergence, Training
+from mlfound.experiments.training.loop import Training
 from mlfound.experiments.training.plan import plan
 from mlfound.experiments.training.scoring import evaluate
+from mlfound.experiments.training.state import Divergence
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.modules import LOSSES, MLP
 from mlfound.foundations.randomness import generator

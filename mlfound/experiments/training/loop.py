@@ -1,9 +1,8 @@
 """A training in progress: steps by an engine, looked at now and then, kept in checkpoints, taken up again."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic, perf_counter
 
 import torch
@@ -14,6 +13,7 @@ from mlfound.data.load import Splits
 from mlfound.engines.recipe import Engine, Network
 from mlfound.experiments.training.epochs import Epoch, by_epoch, line, mean_valid_loss
 from mlfound.experiments.training.scoring import Score
+from mlfound.experiments.training.state import LOSSES, Divergence, copied, not_finite, numbers
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.schedules import SCHEDULES
@@ -22,18 +22,6 @@ from mlfound.results import Checkpoint, Context, Resumed
 LOOK = 3e9  # multiplications of all networks between two looks: some hundredths of a second
 LONGEST_LOOK = 100  # steps
 MILESTONE = 500  # steps at least between two copies of the state, to trace a divergence from
-
-LOSSES = "losses of this epoch"  # a name in the state
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """Where a number was first not finite: at which step (of all epochs, from 1), in which tensor of which seed."""
-
-    step: int
-    epoch: int
-    lr: float
-    tensor: str
 
 
 class Training:
@@ -124,7 +112,7 @@ class Training:
         """To the progress bar."""
         done, steps = (
             self.finished * self.steps_an_epoch + self.step,
-            self.steps_an_epoch * self.config.epochs,
+            self.config.epochs * self.steps_an_epoch,
         )
         loss = f"{self.losses[:, -1].mean():.4f}"
         last = self.epochs[-len(self.seeds) :]
@@ -235,20 +223,3 @@ class Training:
         self.lowest = min(map(mean_valid_loss, by_epoch(self.epochs)), default=math.inf)
         self.restore(resumed.checkpoint.tensors)
         self.seconds = resumed.checkpoint.facts["seconds"]
-
-
-def numbers(engine: Engine, n: int) -> Iterator[tuple[str, Tensor]]:
-    """What a step changes in network `n`: what goes wrong first comes first."""
-    for name, velocity in engine.velocities[n].items():
-        yield f"momentum of {name}", velocity
-    yield from engine.networks[n].items()
-
-
-def copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """As it is now."""
-    return {name: tensor.clone() for name, tensor in state.items()}
-
-
-def not_finite(state: Mapping[str, Tensor]) -> str | None:
-    """The name of the first tensor that holds a nan or an infinity."""
-    return next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)

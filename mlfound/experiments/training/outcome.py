@@ -12,8 +12,8 @@ from torch import Tensor
 from mlfound.config.training import TrainConfig
 from mlfound.experiments.inputs import Inputs
 from mlfound.experiments.training.epochs import Epoch, by_epoch, lowest, mean_valid_loss
-from mlfound.experiments.training.loop import Divergence
 from mlfound.experiments.training.scoring import Score, confusion, evaluate, worst_mistakes
+from mlfound.experiments.training.state import Divergence
 from mlfound.experiments.training.views import (
     answers,
     class_table,
