@@ -37,6 +37,12 @@ demo: setup ## every command on the embedded sample, without a network
 	$(BIN)/mlfound init-stats --set data.dataset=mnist-sample --draws 20 --width 128 --name demo
 	$(BIN)/mlfound backprop-bench --dataset mnist-sample --budget 0.1 --name demo
 	$(BIN)/mlfound train --set data.dataset=mnist-sample --name demo
+	$(BIN)/mlfound train --set data.dataset=mnist-sample --replicates 5 --name demo --quiet
+	$(BIN)/mlfound train --set data.dataset=mnist-sample --replicates 5 --set model.relu_shift=0.5 --name demo --quiet
+	$(BIN)/mlfound report latest
+	$(BIN)/mlfound compare --group model.relu_shift --name demo
+	folder=$$(mktemp -d) && for step in new export test; do $(BIN)/mlfound notebook $$step $$folder/01_demo.ipynb || exit 1; done
+	$(BIN)/mlfound runs --limit 12
 
 faults: setup ## the long trials with faults and hostile input; ARGS="--only names" selects
 	$(BIN)/python -m tests.faults $(ARGS)
