@@ -84,6 +84,11 @@ class TrainConfig(Config):
     threads: Threads = "auto"
     checkpoint: CheckpointConfig = CheckpointConfig()
 
+    @property
+    def seeds(self) -> range:
+        """One a network."""
+        return range(self.seed, self.seed + self.replicates)
+
     @model_validator(mode="after")
     def keys_fit_together(self) -> Self:
         """Refuse keys that are right one by one and wrong together."""

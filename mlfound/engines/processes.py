@@ -33,7 +33,7 @@ class Processes:
     ) -> None:
         count = len(starts)
         memory = shared((2, count, numbers(recipe.sizes)), x.dtype)
-        self.batch_size, self.generators = recipe.batch_size, generators
+        self.generators = generators
         self.rows = shared((count, len(y)), torch.int64)
         self.losses = shared((count, math.ceil(len(y) / recipe.batch_size)), x.dtype)
         self.states = shared((count, *generators[0].get_state().shape), torch.uint8)

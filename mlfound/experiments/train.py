@@ -31,7 +31,7 @@ def run(config: TrainConfig, context: Context) -> Result:
         refuse_changes(planned.config, inputs, context)
     starts = [
         mlp_parameters(planned.sizes, INITIALIZATIONS[config.model.init], generator(seed, "initialization"))
-        for seed in planned.seeds
+        for seed in planned.config.seeds
     ]
     check, gradients = checked(config, starts[0], inputs)
     begin(planned, inputs, context)
@@ -56,7 +56,7 @@ def begin(planned: Plan, inputs: Inputs, context: Context) -> None:
     context.recorder.begin(
         config,
         dataset=inputs.facts,
-        seeds=list(planned.seeds),
+        seeds=list(planned.config.seeds),
         device=config.device,
         threads=config.threads,
         processes=planned.processes,
@@ -69,7 +69,7 @@ def begin(planned: Plan, inputs: Inputs, context: Context) -> None:
 def train(planned: Plan, starts: Sequence[Network], inputs: Inputs, context: Context) -> Result:
     """From the first weights, or a checkpoint, to what the training has shown."""
     config, splits = planned.config, inputs.splits
-    draws = [generator(seed, "dropout", planned.device) for seed in planned.seeds]
+    draws = [generator(seed, "dropout", planned.device) for seed in planned.config.seeds]
     data, ask = (splits.train.x, splits.train.y), partial(answers, config, inputs)
     with (  # no interruption while processes are forked: Python loses one that falls there
         context.interruption() as interrupted,

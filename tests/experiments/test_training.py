@@ -68,9 +68,9 @@ def training(config, recorder=None):
     planned = plan(config, splits)
     starts = [
         mlp_parameters(planned.sizes, INITIALIZATIONS[config.model.init], generator(seed, "initialization"))
-        for seed in planned.seeds
+        for seed in planned.config.seeds
     ]
-    draws = [generator(seed, "dropout") for seed in planned.seeds]
+    draws = [generator(seed, "dropout") for seed in planned.config.seeds]
     x, y = splits.train.x, splits.train.y
     engine = ladder.engine(planned.config.engine, planned.recipe, starts, draws, x, y, planned.processes)
     context = Context(recorder or Memory(), Path(), {}, None)

@@ -40,7 +40,7 @@ class Training:
     ) -> None:
         self.config, self.engine, self.ask, self.context = config, engine, ask, context
         self.x = splits.train.x
-        self.seeds = range(config.seed, config.seed + config.replicates)
+        self.seeds = config.seeds
         self.shuffling = [generator(seed, "shuffling") for seed in self.seeds]
         self.steps_an_epoch = math.ceil(len(self.x) / config.batch_size)
         products = sum(w.numel() for network in engine.networks for w in network.values())

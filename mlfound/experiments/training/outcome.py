@@ -40,7 +40,7 @@ def outcome(
     model, score = models[0], scores[0]
     counts = confusion(test.y, score.predicted, classes)
     mistakes = worst_mistakes(score, test.y, SHOWN_MISTAKES)
-    seeds = seed_table(config.seed, scores, len(test.y), epochs)
+    seeds = seed_table(config.seed, scores, epochs)
     metrics = {
         **test_metrics(scores, len(test.y)),
         **training_metrics(epochs, len(inputs.splits.train.y)),
@@ -104,7 +104,7 @@ def test_metrics(scores: Sequence[Score], rows: int) -> Figures:
     mean over the seeds, on these very images.
     """
     accuracies = [score.accuracy for score in scores]
-    wrong = [rows - round(accuracy * rows) for accuracy in accuracies]
+    wrong = [score.wrong for score in scores]
     losses = [score.loss for score in scores]
     if len(scores) == 1:
         interval = binomtest(rows - wrong[0], rows).proportion_ci(0.95, "wilson")

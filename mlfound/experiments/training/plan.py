@@ -27,10 +27,6 @@ class Plan:
     processes: int
 
     @property
-    def seeds(self) -> range:
-        return range(self.config.seed, self.config.seed + self.config.replicates)
-
-    @property
     def recipe(self) -> Recipe:
         """The config, as engines know it."""
         config, model, optimizer = self.config, self.config.model, self.config.optimizer

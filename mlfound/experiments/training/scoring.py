@@ -26,6 +26,12 @@ class Score:
     strength: Tensor
     kind: Literal["confidence", "predicted_value"]
 
+    @property
+    def wrong(self) -> int:
+        """How many answers are."""
+        rows = len(self.predicted)
+        return rows - round(self.accuracy * rows)
+
 
 def evaluate(model: Module, loss: Module, x: Tensor, y: Tensor, classes: int) -> Score:
     """One pass over `x` (rows, in) with labels `y` (rows,), forward only."""

@@ -45,8 +45,8 @@ def epoch_tables(epochs: Sequence[Epoch]) -> list[Table]:
     return tables
 
 
-def seed_table(first: int, scores: Sequence[Score], rows: int, epochs: Sequence[Epoch]) -> Table:
-    """A row a seed, the first being `first`: its figures on `rows` test images and after its last epoch."""
+def seed_table(first: int, scores: Sequence[Score], epochs: Sequence[Epoch]) -> Table:
+    """A row a seed, the first being `first`: its figures on the test images and after its last epoch."""
     columns = (
         Column("seed"),
         Column("test_accuracy", "test accuracy", ".2%"),
@@ -61,13 +61,12 @@ def seed_table(first: int, scores: Sequence[Score], rows: int, epochs: Sequence[
     for seed, score in enumerate(scores, first):
         own = [epoch for epoch in epochs if epoch.seed == seed]
         best, last = min(own, key=lambda epoch: epoch.valid_loss).epoch, own[-1]
-        wrong = rows - round(score.accuracy * rows)
         lines.append(
             (
                 seed,
                 score.accuracy,
                 score.loss,
-                wrong,
+                score.wrong,
                 last.valid_accuracy,
                 last.valid_loss,
                 last.train_loss,
