@@ -27,6 +27,7 @@ class Memory:
 
     def __init__(self):
         self.rows, self.lines, self.checkpoints = [], [], []
+        self.rows_before = []  # of each checkpoint
 
     def message(self, text):
         self.lines.append(text)
@@ -42,6 +43,7 @@ class Memory:
         tensors = {name: tensor.clone() for name, tensor in checkpoint.tensors.items()}
         if not all(tensor.isfinite().all() for tensor in tensors.values()):
             raise FloatingPointError
+        self.rows_before.append(len(self.rows))
         self.checkpoints.append((Checkpoint(tensors, dict(checkpoint.facts)), best))
 
 
@@ -170,15 +172,55 @@ def test_a_run_without_a_checkpoint_begins_again():
         assert same(this.engine.networks, whole)
 
 
-def test_when_checkpoints_are_written_and_which_is_the_best():
+def test_when_checkpoints_are_written():
     _, often, _ = trained(config_of("epochs=5", "checkpoint.every=2"))
     assert [checkpoint.facts["epoch"] for checkpoint, _ in often.checkpoints] == [2, 4, 5]
     _, seldom, _ = trained(config_of("epochs=5", "checkpoint.seconds=1e6"))
     assert [checkpoint.facts["epoch"] for checkpoint, _ in seldom.checkpoints] == [5], "the last one always"
-    _, every, _ = trained(config_of("epochs=5"))
-    losses = [row["valid_loss"] for row in every.rows]
-    for number, (_, best) in enumerate(every.checkpoints):
-        assert best == (losses[number] < min(losses[:number], default=math.inf))
+
+
+def with_losses(this, losses):
+    """A training whose epochs end with these validation losses."""
+    validate, losses = this.ask, iter(losses)
+    this.ask = lambda network: replace(validate(network), loss=next(losses))
+    return this
+
+
+@pytest.mark.parametrize(
+    ("losses", "settings", "written"),
+    [
+        ([5, 2, 3, 4], (), [(1, True), (2, True), (3, False), (4, False)]),
+        ([5, 2, 3, 4], ("checkpoint.seconds=1e6",), [(2, True), (4, False)]),
+        ([5, 2, 3, 1], ("checkpoint.seconds=1e6",), [(2, True), (4, True)]),
+        ([5, 4, 3, 3], ("checkpoint.every=3",), [(3, True), (4, False)]),
+        ([5, 4, 3, math.inf], ("checkpoint.seconds=1e6",), [(3, True)]),  # it diverges
+    ],
+)
+def test_the_best_epoch_is_kept_whether_a_checkpoint_is_due_or_not(losses, settings, written):
+    """Written with the rows of its own epoch before it, so that it is as good to go on from as any other."""
+    config, memory = config_of("epochs=4", *settings), Memory()
+    with training(config, memory) as this:
+        with_losses(this, losses).run()
+    assert [(checkpoint.facts["epoch"], best) for checkpoint, best in memory.checkpoints] == written
+    assert memory.rows_before == [epoch for epoch, _ in written]
+
+    whole, _, _ = trained(config)
+    for checkpoint, _ in memory.checkpoints:
+        with training(config) as this:
+            this.resume(Resumed(checkpoint, memory.rows[: checkpoint.facts["epoch"]], {}))
+            this.run()
+            assert same(this.engine.networks, whole)
+
+
+def test_an_interrupted_training_leaves_its_best_epoch_too(monkeypatch):
+    monkeypatch.setattr("mlfound.experiments.training.loop.LONGEST_LOOK", 1)
+    memory = Memory()
+    with training(config_of("checkpoint.seconds=1e6"), memory) as this:
+        with_losses(this, [5, 4, 3]).run(after(9))  # in the second epoch
+    told = [
+        (checkpoint.facts["epoch"], checkpoint.facts["step"], best) for checkpoint, best in memory.checkpoints
+    ]
+    assert told == [(1, 0, True), (1, 3, False)]
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
@@ -194,6 +236,28 @@ def test_a_divergence_is_traced_to_its_step_and_tensor(engine, milestone, monkey
     assert divergence == Divergence(2, 1, 1e25, "the loss of seed 0"), "the first step makes weights of 1e24"
     assert not recorder.rows
     assert not recorder.checkpoints
+
+
+@pytest.mark.parametrize("lr", [1, 1.5, 2, 3, 5, 10, 30, 100, 1e4])
+def test_a_resumed_training_diverges_where_an_uninterrupted_one_does(lr, monkeypatch):
+    """A linear model of squared error: the larger the rate, the sooner it diverges, at the smallest not at all."""
+    config = config_of(
+        f"optimizer.lr={lr}", "optimizer.momentum=0.5", "optimizer.weight_decay=0", "schedule=constant",
+        "loss=mse", "model.outputs=1", "model.hidden=[]", "epochs=9",
+    )  # fmt: skip
+    _, whole, divergence = trained(config)
+    assert (divergence is None) == (lr == 1)
+
+    monkeypatch.setattr("mlfound.experiments.training.loop.LONGEST_LOOK", 1)
+    last = divergence.step - 2 if divergence else 20
+    for looks in range(0, last, max(1, last // 6)):
+        begun, rest = Memory(), Memory()
+        with training(config, begun) as this:
+            this.run(after(looks))
+        with training(config, rest) as this:
+            this.resume(Resumed(begun.checkpoints[-1][0], begun.rows, {}))
+            assert this.run() == divergence
+        assert len(begun.rows + rest.rows) == len(whole.rows)
 
 
 def test_a_weight_that_is_infinite_is_found_though_the_loss_is_finite():

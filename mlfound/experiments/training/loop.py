@@ -47,6 +47,7 @@ class Training:
         self.steps_a_look = max(1, min(LONGEST_LOOK, int(LOOK / (3 * config.batch_size * products))))
         self.epochs: list[Epoch] = []  # finished, of each a row a seed
         self.lowest = math.inf  # validation loss of an epoch, in the mean over the seeds
+        self.best: dict[str, Tensor] | None = None  # the state after the best epoch, until it is written
         self.seconds = 0.0  # of this epoch
         self.saved_at = monotonic()
         self.begin_epoch()
@@ -66,6 +67,7 @@ class Training:
         while self.finished < self.config.epochs:
             divergence = self.advance(min(self.steps_a_look, self.steps_an_epoch - self.step))
             if divergence:
+                self.keep_best()
                 return divergence
             if interrupted():
                 with suppress(FloatingPointError):  # on its way to diverge: then the last good one stays
@@ -73,10 +75,10 @@ class Training:
                 return None
         return None
 
-    def begin_epoch(self) -> None:
-        """Another order for each network, and a state to trace a divergence from."""
+    def begin_epoch(self, losses: Tensor | None = None) -> None:
+        """Another order for each network, and a state to trace a divergence from; `losses` of steps already done."""
         self.before = [each.get_state() for each in self.shuffling]
-        self.losses = self.x.new_empty(len(self.seeds), 0)
+        self.losses = self.x.new_empty(len(self.seeds), 0) if losses is None else losses
         self.order = torch.stack([shuffled(len(self.x), each) for each in self.shuffling]).to(self.x.device)
         self.milestone = copied(self.state())
 
@@ -144,13 +146,17 @@ class Training:
             )
             for seed, loss, score in zip(self.seeds, self.train_losses(), scores, strict=True)
         ]
+        improved = mean_valid_loss(rows) < self.lowest
+        if not improved:
+            self.keep_best()  # before these rows: a checkpoint notes where metrics.jsonl ends
         self.epochs += rows
         self.context.recorder.metrics([vars(row) for row in rows], line(rows))
         self.seconds = 0.0
         self.begin_epoch()
-        before, self.lowest = self.lowest, min(self.lowest, mean_valid_loss(rows))
+        if improved:
+            self.lowest, self.best = mean_valid_loss(rows), self.milestone
         if self.due():
-            self.keep(best=self.lowest < before)
+            self.keep()
         return None
 
     def train_losses(self) -> list[float]:
@@ -192,8 +198,7 @@ class Training:
             self.engine.generators[n].set_state(state[f"dropout of seed {seed}"].clone())
             for name, tensor in numbers(self.engine, n):
                 tensor.copy_(state[f"{name} of seed {seed}"])
-        self.begin_epoch()
-        self.losses = state[LOSSES].to(self.x)
+        self.begin_epoch(state[LOSSES].to(self.x))
 
     def due(self) -> bool:
         """Whether the end of this epoch is to be kept: the last one always is."""
@@ -202,17 +207,29 @@ class Training:
             return True
         return self.finished % every == 0 and monotonic() - self.saved_at >= seconds
 
-    def keep(self, best: bool = False) -> None:
-        """Write a checkpoint."""
+    def keep(self) -> None:
+        """Write a checkpoint of this state, and before it that of the best epoch."""
+        is_best = self.best is not None and self.step == 0
+        self.keep_best()
+        if not is_best:
+            self.write(self.state())
+
+    def keep_best(self) -> None:
+        """Write the checkpoint of the best epoch, unless that is done: while each epoch is better, the last will do."""
+        if self.best is not None:
+            self.write(self.best, best=True)
+            self.best = None
+
+    def write(self, state: Mapping[str, Tensor], best: bool = False) -> None:
+        """A checkpoint of a state of this epoch."""
+        step = state[LOSSES].shape[1]
         facts = {
             "epoch": self.finished,
-            "step": self.step,
-            "seconds": self.seconds,
+            "step": step,
+            "seconds": self.seconds if step else 0.0,
             "config": self.config.model_dump(mode="json"),
         }
-        self.context.recorder.checkpoint(
-            Checkpoint(self.state(), facts), self.config.checkpoint.keep, best=best
-        )
+        self.context.recorder.checkpoint(Checkpoint(state, facts), self.config.checkpoint.keep, best=best)
         self.saved_at = monotonic()
 
     def resume(self, resumed: Resumed) -> None:

@@ -101,9 +101,8 @@ def layer_sizes(config: TrainConfig, splits: Splits) -> tuple[int, ...]:
 def require_memory(config: TrainConfig, sizes: tuple[int, ...], splits: Splits, device: torch.device) -> None:
     """Refuse more than there is, before any of it is taken; in bytes, by what each part holds at most."""
     of_one = numbers(sizes)
-    copies = (
-        6 * 4
-    )  # weights, velocities, gradients, where they began, and two of them as they were at a milestone
+    # weights, velocities, gradients, where they began; weights and velocities again of a milestone and the best epoch
+    copies = 8 * 4
     batch = config.batch_size * sum(sizes) * 4 * 4  # outputs, gradients, two masks
     each = of_one * copies + batch + len(splits.train.x) * 2 * 8  # and an epoch's order, twice
     once = of_one * 4 * 8 + ROWS_AT_ONCE * sum(sizes) * 3 * 4  # a check in float64, an evaluation
