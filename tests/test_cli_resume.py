@@ -72,13 +72,33 @@ def test_its_config_can_be_looked_at(mlfound, broken_off):
     assert (outcome.code, outcome.out) == (0, (broken_off / "config.yaml").read_text())
 
 
-def test_a_complete_run_has_nothing_left_to_do(mlfound):
+def test_a_complete_run_has_nothing_left_to_do(mlfound, monkeypatch):
     path = mlfound("train", *QUICK).path
     before = (path / "run.json").read_bytes()
     outcome = mlfound("train", "--resume", "latest")
     assert (outcome.code, outcome.path.resolve()) == (0, path.resolve())
     assert "complete" in outcome.err
-    assert (path / "run.json").read_bytes() == before
+    monkeypatch.chdir(path)
+    summary = json.loads(mlfound("train", "--resume", ".", "--json").out)
+    assert (summary["id"], summary["status"]) == (path.name, "completed")
+    assert summary["metrics"] == json.loads(Path("summary.json").read_text())["metrics"]
+    assert Path("run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", [".", "../X", "../../runs/X"])
+def test_it_can_be_named_from_within(mlfound, broken_off, monkeypatch, name):
+    broken_off = broken_off.resolve()
+    monkeypatch.chdir(broken_off)
+    summary = json.loads(mlfound("train", "--resume", name.replace("X", broken_off.name), "--json").out)
+    assert (summary["id"], summary["status"]) == (broken_off.name, "completed")
+    assert Path(summary["path"]).resolve() == broken_off
+    assert json.loads(mlfound("runs", "show", name.replace("X", broken_off.name), "--json").out)["id"]
+
+
+def test_a_complete_run_without_its_checkpoints_is_not_trained_again(mlfound):
+    path = mlfound("train", *QUICK, "--set", "schedule=constant").path
+    shutil.rmtree(path / "checkpoints")
+    refused(mlfound("train", "--resume", path, "--set", "epochs=5"), "checkpoints", "2 epochs", "config.yaml")
 
 
 def test_a_constant_schedule_can_be_trained_further(mlfound):
@@ -88,6 +108,23 @@ def test_a_constant_schedule_can_be_trained_further(mlfound):
     assert further.code == 0
     assert [row["epoch"] for row in further.rows("epochs")] == list("12345")
     assert weights(path) == weights(mlfound("train", *options, "--set", "epochs=5", "--name", "long").path)
+
+
+def test_no_figure_of_before_stands_beside_the_config_of_a_run_trained_further(mlfound):
+    """A real process, killed in the midst of it."""
+    path = mlfound("train", *QUICK, "--set", "schedule=constant").path
+    further = ("--set", "epochs=3000", "--threads", "1")
+    command = [sys.executable, "-m", "mlfound", "train", "--resume", path, *further]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    next(line for line in process.stderr if line.startswith("epoch"))
+    process.kill()
+    process.communicate()
+    [entry] = json.loads(mlfound("runs", "--json").out)
+    assert (entry["status"], entry["metrics"], entry["problem"]) == ("crashed", {}, None)
+    shown = json.loads(mlfound("runs", "show", path, "--json").out)
+    assert (shown["metrics"], shown["plots"], shown["tables"]) == ({}, [], ["tables/metrics.csv"])
+    assert "epochs: 3000" in shown["config"]
+    assert "3000" not in mlfound("runs", "show", path / ".previous").out
 
 
 def test_a_schedule_that_was_planned_cannot(mlfound):
@@ -166,6 +203,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(mlfound, broken_o
     (broken_off / "model.safetensors").unlink()
     outcome = mlfound("train", "--resume", broken_off)
     assert outcome.code == 0
+    assert "no checkpoint: the 4 epochs so far are trained again" in outcome.err
     assert weights(broken_off) == wanted
     assert [row["epoch"] for row in outcome.rows("epochs")] == list("1234")
 

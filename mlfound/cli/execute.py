@@ -6,7 +6,7 @@ What is slow to import (torch, matplotlib, pydantic, yaml) is imported where it 
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -79,7 +79,7 @@ def resume(context: typer.Context) -> None:
             loaded = load("train", path / "config.yaml", overrides)
             if recorder.facts["status"] == "completed" and not overrides:
                 recorder.message("This run is complete: nothing is left to do.")
-                typer.echo(path)
+                typer.echo(as_json(recorder.earlier_summary()) if flags["json_"] else path)
                 return
             earlier = Resumed(recorder.last, recorder.rows, recorder.facts)
             passed = carry_out("train", loaded, recorder, flags, earlier)
@@ -116,7 +116,7 @@ def carry_out(
         raise UserError(loaded.locate(error)) from error
     summary = recorder.finish(result)
     if flags["json_"]:
-        typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
+        typer.echo(as_json(summary))
     else:
         if not flags["quiet"]:
             show(result, screen())
@@ -124,6 +124,11 @@ def carry_out(
     if flags["quiet"] and not result.passed:  # quiet is about what went well
         show(replace(result, tables=()), screen(stderr=True))
     return bool(result.passed)
+
+
+def as_json(summary: Mapping[str, Any]) -> str:
+    """What `--json` prints of a run."""
+    return json.dumps(summary, indent=2, ensure_ascii=False)
 
 
 def config_among(runs: list[str] | None) -> dict[str, Any]:

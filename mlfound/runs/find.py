@@ -15,7 +15,7 @@ def find_run(name: str, runs_dir: Path, key: str | None = None) -> Path:
 
     UserError (it blames the config key `key`, if given) where there is none, or more than one.
     """
-    path = Path(name)
+    path = Path(os.path.expanduser(name))
     if name == path.name and name not in ("", ".."):  # a plain word
         if name == "latest":
             return latest(runs_dir, key)
@@ -31,7 +31,7 @@ def find_run(name: str, runs_dir: Path, key: str | None = None) -> Path:
     if not name or not os.path.isdir(path):
         said = f"{name[:SHOWN_LETTERS] or repr(name)}: no such run, neither in {runs_dir} nor as a path"
         raise UserError(said, key)
-    return path
+    return path if path.name not in ("", "..") else path.resolve()
 
 
 def latest(runs_dir: Path, key: str | None = None) -> Path:

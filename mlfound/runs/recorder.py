@@ -115,7 +115,8 @@ class RunRecorder:
 
     def metrics(self, rows: Sequence[Mapping[str, float | int]], line: str) -> None:
         """See `Recorder.metrics`."""
-        assert self.path is not None, "metrics before begin"
+        assert self.path is not None
+        assert self.log is not None, "metrics before the run has begun"
         lines = "".join(f"{json.dumps(folder.finite(row))}\n" for row in rows).encode()
         with blaming(self.path / "metrics.jsonl"), (self.path / "metrics.jsonl").open("ab") as file:
             file.write(lines)
@@ -128,7 +129,8 @@ class RunRecorder:
 
     def checkpoint(self, checkpoint: Checkpoint, keep: int, best: bool = False) -> None:
         """See `Recorder.checkpoint`. `metrics.jsonl` is on disk before the checkpoint that notes its length."""
-        assert self.path is not None, "checkpoint before begin"
+        assert self.path is not None
+        assert self.log is not None, "a checkpoint before the run has begun"
         if self.checkpoints is None:
             from mlfound.runs.checkpoints import Checkpoints  # here: it loads torch, which takes seconds
 
@@ -171,8 +173,11 @@ class RunRecorder:
         status = "failed" if result.status == "completed" and not result.passed else result.status
         self.close(status)
         self.make_page()
-        added = {"id": self.path.name, "status": status, "path": str(self.path)}
-        return {**added, **folder.finite(summary)}
+        return self.identified(folder.finite(summary))
+
+    def identified(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        """A summary with what tells whose it is."""
+        return {"id": self.facts["id"], "status": self.facts["status"], "path": str(self.path), **summary}
 
     def close(self, status: str, **facts: str) -> None:
         """The last word in `run.json`."""

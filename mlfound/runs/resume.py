@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from rich.console import Console
 
 from mlfound.errors import UserError
 from mlfound.files import remove_debris
-from mlfound.runs import folder
+from mlfound.results import Result
+from mlfound.runs import folder, previous
 from mlfound.runs.checkpoints import Checkpoints
 from mlfound.runs.plain_files import read_json, read_plain
-from mlfound.runs.recorder import RunRecorder, now
-from mlfound.runs.status import schema_problem
+from mlfound.runs.recorder import RunRecorder
+from mlfound.runs.status import pause, schema_problem, seconds_paused
 
 LARGEST = 1024**3  # bytes of metrics.jsonl
 
@@ -29,8 +31,8 @@ class ResumedRecorder(RunRecorder):
         recorder.rows   # of metrics.jsonl, those before that checkpoint
         recorder.begin(config, **facts)
 
-    It holds the run's lock from the start, so that no other process takes up the same run; until `begin` nothing in
-    the folder changes.
+    It holds the run's lock from the start, so that no other process takes up the same run. Nothing in the folder
+    changes before the first step has been made: a run that cannot go on is as it was.
     """
 
     def __init__(
@@ -42,10 +44,13 @@ class ResumedRecorder(RunRecorder):
         quiet: bool,
     ) -> None:
         super().__init__("train", arguments, path.parent, None, environment, console, quiet)
+        self.resumed_at = self.facts["start"]
+        self.going_on: Callable[[], None] | None = None  # what the first step brings about
         read_facts(path)  # no lock is left in a folder that is no run
         self.lock = folder.lock(path)
         try:
             self.place, self.facts = path, read_facts(path)  # again: now nobody changes it
+            previous.move_back(path)
             self.checkpoints = Checkpoints(path / "checkpoints", self.facts["id"])
             self.last = self.checkpoints.newest(self.message)
             self.rows = self.read_metrics()
@@ -54,16 +59,41 @@ class ResumedRecorder(RunRecorder):
             raise
 
     def begin(self, config: Any, **facts: Any) -> None:
-        """Take the folder back to where the checkpoint was, and go on in it."""
-        self.path = self.place
-        for each in (self.path, *(self.path / name for name in ("checkpoints", "tables", "plots"))):
+        """Go on with this config, from the first step on."""
+        if self.last is None:
+            self.begin_again()
+        self.path, self.going_on = self.place, partial(self.go_on, config, facts)
+
+    def go_on(self, config: Any, facts: Mapping[str, Any]) -> None:
+        """Take the folder back to where the checkpoint was; what was found so far is set aside."""
+        for each in (self.place, *(self.place / name for name in ("checkpoints", "tables", "plots"))):
             remove_debris(each)
-        if (self.path / "metrics.jsonl").exists():
-            os.truncate(self.path / "metrics.jsonl", self.metrics_bytes)
         begun = self.facts | {"status": "running", "end": None, **facts, "environment": self.environment}
-        begun["resumed"] = [*self.facts.get("resumed", []), now()]
+        begun["resumed"] = [*self.facts.get("resumed", []), self.resumed_at]
+        begun["paused_seconds"] = seconds_paused(self.facts) + pause(self.place, self.facts, self.resumed_at)
         begun.pop("error", None)
-        self.start(self.path, config, begun)
+        previous.set_aside(self.place)
+        if (self.place / "metrics.jsonl").exists():
+            os.truncate(self.place / "metrics.jsonl", self.metrics_bytes)
+        self.start(self.place, config, begun)
+
+    def progress(self, label: str, done: int, total: int, **figures: str) -> None:
+        """See `Recorder.progress`; of a training it comes with every step."""
+        self.go_on_once()
+        super().progress(label, done, total, **figures)
+
+    def finish(self, result: Result) -> dict[str, Any]:
+        """See `RunRecorder.finish`."""
+        self.go_on_once()
+        summary = super().finish(result)
+        if result.status == "completed":
+            previous.forget(self.place)
+        return summary
+
+    def go_on_once(self) -> None:
+        if self.going_on is not None:
+            go_on, self.going_on = self.going_on, None
+            go_on()
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The rows that the checkpoint counted, and their bytes for those that follow."""
@@ -79,6 +109,24 @@ class ResumedRecorder(RunRecorder):
         self.metrics_bytes = len(kept)
         self.metrics_digest.update(kept)
         return [json.loads(line) for line in kept.splitlines()]
+
+    def begin_again(self) -> None:
+        """Say which epochs are trained again for want of a checkpoint; UserError where they had come to results."""
+        path = self.place / "metrics.jsonl"
+        rows = len(read_plain(path, LARGEST).splitlines()) if path.exists() else 0
+        epochs = f"the {rows // len(self.facts.get('seeds') or [0])} epochs so far"
+        if self.facts["status"] == "completed":
+            raise UserError(
+                f"{self.place / 'checkpoints'}: no checkpoint, so {epochs} would be trained again; "
+                f"start a new run with mlfound train {self.place / 'config.yaml'}"
+            )
+        if rows:
+            self.message(f"There is no checkpoint: {epochs} are trained again.")
+
+    def earlier_summary(self) -> dict[str, Any]:
+        """What `finish` gave."""
+        self.path = self.place
+        return self.identified(read_json(self.place / "summary.json"))
 
 
 def read_facts(path: Path) -> dict[str, Any]:

@@ -68,8 +68,25 @@ def moment(facts: Mapping[str, Any], key: str) -> datetime | None:
 
 
 def seconds_taken(facts: Mapping[str, Any]) -> float | None:
-    """From start to end, or until now; None where nobody knows, or the clock was set back meanwhile."""
+    """From start to end, or until now, without the pauses; None where nobody knows, or the clock was set back."""
     start, end = moment(facts, "start"), moment(facts, "end")
     if facts.get("status") == "running":
         end = datetime.now(UTC)
-    return (end - start).total_seconds() if start and end and end >= start else None
+    if not (start and end and end >= start):
+        return None
+    return max(0.0, (end - start).total_seconds() - seconds_paused(facts))
+
+
+def seconds_paused(facts: Mapping[str, Any]) -> float:
+    """How long a run was interrupted before it was resumed, all times together."""
+    seconds = facts.get("paused_seconds")
+    return seconds if isinstance(seconds, int | float) and seconds > 0 else 0.0
+
+
+def pause(folder: Path, facts: Mapping[str, Any], resumed_at: str) -> float:
+    """Seconds between the end of a run, or the last that a killed one wrote, and its resumption."""
+    end, resumed = moment(facts, "end"), datetime.fromisoformat(resumed_at)
+    if end is None:
+        written = (path.stat().st_mtime for path in folder.iterdir() if path.is_file())
+        end = datetime.fromtimestamp(max(written), UTC)
+    return max(0.0, (resumed - end).total_seconds())

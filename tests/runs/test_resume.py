@@ -2,9 +2,12 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
+import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import torch
@@ -13,10 +16,12 @@ from rich.console import Console
 from mlfound.config.training import TrainConfig
 from mlfound.errors import UserError
 from mlfound.files import write_whole
-from mlfound.results import Checkpoint, Result
+from mlfound.results import Checkpoint, Column, Result, Table
+from mlfound.runs import previous
 from mlfound.runs.recorder import RunRecorder
 from mlfound.runs.resume import ResumedRecorder
-from mlfound.runs.status import read_facts
+from mlfound.runs.status import read_facts, seconds_taken
+from tests.run_folders import png, write_json
 
 MACHINE = {"packages": {}}
 
@@ -52,6 +57,11 @@ def run_to(tmp_path, epochs, checkpoints=True):
     return recorder.path
 
 
+def step(recorder):
+    """What a training says after its first step."""
+    recorder.progress("training", 1, 2)
+
+
 def metrics(path):
     return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
@@ -70,6 +80,8 @@ def test_it_goes_on_where_the_checkpoint_was(tmp_path):
         assert torch.equal(recorder.last.tensors["w"], torch.full((3,), 3.0))
         assert recorder.rows == [row(1), row(2), row(3)]
         recorder.begin(TrainConfig(), seeds=[0])
+        assert facts(path)["status"] == "interrupted", "no step was made"
+        step(recorder)
         assert facts(path)["status"] == "running"
         assert read_facts(path)["status"] == "running", "the lock is held"
         recorder.metrics([row(4)], "an epoch")
@@ -97,6 +109,7 @@ def test_one_that_ended_before_its_first_checkpoint_starts_again_in_place(tmp_pa
         assert recorder.last is None
         assert recorder.rows == []
         recorder.begin(TrainConfig())
+        step(recorder)
         assert (path / "metrics.jsonl").read_bytes() == b""
         recorder.metrics([row(1)], "an epoch")
         recorder.checkpoint(Checkpoint({}, {}), keep=1)
@@ -110,6 +123,7 @@ def test_a_damaged_checkpoint_cuts_the_metrics_to_the_one_before(tmp_path):
     with resumed(path) as recorder:
         assert recorder.rows == [row(1), row(2)]
         recorder.begin(TrainConfig())
+        step(recorder)
     assert metrics(path) == [row(1), row(2)]
     assert "000003.json: damaged; this checkpoint is passed over" in (path / "log.txt").read_text()
 
@@ -120,8 +134,129 @@ def test_nothing_changes_before_it_begins(tmp_path):
     with pytest.raises(UserError), resumed(path):
         raise UserError("another version of torch")
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
-    with resumed(path):
-        pass  # the lock is free again
+    with resumed(path) as recorder:  # the lock is free again
+        recorder.message("all is well")
+        recorder.begin(TrainConfig(epochs=30))
+    assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before, (
+        "no step was made"
+    )
+
+
+RESULT = Result(
+    {"test_accuracy": 0.9},
+    tables=[Table("epochs", "", [Column("epoch")], [[1]])],
+    tensors={"w1": torch.ones(2)},
+)
+
+
+def content(path):
+    """Of all files that tell what a run is and has come to."""
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in path.rglob("*")
+        if file.is_file()
+        and ".previous" not in file.relative_to(path).parts
+        and file.name not in ("log.txt", ".lock")
+    }
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """The folder of a run that was completed after two epochs."""
+    path = run_to(tmp_path, 2)
+    with resumed(path) as recorder:
+        recorder.begin(TrainConfig(epochs=2))
+        recorder.finish(RESULT)
+    (path / "plots" / "loss.png").write_bytes(png(3, 2))
+    return path
+
+
+def test_results_are_set_aside_while_a_run_is_trained_further(finished):
+    before = content(finished)
+    with suppress(KeyboardInterrupt), resumed(finished) as recorder:
+        recorder.begin(TrainConfig(epochs=5))
+        assert content(finished) == before
+        step(recorder)
+        assert not [name for name in previous.RESULTS if (finished / name).exists()]
+        assert "epochs: 5" in (finished / "config.yaml").read_text()
+        raise KeyboardInterrupt
+    aside = content(finished / ".previous")
+    assert aside == {name: before[name] for name in aside}, "a whole run, to be looked at"
+    assert aside.keys() >= {
+        "summary.json",
+        "run.json",
+        "config.yaml",
+        "tables/epochs.csv",
+        "model.safetensors",
+    }
+
+    (finished / "summary.json").write_text("{}")  # it was killed in the midst of writing new results
+    with resumed(finished) as recorder:
+        recorder.begin(TrainConfig(epochs=5))
+        step(recorder)
+        assert content(finished / ".previous") == aside
+        assert not (finished / "summary.json").exists()
+        recorder.finish(RESULT)
+    assert not (finished / ".previous").exists()
+    assert (finished / "summary.json").exists()
+
+
+def test_results_of_before_stay_aside_when_training_further_diverges(finished):
+    with resumed(finished) as recorder:
+        recorder.begin(TrainConfig(epochs=5))
+        recorder.finish(Result({}, "diverged"))
+    assert json.loads((finished / ".previous" / "summary.json").read_text())["metrics"] == {
+        "test_accuracy": 0.9
+    }
+
+
+def test_a_run_killed_before_its_first_new_step_is_as_it_was(finished, monkeypatch):
+    """It is killed at one file operation after the other; the next attempt finds all in its place again."""
+    before, calls, running = content(finished), 0, False
+    while not running:
+        left = iter(range(calls))
+
+        def up_to(operation, left=left):
+            def limited(*arguments, **options):
+                if next(left, None) is None:
+                    raise SystemExit  # and nothing is written behind it
+                return operation(*arguments, **options)
+
+            return limited
+
+        with monkeypatch.context() as patch, suppress(SystemExit), resumed(finished) as recorder:
+            recorder.begin(TrainConfig(epochs=5))
+            for name in ("replace", "mkdir", "fsync"):
+                patch.setattr(f"os.{name}", up_to(getattr(os, name)))
+            step(recorder)
+        recorder.lock.release()  # as the end of its process does
+        running = facts(finished)["status"] != "completed"
+        if not running:
+            with resumed(finished):
+                assert content(finished) == before, calls
+            assert not (finished / ".previous").exists()
+        calls += 1
+    assert calls > 15
+
+
+def test_pauses_are_not_counted_as_time_taken(tmp_path, finished):
+    told = facts(finished)
+    hours_ago = [(datetime.now(UTC) - timedelta(hours=h)).isoformat() for h in (9, 8)]
+    write_json(
+        finished / "run.json", told | {"start": hours_ago[0], "end": hours_ago[1], "paused_seconds": 60}
+    )
+    with resumed(finished) as recorder:
+        recorder.begin(TrainConfig(epochs=5))
+        recorder.finish(RESULT)
+    assert seconds_taken(facts(finished)) == pytest.approx(3540, abs=60)
+
+    write_json(finished / "run.json", facts(finished) | {"status": "running", "end": None})  # it was killed
+    for file in finished.iterdir():
+        os.utime(file, times=(time.time() - 7200,) * 2)
+    with resumed(finished) as recorder:
+        recorder.begin(TrainConfig(epochs=5))
+        recorder.finish(RESULT)
+    assert facts(finished)["paused_seconds"] == pytest.approx(60 + 8 * 3600 + 7200, abs=60)
 
 
 def test_debris_of_killed_writes_goes(tmp_path):
@@ -132,6 +267,7 @@ def test_debris_of_killed_writes_goes(tmp_path):
         (path / name).write_text("half")
     with resumed(path) as recorder:
         recorder.begin(TrainConfig())
+        step(recorder)
         assert not [name for name in debris if (path / name).exists()]
         assert (path / ".lock").exists()
 

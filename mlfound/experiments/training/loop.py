@@ -47,7 +47,7 @@ class Training:
         self.steps_a_look = max(1, min(LONGEST_LOOK, int(LOOK / (3 * config.batch_size * products))))
         self.epochs: list[Epoch] = []  # finished, of each a row a seed
         self.lowest = math.inf  # validation loss of an epoch, in the mean over the seeds
-        self.best: dict[str, Tensor] | None = None  # the state after the best epoch, until it is written
+        self.best: dict[str, Tensor] | None = None  # state after the best epoch, not yet written: a better may follow
         self.seconds = 0.0  # of this epoch
         self.saved_at = monotonic()
         self.begin_epoch()
@@ -215,7 +215,7 @@ class Training:
             self.write(self.state())
 
     def keep_best(self) -> None:
-        """Write the checkpoint of the best epoch, unless that is done: while each epoch is better, the last will do."""
+        """Write the checkpoint of the best epoch, unless that is done."""
         if self.best is not None:
             self.write(self.best, best=True)
             self.best = None
