@@ -86,7 +86,9 @@ def test_of_very_many_only_some_are_named(runs):
 )  # fmt: skip
 def test_what_is_no_run(runs, name):
     if name in ("/", "..", "../..", "~"):
-        assert find_run(name, runs) == Path(name).expanduser().resolve(), "a path is believed; whoever reads it finds no run.json"
+        assert find_run(name, runs) == Path(name).expanduser().resolve(), (
+            "a path is believed; whoever reads it finds no run.json"
+        )
         return
     with pytest.raises(UserError) as error:
         find_run(name, runs)

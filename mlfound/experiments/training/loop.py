@@ -47,7 +47,9 @@ class Training:
         self.steps_a_look = max(1, min(LONGEST_LOOK, int(LOOK / (3 * config.batch_size * products))))
         self.epochs: list[Epoch] = []  # finished, of each a row a seed
         self.lowest = math.inf  # validation loss of an epoch, in the mean over the seeds
-        self.best: dict[str, Tensor] | None = None  # state after the best epoch, not yet written: a better may follow
+        self.best: dict[str, Tensor] | None = (
+            None  # state after the best epoch, not yet written: a better may follow
+        )
         self.seconds = 0.0  # of this epoch
         self.saved_at = monotonic()
         self.begin_epoch()

@@ -5,13 +5,12 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
-from scipy.stats import binomtest
-from scipy.stats import t as student
 from torch import Tensor
 
 from mlfound.config.training import TrainConfig
 from mlfound.experiments.inputs import Inputs
 from mlfound.experiments.training.epochs import Epoch, by_epoch, lowest, mean_valid_loss
+from mlfound.experiments.training.interval import accuracy_interval, too_few
 from mlfound.experiments.training.scoring import Score, confusion, evaluate, worst_mistakes
 from mlfound.experiments.training.state import Divergence
 from mlfound.experiments.training.views import (
@@ -98,36 +97,18 @@ def advice(config: TrainConfig) -> str:
 
 
 def test_metrics(scores: Sequence[Score], rows: int) -> Figures:
-    """Test loss and accuracy with a 95% interval.
-
-    Of one network it is Wilson's: `rows` test images are a sample of all digits. Of several it is Student's, of the
-    mean over the seeds, on these very images.
-    """
+    """Test loss and accuracy over `rows` images, with a 95% interval where there are enough to know it."""
     accuracies = [score.accuracy for score in scores]
-    wrong = [score.wrong for score in scores]
-    losses = [score.loss for score in scores]
-    if len(scores) == 1:
-        interval = binomtest(rows - wrong[0], rows).proportion_ci(0.95, "wilson")
-        return {
-            "test_accuracy": accuracies[0],
-            "test_accuracy_low": float(interval.low),
-            "test_accuracy_high": float(interval.high),
-            "test_wrong": wrong[0],
-            "test_loss": losses[0],
-        }
-    middle, std, count = mean(accuracies), stdev(accuracies), len(scores)
-    half = float(student.ppf(0.975, count - 1)) * std / count**0.5
-    return {
-        "test_accuracy": middle,
-        "test_accuracy_std": std,
-        "test_accuracy_low": middle - half,
-        "test_accuracy_high": middle + half,
-        "test_accuracy_worst": min(accuracies),
-        "test_accuracy_best": max(accuracies),
-        "test_wrong": mean(wrong),
-        "test_loss": mean(losses),
-        "replicates": count,
-    }
+    metrics: Figures = {"test_accuracy": mean(accuracies)}
+    if len(scores) > 1:
+        metrics |= {"test_accuracy_std": stdev(accuracies)}
+    if interval := accuracy_interval(accuracies, rows):
+        metrics |= dict(zip(("test_accuracy_low", "test_accuracy_high"), interval, strict=True))
+    if len(scores) > 1:
+        metrics |= {"test_accuracy_worst": min(accuracies), "test_accuracy_best": max(accuracies)}
+    wrong = mean(score.wrong for score in scores)
+    metrics |= {"test_wrong": wrong, "test_loss": mean(score.loss for score in scores)}
+    return metrics | ({"replicates": len(scores)} if len(scores) > 1 else {})
 
 
 def training_metrics(epochs: Sequence[Epoch], rows: int) -> Figures:
@@ -153,22 +134,24 @@ def overfitting(epochs: Sequence[Epoch]) -> str:
     best, last = lowest(epochs), by_epoch(epochs)[-1]
     if best == last:
         return "No sign of overfitting: the validation loss was lowest after the last epoch."
-    return (
-        f"Overfitting: the validation loss rose after epoch {best[0].epoch}, "
-        f"from {mean_valid_loss(best):.4f} to {mean_valid_loss(last):.4f} at the end."
-    )
+    before, after = f"{mean_valid_loss(best):.4g}", f"{mean_valid_loss(last):.4g}"
+    if before == after:
+        return f"No sign of overfitting: the validation loss stayed at {after} after epoch {best[0].epoch}."
+    return f"Overfitting: the validation loss rose after epoch {best[0].epoch}, from {before} to {after} at the end."
 
 
 def test_sentence(metrics: Mapping[str, Any], rows: int) -> str:
     """The headline."""
-    low, high = metrics["test_accuracy_low"], metrics["test_accuracy_high"]
-    if "replicates" not in metrics:
+    seeds, interval = metrics.get("replicates", 1), too_few(metrics.get("replicates", 1), rows)
+    if "test_accuracy_low" in metrics:
+        interval = f"95% interval {metrics['test_accuracy_low']:.2%} to {metrics['test_accuracy_high']:.2%}"
+    if seeds == 1:
         return (
-            f"Test accuracy {metrics['test_accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}): "
+            f"Test accuracy {metrics['test_accuracy']:.2%} ({interval}): "
             f"{metrics['test_wrong']:,} of {rows:,} images wrong."
         )
     return (
-        f"Test accuracy {metrics['test_accuracy']:.2%} in the mean over {metrics['replicates']:,} seeds "
-        f"(95% interval {low:.2%} to {high:.2%}, standard deviation {100 * metrics['test_accuracy_std']:.2f} points, "
+        f"Test accuracy {metrics['test_accuracy']:.2%} in the mean over {seeds:,} seeds "
+        f"({interval}, standard deviation {100 * metrics['test_accuracy_std']:.2f} percentage points, "
         f"worst {metrics['test_accuracy_worst']:.2%}, best {metrics['test_accuracy_best']:.2%})."
     )
