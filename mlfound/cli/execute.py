@@ -39,19 +39,23 @@ def execute(context: typer.Context, command: str | None = None) -> None:
 
     command, flags = command or str(context.info_name), context.params
     with one_line_errors():
-        loaded = load(command, flags["config"], overrides_of(flags))
+        overrides = overrides_of(flags)
+        loaded = load(command, flags["config"], overrides)
         if flags["print_config"]:
             typer.echo(dump(loaded.config), nl=False)
             return
 
         from mlfound.report.terminal import screen
         from mlfound.runs.environment import environment
+        from mlfound.runs.reader import run_of_config
         from mlfound.runs.recorder import RunRecorder
 
         machine, stderr = environment(), screen(stderr=True)
         with RunRecorder(
             command, sys.argv[1:], flags["runs_dir"], flags["name"], machine, stderr, flags["quiet"]
         ) as recorder:
+            if flags["config"] and not any(each.key in ("dataset", "data.dataset") for each in overrides):
+                recorder.repeated = run_of_config(flags["config"])
             passed = carry_out(command, loaded, recorder, flags)
     raise typer.Exit(0 if passed else 1)
 

@@ -29,13 +29,17 @@ def anywhere(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
-def absolute(path: str) -> str:
-    """The same of what may be a path or a name."""
-    return anywhere(path) if {"/", os.sep} & set(path) else path
+def dataset_or_folder(name: str) -> str:
+    """The name of a data set stays; a folder's path is as it is from everywhere."""
+    if name in DATASETS:
+        return name
+    is_path = {"/", os.sep} & set(name) or os.path.isdir(os.path.expanduser(name))
+    return anywhere(name) if is_path else name
 
 
+DATASETS = ("mnist", "fashion-mnist", "mnist-sample")  # those that data/registry.py knows
 Dataset = Annotated[
-    Text, AfterValidator(absolute), Field(description="a name that mlfound download --list shows")
+    Text, AfterValidator(dataset_or_folder), Field(description="a name that mlfound download --list shows")
 ]
 Device = Annotated[
     str, Field(pattern="^(auto|cpu|cuda(:[0-9]{1,3})?|mps)$", description="auto, cpu, cuda, cuda:N or mps")

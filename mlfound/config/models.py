@@ -28,7 +28,8 @@ class DownloadConfig(Config):
 
     dataset: Dataset = "mnist"
     from_: Annotated[
-        Text | None, Field(alias="from", description="the path of a folder or file, or null for the web")
+        Annotated[Text, AfterValidator(anywhere)] | None,
+        Field(alias="from", description="the path of a folder or file, or null for the web"),
     ] = None
     verify: Flag = False
 

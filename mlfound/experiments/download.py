@@ -19,7 +19,7 @@ def run(config: DownloadConfig, context: Context) -> Result:
     dataset = find(config.dataset, key="dataset")
     if config.verify:
         return verification(dataset, config, context)
-    source = Path(config.from_).expanduser() if config.from_ else None
+    source = Path(config.from_) if config.from_ else None
     start = perf_counter()
     arrivals = fetch(dataset, context.data_dir, source, context.recorder.progress)
     seconds = perf_counter() - start

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -14,6 +15,7 @@ from mlfound.data.load import load
 from mlfound.data.registry import find
 from mlfound.errors import UserError
 from mlfound.experiments import hardware
+from mlfound.experiments.inputs import dataset_facts
 from mlfound.experiments.machine import measure_machine
 from mlfound.experiments.matmul.compare import comparable_run, comparison
 from mlfound.experiments.matmul.report import Climb, report
@@ -37,9 +39,12 @@ def run(config: MatmulBenchConfig, context: Context) -> Result:
     threads = hardware.use_threads(config.threads, max(math.prod(shape) for shape in shapes))
     config = config.model_copy(update={"device": str(device), "threads": threads})
     earlier = comparable_run(config, context) if config.compare else None
-    images, draws = validation_images(config, context), generator(config.seed, "operands")
+    if earlier is not None:
+        config = config.model_copy(update={"compare": str(earlier.path)})
+    images, dataset = validation_images(config, context)
+    draws = generator(config.seed, "operands")
 
-    context.recorder.begin(config, seeds=[config.seed], device=str(device), threads=threads)
+    context.recorder.begin(config, seeds=[config.seed], dataset=dataset, device=str(device), threads=threads)
     machine = measure_machine(device, dtype, timer_of(device))
     climbs = list[Climb]()
     for shape in shapes:
@@ -120,11 +125,12 @@ def refuse_unavailable(config: MatmulBenchConfig, device: torch.device, dtype: t
                 raise UserError(f"{name} cannot run here: {reason}", key="impl")
 
 
-def validation_images(config: MatmulBenchConfig, context: Context) -> Tensor:
-    """float32 (rows, pixels) in [0, 1), as the lesson multiplies them."""
+def validation_images(config: MatmulBenchConfig, context: Context) -> tuple[Tensor, dict[str, Any]]:
+    """float32 (rows, pixels) in [0, 1), as the lesson multiplies them; and what `run.json` says of the data."""
     dataset = find(config.dataset, key="dataset")
     fetch(dataset, context.data_dir, progress=context.recorder.progress)
-    return load(dataset, context.data_dir).valid.x
+    splits = load(dataset, context.data_dir)
+    return splits.valid.x, dataset_facts(dataset, splits)
 
 
 def operands(shape: Shape, images: Tensor, draws: Generator) -> tuple[Tensor, Tensor]:

@@ -40,6 +40,14 @@ def all_runs(command: str, runs_dir: Path) -> tuple[list[EarlierRun], Counter[st
     return runs, others
 
 
+def run_of_config(config: Path) -> Mapping[str, Any]:
+    """`run.json` of the run whose `config.yaml` this is; nothing for any other file."""
+    try:
+        return read_facts(config.parent) if config.name == "config.yaml" else {}
+    except UserError:
+        return {}
+
+
 def read_folder(folder: Path) -> EarlierRun:
     """The completed run in a folder, its path absolute."""
     facts = read_facts(folder)

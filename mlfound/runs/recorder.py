@@ -55,6 +55,7 @@ class RunRecorder:
         self.bar = Progress(console) if not quiet else None
         self.path: Path | None = None
         self.facts: dict[str, Any] = {"start": now()}
+        self.repeated: Mapping[str, Any] = {}  # run.json of the run whose config is carried out again
         self.early: list[str] = []  # messages from before there was a folder
         self.log: IO[str] | None = None
         self.lock: FileLock | None = None
@@ -81,7 +82,8 @@ class RunRecorder:
             self.lock.release()
 
     def begin(self, config: Any, **facts: Any) -> None:
-        """Make the folder; see `Recorder.begin`."""
+        """Make the folder; see `Recorder.begin`. UserError if a run is repeated on other data than its own."""
+        self.refuse_other_data(facts)
         self.path = folder.create(self.runs_dir, self.command, self.name)
         self.lock = folder.lock(self.path)
         begun = {
@@ -97,6 +99,16 @@ class RunRecorder:
         }
         self.start(self.path, config, begun)
         folder.point_latest(self.path)
+
+    def refuse_other_data(self, facts: Mapping[str, Any]) -> None:
+        """A path in a config may lead to other files by now."""
+        then, now = (each.get("dataset") for each in (self.repeated, facts))
+        if isinstance(then, Mapping) and isinstance(now, Mapping) and then.get("digest") != now.get("digest"):
+            digests = [str(each.get("digest"))[:12] for each in (now, then)]
+            raise UserError(
+                f"{self.repeated['id']}: the data is not what this run had (digest {', then '.join(digests)}); "
+                "to use the data of now, copy its config.yaml elsewhere"
+            )
 
     def start(self, path: Path, config: Any, facts: dict[str, Any]) -> None:
         """From here on the folder says that this run is running, and what happens is logged."""

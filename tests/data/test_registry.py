@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from mlfound import config
 from mlfound.data.registry import DATASETS, NAMES, find, owner
 from mlfound.errors import UserError
 
@@ -68,3 +69,7 @@ def test_find_refuses(name, words):
 def test_owner_tells_whose_digest_it_is():
     assert owner(DATASETS["fashion-mnist"].files[2].sha256) == "t10k-images-idx3-ubyte of fashion-mnist"
     assert owner("0" * 64) is None
+
+
+def test_the_config_knows_every_dataset():
+    assert tuple(DATASETS) == config.keys.DATASETS

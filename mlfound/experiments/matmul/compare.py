@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from statistics import NormalDist, fmean, median, quantiles
 
 from scipy.stats import ttest_ind
@@ -26,9 +27,10 @@ Samples = Mapping[tuple[str, str], Sequence[float]]  # by rung and shape: durati
 
 @dataclass(frozen=True)
 class Earlier:
-    """What the other run measured, and its id."""
+    """What the other run measured, its id and its folder."""
 
     name: str
+    path: Path
     samples: Samples
 
 
@@ -45,7 +47,7 @@ def comparable_run(config: MatmulBenchConfig, context: Context) -> Earlier:
         if then.get(what) != now.get(what):
             differ = f"{what} was {then.get(what)}, now it is {now.get(what)}"
             raise UserError(f"{config.compare} cannot be compared: its {differ}", key="compare")
-    earlier = Earlier(run.facts["id"], earlier_samples(run))
+    earlier = Earlier(run.facts["id"], run.path, earlier_samples(run))
     if not any(impl in config.impl for impl, _ in earlier.samples):
         raise UserError(f"{config.compare} has timed none of {', '.join(config.impl)}", key="compare")
     return earlier
