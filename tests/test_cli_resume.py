@@ -1,6 +1,7 @@
 """`mlfound train --resume`: goes on in the same folder by the folder's own config, or says why not."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -164,17 +165,48 @@ def test_other_data_and_other_versions_are_refused(mlfound, broken_off):
     facts = json.loads((broken_off / "run.json").read_text())
     edited(broken_off, dataset={**facts["dataset"], "digest": "0" * 64})
     refused(mlfound("train", "--resume", broken_off), "data.dataset", "not what this run was begun with")
-    packages = {**facts["environment"]["packages"], "torch": "1.0"}
+    packages = {**facts["environment"]["packages"], "mlfound": "0.0.1"}
     edited(broken_off, dataset=facts["dataset"], environment={**facts["environment"], "packages": packages})
-    refused(mlfound("train", "--resume", broken_off), "torch is", "begun with 1.0")
+    refused(mlfound("train", "--resume", broken_off), "mlfound is", "begun with 0.0.1")
 
 
-def test_another_cpu_is_said(mlfound, broken_off):
-    facts = json.loads((broken_off / "run.json").read_text())
-    edited(broken_off, environment={**facts["environment"], "cpu": "Zilog Z80"})
-    outcome = mlfound("train", "--resume", broken_off)
-    assert outcome.code == 0
-    assert "another CPU" in outcome.err
+@pytest.mark.parametrize("name", ["ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR"])
+def test_what_makes_other_bits_is_refused_and_can_be_allowed(broken_off, name):
+    """A real process with the variable set: the first two choose less than this CPU can do."""
+    value = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"}[name]
+
+    def resume(*options):
+        command = [sys.executable, "-m", "mlfound", "train", "--resume", broken_off, "--quiet"]
+        return subprocess.run(
+            [*command, *options], env={**os.environ, name: value}, capture_output=True, text=True
+        )
+
+    ended = resume()
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    said = (
+        "instructions is DEFAULT, then"
+        if name == "ATEN_CPU_CAPABILITY"
+        else f"{name} is {value}, then not set"
+    )
+    assert said in ended.stderr
+    assert "checkpoint.allow_other_bits" in ended.stderr
+    if name != "ONEDNN_MAX_CPU_ISA":
+        return  # one is enough to show what follows
+    assert resume("--set", "checkpoint.allow_other_bits=true").returncode == 0
+    run = json.loads((broken_off / "run.json").read_text())
+    assert value.lower() in {each.lower() for each in run["bits"].values()}
+    assert said in (broken_off / "log.txt").read_text()
+
+
+def test_another_cpu_or_torch_is_refused(mlfound, broken_off):
+    bits = json.loads((broken_off / "run.json").read_text())["bits"]
+    for other in ({"cpu": "Zilog Z80"}, {"torch": "1.0"}):
+        edited(broken_off, bits={**bits, **other})
+        [(name, value)] = other.items()
+        refused(mlfound("train", "--resume", broken_off), f"{name} is {bits[name]}, then {value}")
+    edited(broken_off, bits=None)
+    refused(mlfound("train", "--resume", broken_off), "then not set")
 
 
 def test_a_run_that_someone_else_holds(mlfound, broken_off):

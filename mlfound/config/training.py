@@ -64,6 +64,7 @@ class CheckpointConfig(Config):
     every: Count = 1
     seconds: NotNegative = 1.0
     keep: Count = 2
+    allow_other_bits: Flag = False
 
 
 class TrainConfig(Config):

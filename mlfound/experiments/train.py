@@ -1,6 +1,6 @@
 """Train multilayer perceptrons whose gradients were derived by hand: forward, loss, backward, step; repeat."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ from mlfound.experiments.inputs import Inputs, prepare
 from mlfound.experiments.training.loop import Training
 from mlfound.experiments.training.outcome import diverged, outcome
 from mlfound.experiments.training.plan import Plan, plan
-from mlfound.experiments.training.resume import refuse_changes
+from mlfound.experiments.training.resume import refuse_changes, what_decides_bits
 from mlfound.experiments.training.scoring import Score, evaluate
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.modules import LOSSES, MLP
@@ -27,14 +27,15 @@ def run(config: TrainConfig, context: Context) -> Result:
     """Refuse what cannot work, check this very model's gradients, train it, measure the test accuracy once."""
     inputs = prepare(config.data, context)
     planned = plan(config, inputs.splits)
+    bits = what_decides_bits(planned.device, context.environment)
     if context.resumed:
-        refuse_changes(planned.config, inputs, context)
+        refuse_changes(planned.config, inputs, bits, context)
     starts = [
         mlp_parameters(planned.sizes, INITIALIZATIONS[config.model.init], generator(seed, "initialization"))
         for seed in planned.config.seeds
     ]
     check, gradients = checked(config, starts[0], inputs)
-    begin(planned, inputs, context)
+    begin(planned, inputs, bits, context)
     if not check.passed:
         finding = "The gradients are not those of autograd: nothing was trained."
         return Result({}, "failed", [check], [finding], [gradients])
@@ -50,7 +51,7 @@ def checked(config: TrainConfig, parameters: Network, inputs: Inputs) -> tuple[C
     )
 
 
-def begin(planned: Plan, inputs: Inputs, context: Context) -> None:
+def begin(planned: Plan, inputs: Inputs, bits: Mapping[str, str], context: Context) -> None:
     """The run folder, and the first lines of what happens."""
     config = planned.config
     context.recorder.begin(
@@ -60,6 +61,7 @@ def begin(planned: Plan, inputs: Inputs, context: Context) -> None:
         device=config.device,
         threads=config.threads,
         processes=planned.processes,
+        bits=bits,
     )
     rows = ", ".join(f"{count:,} {split}" for split, count in inputs.facts["rows"].items())
     context.recorder.message(f"{inputs.facts['name']}: {rows} images")

@@ -11,6 +11,8 @@ from typing import Any
 
 PACKAGES = ("mlfound", "torch", "numpy", "scipy", "matplotlib", "pydantic", "safetensors", "typer")
 
+CPUINFO = Path("/proc/cpuinfo")
+
 
 def environment() -> dict[str, Any]:
     """CPU and GPU names, BLAS, operating system, Python and package versions, git state of this package's code.
@@ -20,6 +22,7 @@ def environment() -> dict[str, Any]:
     torch: Any = sys.modules.get("torch")
     return {
         "cpu": cpu_name(),
+        "cpu_id": cpu_id(),
         "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None,
         "blas": blas_name(torch.__config__.show()) if torch else None,
@@ -32,9 +35,15 @@ def environment() -> dict[str, Any]:
 
 def cpu_name() -> str:
     """As the kernel names it; elsewhere as the platform module does."""
-    cpuinfo = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else []
+    names = re.findall(r"model name\s*: (.+)", CPUINFO.read_text()) if CPUINFO.exists() else []
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def cpu_id() -> str:
+    """What tells models of one name apart, as "family 25, model 17, stepping 1"; elsewhere the architecture."""
+    text = CPUINFO.read_text() if CPUINFO.exists() else ""
+    found = dict(re.findall(r"^(?:cpu )?(family|model|stepping)\s*: (.+)", text, re.MULTILINE))
+    return ", ".join(f"{name} {number}" for name, number in found.items()) or platform.machine()
 
 
 def blas_name(build: str) -> str:
@@ -44,15 +53,38 @@ def blas_name(build: str) -> str:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit, branch and whether there are uncommitted changes; None where the code is not a git checkout."""
+    """Commit, branch and whether there are uncommitted changes; None where the code is not in a git checkout.
+
+    Where it is in one that git will not read, why: `{"unreadable": reason}`.
+    """
+    if not any((above / ".git").exists() for above in (folder, *folder.parents)):
+        return None
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(folder), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+            env=surroundings | {"LC_ALL": "C"},  # GIT_DIR of a hook would lead to another repository
+        ).stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", "environment.py")  # not a checkout that merely surrounds a .venv
+        if not git("ls-files", "environment.py"):
+            return None  # a checkout that merely surrounds an installed package
         commit, branch = git("rev-parse", "HEAD"), git("rev-parse", "--abbrev-ref", "HEAD")
         return {"commit": commit, "branch": branch, "dirty": bool(git("status", "--porcelain"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
+    except FileNotFoundError:
+        return {"unreadable": "git is not installed"}
+    except subprocess.TimeoutExpired:
+        return {"unreadable": "git did not answer within 10 s"}
+    except subprocess.CalledProcessError as error:
+        complaint = [line for line in error.stderr.splitlines() if line.strip()] or [
+            "git failed without a word"
+        ]
+        return {"unreadable": complaint[0]}
+    except OSError as error:
+        return {"unreadable": f"git: {error.strerror}"}

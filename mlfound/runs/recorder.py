@@ -118,6 +118,8 @@ class RunRecorder:
         self.log = (path / "log.txt").open("a", encoding="utf-8", buffering=1)
         with blaming(path / "log.txt"):
             self.log.writelines(self.early)
+        if reason := (self.environment.get("git") or {}).get("unreadable"):
+            self.message(f"run.json has no commit: {reason}")
 
     def message(self, text: str) -> None:
         """One line to stderr and into `log.txt`."""

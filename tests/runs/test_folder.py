@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -101,21 +102,65 @@ def test_the_environment_names_machine_versions_and_commit():
     assert all(found["packages"].values())
 
 
+def git(folder, *words):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    git(tmp_path, "init", "-q", "-b", "main")
+    (tmp_path / "environment.py").write_text("1")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    return tmp_path
+
+
 def test_git_state(tmp_path):
     assert environment.git_state(tmp_path) is None
-
-    def git(*words):
-        identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True)
-
-    git("init", "-q", "-b", "main")
+    git(tmp_path, "init", "-q", "-b", "main")
     (tmp_path / "environment.py").write_text("1")
     assert environment.git_state(tmp_path) is None, "a checkout around code that is not in it"
-    git("add", ".")
-    git("commit", "-qm", "first")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
     state = environment.git_state(tmp_path)
     assert state["branch"] == "main"
     assert len(state["commit"]) == 40
     assert state["dirty"] is False
     (tmp_path / "environment.py").write_text("2")
     assert environment.git_state(tmp_path)["dirty"] is True
+
+
+@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"])
+def test_variables_of_a_git_hook_do_not_mislead(checkout, monkeypatch, name):
+    state = environment.git_state(checkout)
+    monkeypatch.setenv(name, str(checkout / "elsewhere"))
+    assert environment.git_state(checkout) == state
+
+
+def of_another_owner(checkout, monkeypatch):
+    if os.geteuid() != 0:
+        pytest.skip("needs root to give files away")
+    for path in (checkout, checkout / ".git"):
+        os.chown(path, 12345, 12345)
+
+
+def leading_nowhere(checkout, monkeypatch):
+    shutil.rmtree(checkout / ".git")
+    (checkout / ".git").write_text("gitdir: nowhere")
+
+
+def without_git(checkout, monkeypatch):
+    monkeypatch.setenv("PATH", str(checkout))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [(of_another_owner, "ownership"), (leading_nowhere, "nowhere"), (without_git, "git is not installed")],
+)
+def test_why_git_will_not_read_a_checkout_is_recorded(checkout, monkeypatch, spoil, reason):
+    spoil(checkout, monkeypatch)
+    state = environment.git_state(checkout)
+    assert state.keys() == {"unreadable"}
+    assert reason in state["unreadable"]
+    assert "\n" not in state["unreadable"]

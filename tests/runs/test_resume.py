@@ -259,6 +259,16 @@ def test_pauses_are_not_counted_as_time_taken(tmp_path, finished):
     assert facts(finished)["paused_seconds"] == pytest.approx(60 + 8 * 3600 + 7200, abs=60)
 
 
+def test_an_unreadable_checkout_is_said_once(tmp_path):
+    recorder = new(tmp_path)
+    recorder.environment = {"git": {"unreadable": "fatal: not yours"}}
+    with recorder:
+        recorder.begin(TrainConfig())
+    log = (recorder.path / "log.txt").read_text()
+    assert log.count("run.json has no commit: fatal: not yours\n") == 1
+    assert facts(recorder.path)["environment"]["git"] == {"unreadable": "fatal: not yours"}
+
+
 def test_debris_of_killed_writes_goes(tmp_path):
     path = run_to(tmp_path, 1)
     (path / "tables").mkdir()

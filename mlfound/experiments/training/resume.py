@@ -1,7 +1,10 @@
 """May a training go on from a checkpoint? Only where it will end as if it had never stopped."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
+
+import torch
 
 from mlfound.config.documents import flat
 from mlfound.config.training import TrainConfig
@@ -9,11 +12,27 @@ from mlfound.errors import UserError
 from mlfound.experiments.inputs import Inputs
 from mlfound.results import Context
 
-# Rounding differs between versions, and so may the numbers that a seed gives.
-SAME_PACKAGES = ("mlfound", "torch")
+# Each makes oneDNN, MKL, OpenBLAS or CUDA choose another kernel, which rounds in another order
+KERNEL_VARIABLES = (
+    "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE",
+    "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE", "OPENBLAS_CORETYPE", "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG",
+)  # fmt: skip
 
 
-def refuse_changes(config: TrainConfig, inputs: Inputs, context: Context) -> None:
+def what_decides_bits(device: torch.device, environment: Mapping[str, Any]) -> dict[str, str]:
+    """All besides config and data on which the last bits of a result depend, for `run.json`."""
+    bits = {
+        "torch": torch.__version__,
+        "cpu": f"{environment['cpu']} ({environment['cpu_id']})",
+        "instructions": torch.backends.cpu.get_cpu_capability(),  # the CPU's, or those of ATEN_CPU_CAPABILITY
+    }
+    if device.type == "cuda":
+        bits["gpu"] = torch.cuda.get_device_name(device)
+    return bits | {name: os.environ[name] for name in KERNEL_VARIABLES if name in os.environ}
+
+
+def refuse_changes(config: TrainConfig, inputs: Inputs, bits: Mapping[str, str], context: Context) -> None:
     """A UserError that says what differs from when the checkpoint was written, and what to do."""
     resumed = context.resumed
     assert resumed is not None, "nothing to go on from"
@@ -23,23 +42,32 @@ def refuse_changes(config: TrainConfig, inputs: Inputs, context: Context) -> Non
             f"the data is not what this run was begun with (digest {now[:12]}, then {then[:12]})",
             key="data.dataset",
         )
-    refuse_packages(resumed.facts["environment"]["packages"], context.environment["packages"])
+    version, then = (
+        each["packages"]["mlfound"] for each in (context.environment, resumed.facts["environment"])
+    )
+    if version != then:
+        raise UserError(
+            f"mlfound is {version}, and the run was begun with {then}; install that version, "
+            "or start a new run with its config.yaml"
+        )
     if resumed.checkpoint is not None:
         has, had = config.model_dump(mode="json"), resumed.checkpoint.facts["config"]
         refuse_keys(dict(flat(has)), dict(flat(had)), config)
-    cpu, then = context.environment["cpu"], resumed.facts["environment"]["cpu"]
-    if cpu != then:
-        context.recorder.message(f"This is another CPU ({cpu}, then {then}): the last bits may differ.")
-
-
-def refuse_packages(had: Mapping[str, str], has: Mapping[str, str]) -> None:
-    """Other versions would give other bits."""
-    for name in SAME_PACKAGES:
-        if had[name] != has[name]:
-            raise UserError(
-                f"{name} is {has[name]}, and the run was begun with {had[name]}; install that version, "
-                "or start a new run with its config.yaml"
+    if other := other_bits(bits, resumed.facts.get("bits") or {}):
+        if not config.checkpoint.allow_other_bits:
+            message = (
+                f"{other}: the last bits may differ; set it back, or write true to go on with other bits"
             )
+            raise UserError(message, key="checkpoint.allow_other_bits")
+        context.recorder.message(f"{other}: the last bits may differ from those of an uninterrupted run.")
+
+
+def other_bits(has: Mapping[str, str], had: Mapping[str, str]) -> str:
+    """What decides the bits and is not as it was, in words."""
+    changed = [name for name in {**has, **had} if has.get(name) != had.get(name)]
+    return ", ".join(
+        f"{name} is {has.get(name, 'not set')}, then {had.get(name, 'not set')}" for name in changed
+    )
 
 
 def refuse_keys(has: Mapping[str, Any], had: Mapping[str, Any], config: TrainConfig) -> None:
