@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from mlfound.data.registry import DATASETS
 
 QUICK = ("--set", "data.dataset=mnist-sample", "--set", "epochs=2")
 
@@ -273,3 +276,37 @@ def test_json_of_a_diverged_run_is_json(mlfound):
         raise AssertionError(f"{word} is no JSON")
 
     assert json.loads(outcome.out, parse_constant=refuse)["status"] == "diverged"
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "-3", "wide"])
+def test_a_width_that_cannot_be_hides_nothing(mlfound, monkeypatch, columns):
+    commands = [
+        ("normalize-check", "--set", "data.dataset=mnist-sample"), ("runs",), ("runs", "show", "latest"),
+        ("download", "--list"),
+    ]  # fmt: skip
+    mlfound(*commands[0])
+    for command in commands[1:]:
+        wanted = mlfound(*command).out
+        with monkeypatch.context() as patch:
+            patch.setenv("COLUMNS", columns)
+            assert mlfound(*command).out == wanted
+    monkeypatch.setenv("COLUMNS", columns)
+    assert "mean after of the training set" in mlfound(*commands[0]).out
+
+
+def test_a_tilde_is_the_users_folder(mlfound, monkeypatch, own_folder):
+    """Where no shell replaces it: behind an equals sign and in a variable."""
+    monkeypatch.setenv("HOME", str(own_folder / "home"))
+    train = ("normalize-check", "--set", "data.dataset=mnist-sample", "--quiet")
+    runs = own_folder / "home" / "runs"
+    assert mlfound(*train, "--runs-dir=~/runs").path.parent == runs
+    monkeypatch.setenv("MLFOUND_RUNS_DIR", "~/runs")
+    assert mlfound(*train).path.parent == runs
+    assert mlfound("runs", "show", "~/runs/latest", "--json").code == 0
+    shutil.copytree(DATASETS["mnist-sample"].folder, own_folder / "home" / "digits")
+    for option in ("--data-dir=~/data", ""):
+        monkeypatch.setenv("MLFOUND_DATA_DIR", "" if option else "~/data")
+        listed = mlfound("download", "--list", "--json", *filter(None, [option])).out
+        assert f"{own_folder}/home/data/mnist" in {each["path"] for each in json.loads(listed)}
+    assert mlfound(*train, "--set", "data.dataset=~/digits").code == 0
+    assert not list(own_folder.rglob("~"))

@@ -1,5 +1,6 @@
 """The flags, each described once: annotations for the signatures of the commands."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,8 +18,14 @@ def number_or_word(text: str) -> float | str:
     return text
 
 
+def path_of_user(text: str | Path) -> Path:
+    """A path with its `~` replaced: no shell does that in `--runs-dir=~/x`, nor in a variable."""
+    return Path(os.path.expanduser(text))
+
+
 ConfigFile = Annotated[
-    Path | None, typer.Argument(metavar="CONFIG", help="A YAML file; without it the defaults hold.")
+    Path | None,
+    typer.Argument(metavar="CONFIG", parser=path_of_user, help="A YAML file; without it the defaults hold."),
 ]
 Set = Annotated[
     list[str] | None,
@@ -31,12 +38,16 @@ Threads = Annotated[
     typer.Option(metavar="N|auto", parser=number_or_word, help="CPU threads that torch may use."),
 ]
 RunsDir = Annotated[
-    Path, typer.Option(metavar="DIR", envvar="MLFOUND_RUNS_DIR", help="Where run folders go.")
+    Path,
+    typer.Option(metavar="DIR", envvar="MLFOUND_RUNS_DIR", parser=path_of_user, help="Where run folders go."),
 ]
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR", envvar="MLFOUND_DATA_DIR", help="The data cache; else the user's cache folder."
+        metavar="DIR",
+        envvar="MLFOUND_DATA_DIR",
+        parser=path_of_user,
+        help="The data cache; else the user's cache folder.",
     ),
 ]
 Name = Annotated[str | None, typer.Option(metavar="TEXT", help="Added to the run folder's name.")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlfound.cli.execute import one_line_errors
-from mlfound.cli.options import RUNS, Json, RunsDir
+from mlfound.cli.options import RUNS, Json, RunsDir, path_of_user
 
 if TYPE_CHECKING:
     from mlfound.results import Table
@@ -109,7 +109,8 @@ def show(run: Run, runs_dir: RunsDir = RUNS, json_: Json = False) -> None:
 def export(
     run: Run,
     tensorboard: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the run gets a folder of event files.")
+        Path,
+        typer.Option(metavar="DIR", parser=path_of_user, help="Where the run gets a folder of event files."),
     ],
     runs_dir: RunsDir = RUNS,
 ) -> None:

@@ -9,4 +9,4 @@ import platformdirs
 def default_data_dir() -> Path:
     """`MLFOUND_DATA_DIR`, else the user's cache folder."""
     chosen = os.environ.get("MLFOUND_DATA_DIR")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("mlfound")
+    return Path(os.path.expanduser(chosen)) if chosen else platformdirs.user_cache_path("mlfound")

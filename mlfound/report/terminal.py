@@ -24,6 +24,7 @@ from mlfound.report.tables import cell, plain
 from mlfound.results import Check, Result, Table
 
 ENDLESS = 100_000  # characters: the width of a pipe or a file
+MIN_COLUMNS = 20  # a narrower terminal is one of unknown width, as COLUMNS=0 has it
 MANY = 20  # checks: more are counted instead of listed
 REFRESH = 0.1  # seconds between two pictures of the bar
 
@@ -33,7 +34,10 @@ def screen(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")  # where the encoding has no "–", a "?" and not a traceback
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if console.width < MIN_COLUMNS:
+        console.width = 80
+    return console
 
 
 def show(result: Result, console: Console) -> None:
