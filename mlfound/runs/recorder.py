@@ -1,7 +1,6 @@
 """One run from its first message to its last file: what an experiment tells, kept in the run folder."""
 
 import json
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from mlfound.config.loading import dump
 from mlfound.errors import UserError, printable
-from mlfound.files import blaming, write_whole
+from mlfound.files import blaming, shortfalls, sync_file, write_whole
 from mlfound.report.pictures import png
 from mlfound.report.tables import csv_bytes
 from mlfound.report.terminal import Progress
@@ -75,6 +74,8 @@ class RunRecorder:
                 if status == "interrupted" and self.command == "train":
                     self.message(f"Interrupted; mlfound train --resume {self.path} goes on from here.")
                 self.close(status, error=repr(error))
+        with suppress(OSError):
+            self.say_shortfalls()  # of what was written since it began
         if self.log is not None:
             with suppress(OSError):
                 self.log.close()
@@ -120,12 +121,18 @@ class RunRecorder:
             self.log.writelines(self.early)
         if reason := (self.environment.get("git") or {}).get("unreadable"):
             self.message(f"run.json has no commit: {reason}")
+        self.say_shortfalls()
 
     def message(self, text: str) -> None:
         """One line to stderr and into `log.txt`."""
         self.keep(text)
         if not self.quiet:
             self.console.print(printable(text), markup=False, soft_wrap=True)
+
+    def say_shortfalls(self) -> None:
+        """What the disk turned out to lack."""
+        for line in shortfalls():
+            self.message(line)
 
     def metrics(self, rows: Sequence[Mapping[str, float | int]], line: str) -> None:
         """See `Recorder.metrics`."""
@@ -150,7 +157,7 @@ class RunRecorder:
 
             self.checkpoints = Checkpoints(self.path / "checkpoints", self.path.name)
         with blaming(self.path / "metrics.jsonl"), (self.path / "metrics.jsonl").open("ab") as file:
-            os.fsync(file.fileno())
+            sync_file(file, self.path / "metrics.jsonl")
         metrics = {"bytes": self.metrics_bytes, "sha256": self.metrics_digest.hexdigest()}
         noted = Checkpoint(checkpoint.tensors, {**checkpoint.facts, "metrics": metrics})
         self.checkpoints.write(noted, keep, best)

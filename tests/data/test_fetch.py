@@ -166,7 +166,7 @@ def test_damaged_or_missing_file_in_the_cache_is_fetched_again(made, mirrors, tm
 
 def test_debris_of_a_killed_write_is_swept(made, mirrors, tmp_path):
     (tmp_path / "made").mkdir()
-    (tmp_path / "made" / f".{NAMES[0]}-x7k2").write_bytes(b"half a file")
+    (tmp_path / "made" / f".{NAMES[0]}-x7k2m4qz").write_bytes(b"half a file")
     fetch(made.at(mirrors().url), tmp_path)
     assert holds(made, tmp_path / "made")
 
@@ -190,7 +190,7 @@ def test_write_that_fails_is_one_line_and_leaves_what_was_there(made, mirrors, t
 
 def test_cache_that_is_whole_needs_no_writing(made, mirrors, tmp_path, monkeypatch):
     fetch(made.at(mirrors().url), tmp_path)
-    monkeypatch.setattr(fetching.filelock, "FileLock", None)
+    monkeypatch.setattr(fetching, "lock", None)
     assert {a.road for a in fetch(made.dataset, tmp_path)} == {"cache"}
 
 

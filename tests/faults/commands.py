@@ -30,6 +30,7 @@ class Ended:
     err: str
     calls: int  # file calls on the root and below
     writes: int  # those that are a write
+    missed: int  # calls that the disk lacks and that were tried, as bits
 
 
 class Commands:
@@ -56,10 +57,12 @@ class Commands:
     ) -> None:
         self.server.communicate()
 
-    def start(self, *arguments: str, nth: int = 0, kind: int = shim.NONE) -> None:
-        """Start a command whose n-th file call has a fault."""
-        order = {"arguments": arguments, "nth": nth, "kind": kind, "folder": str(self.folder)}
-        self.server.stdin.write(json.dumps(order) + "\n")
+    def start(
+        self, *arguments: str, nth: int = 0, kind: int = shim.NONE, lacking: int = 0, umask: int = 0o022
+    ) -> None:
+        """Start a command whose n-th file call has a fault, or on a disk that lacks some calls."""
+        order = {"arguments": arguments, "nth": nth, "kind": kind, "lacking": lacking, "umask": umask}
+        self.server.stdin.write(json.dumps(order | {"folder": str(self.folder)}) + "\n")
         self.server.stdin.flush()
         with suppress(ProcessLookupError):  # ended already
             self.child = os.pidfd_open(json.loads(self.server.stdout.readline()))
@@ -79,9 +82,9 @@ class Commands:
         out, err, calls = ((self.folder / name).read_text() for name in ("out", "err", "calls"))
         return Ended(code, out, err, *map(int, calls.split()))
 
-    def run(self, *arguments: str, nth: int = 0, kind: int = shim.NONE) -> Ended:
+    def run(self, *arguments: str, **fault: int) -> Ended:
         """Start a command and wait for it."""
-        self.start(*arguments, nth=nth, kind=kind)
+        self.start(*arguments, **fault)
         return self.end()
 
 
@@ -105,7 +108,7 @@ def serve() -> None:
         answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
 
 
-def run(folder: str, arguments: list[str], nth: int, kind: int) -> None:
+def run(folder: str, arguments: list[str], nth: int, kind: int, lacking: int, umask: int) -> None:
     """This process is the command from now on: as a shell would start it, with its output in files."""
     from mlfound.cli import app
 
@@ -116,8 +119,10 @@ def run(folder: str, arguments: list[str], nth: int, kind: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv[1:] = arguments
     calls, library = Path(folder, "calls"), shim.loaded()
-    calls.write_text("0 0")
+    calls.write_text("0 0 0")
+    os.umask(umask)
     library.faults_arm(nth, kind)
+    library.faults_lack(lacking)
     code = 1
     try:
         app(arguments, prog_name="mlfound")
@@ -128,7 +133,7 @@ def run(folder: str, arguments: list[str], nth: int, kind: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.stdout.flush()
-    calls.write_text(f"{library.faults_count()} {library.faults_writes()}")
+    calls.write_text(f"{library.faults_count()} {library.faults_writes()} {library.faults_missed()}")
     os._exit(code)  # to take everything down that was imported would take longer than the command did
 
 

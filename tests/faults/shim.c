@@ -1,7 +1,8 @@
 /* The C library's file calls, counted, recorded and made to fail: preloaded below everything that a command does.
 
    Only calls on FAULTS_ROOT and on paths below it count. A process arms itself with `faults_arm` and may record what it did
-   with `faults_record`: a line a call that succeeded, tab-separated, the bytes of a write behind its line.
+   with `faults_record`: a line a call that succeeded, tab-separated, the bytes of a write behind its line. With `faults_lack`
+   the disk has some calls no more, as vfat, CIFS, NFS and FUSE have them not.
    Built by shim.py: gcc -shared -fPIC -o shim.so shim.c -ldl */
 
 #define _GNU_SOURCE
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,12 +25,18 @@
 
 enum kind { NONE, FAIL_EIO, FULL_DISK, SHORT_WRITE, KILL, KILL_IN_WRITE }; /* as shim.py has them */
 
+/* What a disk may lack, a bit each, as shim.py has them */
+enum call { FSYNC_FOLDER = 1, FSYNC_FILE = 2, CHMOD = 4, FLOCK_ENOLCK = 8, FLOCK_ENOSYS = 16, SYMLINK = 32, LINK = 64 };
+
+static int lacking, missed; /* calls */
 static long count, writes, nth; /* for SHORT_WRITE and KILL_IN_WRITE nth counts the writes */
 static enum kind kind;
 static int record = -1;
 static char *paths[4096]; /* of the files that are open, by descriptor */
 
 void faults_arm(long n, int k) { count = writes = 0, nth = n, kind = k; }
+void faults_lack(int calls) { lacking = calls, missed = 0; }
+int faults_missed(void) { return missed; } /* the lacking calls that were tried */
 long faults_count(void) { return count; }
 long faults_writes(void) { return writes; }
 
@@ -74,6 +82,19 @@ static int fails(int counts, int grows) {
     if (kind == FAIL_EIO && count == nth) { errno = EIO; return 1; }
     if (kind == FULL_DISK && count >= nth && grows) { errno = ENOSPC; return 1; }
     return 0;
+}
+
+/* Whether the disk lacks this call, with errno set. */
+static int lacks(enum call call, const char *path, int number) {
+    if (!(lacking & call) || !path) return 0;
+    missed |= call;
+    errno = number;
+    return 1;
+}
+
+static int is_folder(int fd) {
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 static int opened(int fd, const char *path, int flags) {
@@ -137,6 +158,7 @@ ssize_t write(int fd, const void *bytes, size_t size) {
     int name(int fd) { \
         REAL(int, #name, int); \
         if (fails(of(fd) != NULL, 0)) return -1; \
+        if (lacks(is_folder(fd) ? FSYNC_FOLDER : FSYNC_FILE, of(fd), EINVAL)) return -1; \
         int result = real(fd); \
         if (of(fd) && result == 0) say("fsync\t%s\n", of(fd)); \
         return result; \
@@ -155,16 +177,18 @@ ON_DESCRIPTOR(fdatasync)
 ON_ONE(unlink, "unlink", 0)
 ON_ONE(rmdir, "rmdir", 0)
 
-#define ON_TWO(name, word, grows, mine) \
+#define ON_TWO(name, word, grows, mine, call) \
     int name(const char *from, const char *to) { \
         REAL(int, #name, const char *, const char *); \
         if (fails(below_root(mine), grows)) return -1; \
+        if (lacks(call, below_root(mine) ? mine : NULL, EPERM)) return -1; \
         int result = real(from, to); \
         if (below_root(mine) && result == 0) say(word "\t%s\t%s\n", from, to); \
         return result; \
     }
-ON_TWO(rename, "rename", 0, from)
-ON_TWO(symlink, "symlink", 1, to)
+ON_TWO(rename, "rename", 0, from, 0)
+ON_TWO(symlink, "symlink", 1, to, SYMLINK)
+ON_TWO(link, "link", 1, to, LINK)
 
 int mkdir(const char *path, mode_t mode) {
     REAL(int, "mkdir", const char *, mode_t);
@@ -184,3 +208,19 @@ int mkdir(const char *path, mode_t mode) {
     }
 TRUNCATE(truncate)
 TRUNCATE(truncate64)
+
+int chmod(const char *path, mode_t mode) {
+    REAL(int, "chmod", const char *, mode_t);
+    return lacks(CHMOD, below_root(path) ? path : NULL, EPERM) ? -1 : real(path, mode);
+}
+
+int fchmod(int fd, mode_t mode) {
+    REAL(int, "fchmod", int, mode_t);
+    return lacks(CHMOD, of(fd), EPERM) ? -1 : real(fd, mode);
+}
+
+int flock(int fd, int operation) {
+    REAL(int, "flock", int, int);
+    if (lacks(FLOCK_ENOLCK, of(fd), ENOLCK) || lacks(FLOCK_ENOSYS, of(fd), ENOSYS)) return -1;
+    return real(fd, operation);
+}

@@ -64,6 +64,32 @@ def test_latest_is_a_text_file_where_there_are_no_symlinks(tmp_path, monkeypatch
     assert (tmp_path / "latest").read_text() == "one\n"
 
 
+def test_a_latest_of_before_does_not_stay_where_there_are_no_symlinks_any_more(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    folder.point_latest(tmp_path / "one")
+    monkeypatch.setattr(Path, "symlink_to", lambda *_: os.open(tmp_path, os.O_CREAT | os.O_EXCL))
+    folder.point_latest(tmp_path / "two")
+    assert (tmp_path / "latest").read_text() == "two\n"
+
+
+def test_what_a_killed_run_left_of_latest_goes_and_blocks_nothing(tmp_path):
+    """Also in a container, where every run has the same process id."""
+    for name in ("dead", "alive", "new"):
+        (tmp_path / name).mkdir()
+    held = folder.lock(tmp_path / "alive")
+    (tmp_path / f".latest-{os.getpid()}").symlink_to("dead")
+    (tmp_path / ".latest-0a1b2c3d").symlink_to("alive")
+    (tmp_path / ".latest-4e5f6a7b").symlink_to("no/such/run")
+    (tmp_path / ".latest-12345678").mkdir()
+    (tmp_path / ".latest-notes.txt").write_text("mine")
+    folder.point_latest(tmp_path / "new")
+    held.release()
+    assert (tmp_path / "latest").readlink() == Path("new")
+    left = {path.name for path in tmp_path.glob(".latest*")}
+    assert left == {".latest-0a1b2c3d", ".latest-12345678", ".latest-notes.txt"}
+
+
 def test_a_folder_called_latest_is_left_alone(tmp_path):
     (tmp_path / "latest").mkdir()
     (tmp_path / "one").mkdir()

@@ -1,5 +1,7 @@
 """A run goes on in its own folder: where its checkpoint was, one process at a time, or a line says why not."""
 
+import errno
+import fcntl
 import io
 import json
 import os
@@ -280,6 +282,24 @@ def test_debris_of_killed_writes_goes(tmp_path):
         step(recorder)
         assert not [name for name in debris if (path / name).exists()]
         assert (path / ".lock").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_without_locks_it_runs_is_never_called_crashed_and_says_so_in_the_log(tmp_path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for begin in (lambda: new(tmp_path), lambda: resumed(recorder.path)):
+        monkeypatch.setattr("mlfound.files._shortfalls", {})
+        with begin() as recorder:
+            recorder.begin(TrainConfig())
+            assert read_facts(recorder.path)["status"] == "running"
+            recorder.finish(Result({}))
+        assert read_facts(recorder.path)["status"] == "completed"
+    [first, second] = (recorder.path / "log.txt").read_text().splitlines()
+    assert first == second
+    assert first.startswith(f"{recorder.path / '.lock'}: this file system does not support flock (")
 
 
 def test_a_second_process_is_refused(tmp_path):
