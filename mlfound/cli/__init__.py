@@ -1,6 +1,5 @@
 """The commands. No arithmetic, no files: a signature, a help text, one call."""
 
-import io
 import sys
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from mlfound import __version__
 from mlfound.cli import notebook, options, runs
 from mlfound.cli.execute import config_among, execute, resume, show_datasets
+from mlfound.cli.streams import open_streams
 
 app = typer.Typer(
     name="mlfound",
@@ -235,6 +235,8 @@ app.command()(runs.report)
 
 def main() -> None:
     """The console script."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is no Unicode goes out as the bytes it is
-        sys.stdout.reconfigure(errors="surrogateescape")
-    app()
+    open_streams()
+    try:
+        app()
+    except OSError as error:  # of --help and --version; the commands have handled theirs
+        sys.exit(f"stdout: {error.strerror}")
