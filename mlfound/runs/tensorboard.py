@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from mlfound.config.documents import flat, read_file
 from mlfound.errors import UserError
+from mlfound.files import POWER_CUT, may_lack
 from mlfound.report.contents import Contents
 from mlfound.runs.contents import read_contents
 from mlfound.runs.listing import numbers
@@ -105,13 +106,15 @@ class Events:
         from tensorboardX.event_file_writer import EventsWriter
 
         folder.mkdir(exist_ok=True)
+        self.run = Path(folder.name)  # it lies in a temporary folder
         self.writer = EventsWriter(str(folder / "events"))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.writer.close()
+        with may_lack("fsync of files", self.run, POWER_CUT):
+            self.writer.close()
 
     def add(self, summary: Any, step: int, time: float) -> None:
         """A summary as it was at a step, and a time in seconds since 1970."""

@@ -13,6 +13,7 @@ from tests.faults import (
     downloads,
     failing_calls,
     kills,
+    lacking_disks,
     lost_writes,
     names,
     pickles,
@@ -32,6 +33,7 @@ TRIALS: dict[str, tuple[Trial, int, int]] = {
     "downloads": (downloads.trial, 300, 40),
     "processes": (processes.trial, 50, 2),
     "disks": (disks.trial, 100, 4),
+    "disks-that-lack-a-call": (lacking_disks.trial, 1_000, 12),  # there are fewer: all of them
     "repeats": (repeats.trial, 20, 1),
     "checkpoints": (damaged_checkpoints.trial, 1_000, 300),
     "lost-writes": (lost_writes.trial, 20, 3),  # checkpoints written; the states they can leave are counted
@@ -40,7 +42,7 @@ TRIALS: dict[str, tuple[Trial, int, int]] = {
     "signals": (signals.trial, 30, 1),  # of each of the two
 }
 
-LINE = "{:<16} {:>7} {:>12} {:>9} {:>9}   {}"
+LINE = "{:<22} {:>7} {:>12} {:>9} {:>9}   {}"
 
 
 def show(report: Report) -> None:
