@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EBADF, EINVAL, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
 from pathlib import Path
-from secrets import token_hex
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
     A new file has the mode that the umask says, one that is replaced keeps its own.
     """
-    temporary, old = path.with_name(f".{path.name}-{token_hex(4)}"), mode_of(path)
+    temporary, old = path.with_name(f".{path.name}-{os.urandom(4).hex()}"), mode_of(path)
     mode = 0o666 if old is None else old
     with blaming(path):
         try:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -60,7 +59,7 @@ def point_latest(path: Path) -> None:
     A folder of that name is left alone.
     """
     remove_stale_links(path.parent)
-    latest, temporary = path.parent / "latest", path.parent / f".latest-{token_hex(4)}"
+    latest, temporary = path.parent / "latest", path.parent / f".latest-{os.urandom(4).hex()}"
     try:
         temporary.symlink_to(path.name)
         os.replace(temporary, latest)
