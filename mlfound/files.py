@@ -38,7 +38,7 @@ def write_whole(path: Path, content: bytes) -> None:
                 file.write(content)
                 sync_file(file, path)
             if old not in (None, mode_of(temporary)):  # more than the umask allows
-                with may_lack("chmod", path, "its mode is another now", REFUSED):
+                with may_lack("chmod", path, "its mode has changed", REFUSED):
                     os.chmod(temporary, mode)
             os.replace(temporary, path)
         except BaseException:

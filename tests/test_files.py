@@ -161,3 +161,15 @@ def test_only_files_are_debris(tmp_path):
     files.remove_debris(tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {".run.json-abcdefgh", ".my-notebook", ".run.json-fifofifo"}
+
+
+def test_a_command_without_a_run_says_it_on_stderr(mlfound, lacks):
+    mlfound("notebook", "new", "01_a.ipynb")
+    lacks(os, "fsync", errno.EINVAL)
+    outcome = mlfound("notebook", "export", "01_a.ipynb")
+    assert (outcome.code, outcome.out) == (0, "01_a.ipynb -> exp/nb_01.py (written)\n")
+    said = "this file system does not support fsync of"
+    assert [line.rpartition(" (")[0] for line in outcome.err.splitlines()] == [
+        f"exp/nb_01.py: {said} files",
+        f"exp: {said} folders",
+    ]

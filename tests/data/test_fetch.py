@@ -171,6 +171,19 @@ def test_debris_of_a_killed_write_is_swept(made, mirrors, tmp_path):
     assert holds(made, tmp_path / "made")
 
 
+def test_without_locks_nothing_of_another_process_is_swept(made, mirrors, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    (tmp_path / "made").mkdir()
+    half = tmp_path / "made" / f".{NAMES[0]}-x7k2m4qz"
+    half.write_bytes(b"half a file")
+    fetch(made.at(mirrors().url), tmp_path)
+    half.unlink()
+    assert holds(made, tmp_path / "made")
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
 def test_write_that_fails_is_one_line_and_leaves_what_was_there(made, mirrors, tmp_path, monkeypatch, code):
     mirror = mirrors()

@@ -94,7 +94,7 @@ def trial(count: int, seed: int, folder: Path) -> Report:
                 case = f"{name}, lacking {lacking:#b}, umask {umask:03o}{', quiet' * quiet}"
                 failures.append(f"{case}: {type(error).__name__}: {error!s:.800}")
     note = "the commands missed " + ", ".join(f"{call} {times:,} times" for call, times in seen.most_common())
-    return Report("lacking-disks", len(cases), failures, seed, time.perf_counter() - started, note)
+    return Report("disks-that-lack-a-call", len(cases), failures, seed, time.perf_counter() - started, note)
 
 
 class Disk:
