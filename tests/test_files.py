@@ -156,11 +156,12 @@ def test_a_lock_that_may_not_be_opened_is_an_error(tmp_path, lacks):
 def test_only_files_are_debris(tmp_path):
     (tmp_path / ".run.json-abcd1234").write_text("half")
     (tmp_path / ".run.json-abcdefgh").mkdir()
-    (tmp_path / ".my-notebook").symlink_to(tmp_path)
+    (tmp_path / "mine").touch()
+    (tmp_path / ".my-notebook").symlink_to("mine")
     os.mkfifo(tmp_path / ".run.json-fifofifo")
     files.remove_debris(tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {".run.json-abcdefgh", ".my-notebook", ".run.json-fifofifo"}
+    assert names == {"mine", ".run.json-abcdefgh", ".my-notebook", ".run.json-fifofifo"}
 
 
 def test_a_command_without_a_run_says_it_on_stderr(mlfound, lacks):
