@@ -33,7 +33,7 @@ TRIALS: dict[str, tuple[Trial, int, int]] = {
     "downloads": (downloads.trial, 300, 40),
     "processes": (processes.trial, 50, 2),
     "disks": (disks.trial, 100, 4),
-    "disks-that-lack-a-call": (lacking_disks.trial, 1_000, 12),  # there are fewer: all of them
+    "disks-that-lack-a-call": (lacking_disks.trial, 1_000, 10),  # there are fewer: all of them
     "repeats": (repeats.trial, 20, 1),
     "checkpoints": (damaged_checkpoints.trial, 1_000, 300),
     "lost-writes": (lost_writes.trial, 20, 3),  # checkpoints written; the states they can leave are counted

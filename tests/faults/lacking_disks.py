@@ -49,15 +49,9 @@ COMMANDS = {
     "notebook call": "notebook call R/exp/nb_01.py relative_change 50 60",
     "notebook test": "notebook test R/01_demo.ipynb --save --runs-dir R/runs",
 }
-RUNS = {
-    name for name in COMMANDS if not re.match("runs|report|notebook [^t]", name)
-}  # they leave a run folder
-LONG = {
-    "notebook test",
-    "matmul-bench",
-    "init-stats",
-    "backprop-bench",
-}  # seconds: only where all cases are tried
+# Those that leave a run folder
+RUNS = {name for name in COMMANDS if not re.match("runs|report|notebook [^t]", name)}
+QUICK = ("download", "train", "resume", "report", "notebook export")  # where not all cases are tried
 
 SAID = {
     shim.FSYNC_FOLDER: "fsync of folders",
@@ -81,9 +75,8 @@ def trial(count: int, seed: int, folder: Path) -> Report:
         disk = Disk(commands, folder / "prepared")
         cases = [(name, lacking, umask) for name in COMMANDS for lacking in LACKING for umask in UMASKS]
         if count < len(cases):
-            quick = [name for name in COMMANDS if name not in LONG]
             cases = [
-                (chance.choice(quick), LACKING[number % len(LACKING)], chance.choice(UMASKS))
+                (chance.choice(QUICK), LACKING[number % len(LACKING)], chance.choice(UMASKS))
                 for number in range(count)
             ]
         for name, lacking, umask in cases:
