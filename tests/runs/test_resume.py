@@ -294,7 +294,9 @@ def test_without_locks_it_runs_is_never_called_crashed_and_says_so_in_the_log(tm
         monkeypatch.setattr("mlfound.files._shortfalls", {})
         with begin() as recorder:
             recorder.begin(TrainConfig())
+            step(recorder)
             assert read_facts(recorder.path)["status"] == "running"
+            recorder.checkpoint(Checkpoint({}, {}), keep=1)
             recorder.finish(Result({}))
         assert read_facts(recorder.path)["status"] == "completed"
     [first, second] = (recorder.path / "log.txt").read_text().splitlines()
