@@ -1,6 +1,6 @@
-"""Files that are written whole or not at all, and locks; what a disk cannot do costs that and no more.
+"""Files that are written whole or not at all, read up to a size, and locks.
 
-A reader meets the old content or the new, never half of it.
+A reader meets the old content or the new, never half of it. What a disk cannot do costs that and no more.
 """
 
 import os
@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from errno import EACCES, EBADF, EINVAL, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from mlfound.errors import UserError
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -23,6 +25,43 @@ REFUSED = UNSUPPORTED | {EPERM, EACCES, EBADF}
 
 POWER_CUT = "a power cut may cost what was written last"
 _shortfalls: dict[str, str] = {}  # by what is missing: the line that says so, empty once it was given away
+
+# How a file is opened that somebody else may have made: a pipe must not make us wait for its writer
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+def read_plain(path: str | Path, limit: int, *, follow_links: bool = False) -> bytes:
+    """The content of a plain file of at most `limit` bytes; anything else is a UserError that names it.
+
+    Links are for inputs that a user names: in a run folder they could lead anywhere.
+    """
+
+    def opener(path: str, flags: int) -> int:
+        return os.open(path, flags | NO_WAIT | (0 if follow_links else NO_LINK))
+
+    name = str(path) or "''"
+    try:
+        with open(path, "rb", opener=opener) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UserError(f"{name}: this is no plain file")
+            if status.st_size > limit:
+                raise UserError(f"{name}: larger than {limit:,} bytes")
+            content = file.read(status.st_size + 1)  # not limit + 1: so much memory is taken at once
+            if len(content) > status.st_size:  # it grows, or its size is not known beforehand
+                content += file.read(limit + 1 - len(content))
+    except FileNotFoundError:
+        raise UserError(f"{name}: there is no such file") from None
+    except IsADirectoryError:
+        raise UserError(f"{name}: this is a folder; name a file") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+        is_link = not follow_links and os.path.islink(path)
+        reason = "it is a link" if is_link else getattr(error, "strerror", None) or error
+        raise UserError(f"{name}: cannot be read ({reason})") from None
+    if len(content) > limit:
+        raise UserError(f"{name}: larger than {limit:,} bytes")
+    return content
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -10,21 +10,21 @@ PACKAGE = Path(__file__).parent.parent / "mlfound"
 # room: the rooms it may enter
 MAY_IMPORT = {
     "errors": set(),
-    "files": set(),
+    "files": {"errors"},
     "results": set(),
     "timing": {"results"},
     "foundations": {"errors"},
     "engines": {"foundations", "errors"},
     "reference": set(),
     "data": {"errors", "files", "foundations"},
-    "config": {"errors"},
+    "config": {"errors", "files"},
     "notebooks": {"errors", "files"},
     "experiments": {"foundations", "engines", "data", "notebooks"}
     | {"timing", "reference", "results", "config", "errors"},
     "report": {"errors", "results"},
     "runs": {"results", "report", "config", "errors", "files"},
     "cli": {"config", "data", "errors", "experiments", "files", "notebooks", "report", "results", "runs"},
-    "__init__": {"errors", "foundations"},
+    "__init__": {"errors", "files", "foundations"},
     "__main__": {"cli"},
 }
 

@@ -118,10 +118,10 @@ def test_the_runs_folder_may_be_named(mlfound, two_runs, command):
     [
         ("2025", "no such run"),
         ("2026", f"several runs begin so ({SECOND}, {FIRST})"),
-        ("../..", "run.json: missing"),
+        ("../..", "run.json: there is no such file"),
         ("\x1b[31m", "\\x1b[31m: no such run"),
         ("", "no such run"),
-        (".", "run.json: missing"),
+        (".", "run.json: there is no such file"),
     ],
 )
 def test_a_run_that_is_not_there(mlfound, two_runs, command, name, said):

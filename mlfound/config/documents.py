@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from mlfound.errors import UserError, printable
+from mlfound.files import read_plain
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 
@@ -39,20 +40,10 @@ class DocumentError(Exception):
         self.line = line
 
 
-def read_file(path: str | Path) -> tuple[dict[str, Value], dict[str, int]]:
+def read_file(path: str | Path, follow_links: bool = True) -> tuple[dict[str, Value], dict[str, int]]:
     """The mapping in a YAML file, and the line of each key; anything else is a UserError with its line."""
     name = printable(str(path)) or "''"
-    try:
-        with open(path, "rb") as file:
-            content = file.read(LARGEST + 1)
-    except FileNotFoundError:
-        raise UserError(f"{name}: there is no such file") from None
-    except IsADirectoryError:
-        raise UserError(f"{name}: this is a folder; name a YAML file") from None
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
-        raise UserError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > LARGEST:
-        raise UserError(f"{name}: larger than {LARGEST // 1024} KiB; this is no config")
+    content = read_plain(path, LARGEST, follow_links=follow_links)
     try:
         value, lines = read(content.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -16,9 +16,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from mlfound.errors import UserError
-from mlfound.files import sync_folder, write_whole
+from mlfound.files import read_plain, sync_folder, write_whole
 from mlfound.results import Checkpoint
-from mlfound.runs.plain_files import read_json, read_plain
+from mlfound.runs.plain_files import read_json
 
 SCHEMA = 1
 LARGEST = 1024 * 1024  # bytes of a manifest

@@ -2,17 +2,18 @@
 
 import csv
 import io
-import json
 import os
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mlfound.errors import UserError
+from mlfound.files import read_plain
 from mlfound.report.contents import Contents, Plot, Sheet
-from mlfound.runs.plain_files import read_json, read_plain
+from mlfound.runs.plain_files import parse_json, read_json, unplain
 from mlfound.runs.status import read_facts, schema_problem, seconds_taken
 
 MEGABYTE = 1024 * 1024
@@ -22,6 +23,7 @@ LARGEST_PLOT = 4 * MEGABYTE
 ROWS = 200  # of a table, kept
 LOG_LINES = 100
 MOST_FILES = 100  # of a kind
+MOST_COLUMNS = 100  # of what was written while it ran
 
 T = TypeVar("T")
 
@@ -55,11 +57,12 @@ class _Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.problems: list[str] = []
+        self.unplain = dict(islice(unplain(path), MOST_FILES))
+        self.problems = [f"{name}: {problem}" for name, problem in self.unplain.items()]
 
     def read(self, reader: Callable[[Path], T], name: str, needed: bool = False) -> T | None:
         """None where there is nothing, which is a problem only for what is `needed`."""
-        if not needed and not os.path.lexists(self.path / name):
+        if name in self.unplain or not (needed or os.path.lexists(self.path / name)):
             return None
         try:
             return reader(self.path / name)
@@ -69,8 +72,7 @@ class _Folder:
 
     def read_all(self, reader: Callable[[Path], T], kind: str, ending: str, order: object) -> list[T]:
         """The files of a subfolder: those that the summary lists first, in its order."""
-        if (self.path / kind).is_symlink():
-            self.problems.append(f"{kind}: a link, not followed")
+        if kind in self.unplain:
             return []
         try:
             found = sorted(each.stem for each in (self.path / kind).iterdir() if each.suffix == ending)
@@ -99,12 +101,12 @@ def read_metrics(path: Path) -> Sheet:
     rows = []
     for line in _text(path, LARGEST_TEXT).split("\n"):
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse_json(line)
+        except ValueError:
             continue
         if isinstance(row, dict):
             rows.append(row)
-    header = list(dict.fromkeys(key for row in rows for key in row))
+    header = list(dict.fromkeys(key for row in rows for key in row))[:MOST_COLUMNS]
     return _sheet("metrics", header, ([_written(row.get(key)) for key in header] for row in rows))
 
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from mlfound.errors import UserError
-from mlfound.runs.plain_files import read_plain
+from mlfound.files import read_plain
 
 SHOWN = 5  # candidates in a message
 SHOWN_LETTERS = 100  # of a name
@@ -54,11 +54,17 @@ def latest(runs_dir: Path, key: str | None = None) -> Path:
 def beginning_with(start: str, runs_dir: Path) -> list[str]:
     """The names of the folders in `runs_dir` that begin with `start`, newest first."""
     try:
-        with os.scandir(runs_dir) as entries:
-            names = [each.name for each in entries if each.name.startswith(start) and each.is_dir()]
+        names = folders(runs_dir)
     except OSError:
         return []  # no runs folder, no runs
-    return sorted((name for name in names if name != "latest"), reverse=True)
+    return sorted((name for name in names if name.startswith(start) and name != "latest"), reverse=True)
+
+
+def folders(runs_dir: Path) -> list[str]:
+    """The names of the folders in `runs_dir`; OSError where that cannot be read."""
+    return [
+        name for name in os.listdir(runs_dir) if os.path.isdir(runs_dir / name)
+    ]  # no error for a link in a loop
 
 
 def some(candidates: list[str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlfound.errors import UserError
+from mlfound.runs.find import folders
 from mlfound.runs.plain_files import read_json
 from mlfound.runs.status import moment, read_facts, schema_problem, seconds_taken
 
@@ -40,8 +41,7 @@ def list_runs(runs_dir: Path) -> list[Entry]:
 
 def _entries(runs_dir: Path) -> Iterator[Entry]:
     try:
-        with os.scandir(runs_dir) as found:
-            names = [each.name for each in found if each.is_dir()]
+        names = folders(runs_dir)
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:

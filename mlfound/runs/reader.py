@@ -1,6 +1,7 @@
 """A run folder, read back: what is torn, missing or not ours is a UserError that names the file."""
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any
 
 from mlfound.config.documents import read_file
 from mlfound.errors import UserError
+from mlfound.files import read_plain
 from mlfound.results import EarlierRun
 from mlfound.runs import status
 from mlfound.runs.find import find_run
 from mlfound.runs.listing import list_runs, numbers
 from mlfound.runs.plain_files import read_json
 
+LARGEST_TABLE = 32 * 1024 * 1024  # bytes of a CSV, all of whose rows are kept
 # what run.json must say, or may leave out
 KINDS = {"id": str, "command": str, "environment": dict, "dataset": dict | None, "seeds": list | None}
 
@@ -53,7 +56,9 @@ def read_folder(folder: Path) -> EarlierRun:
     facts = read_facts(folder)
     if facts["status"] != "completed":
         raise UserError(f"{folder}: this run is {facts['status']}, not completed; name another")
-    config, _ = read_file(folder / "config.yaml")
+    config, _ = read_file(folder / "config.yaml", follow_links=False)
+    if (folder / "tables").is_symlink():
+        raise UserError(f"{folder / 'tables'}: a link, not a folder")
     tables = {file.stem: read_csv(file) for file in sorted((folder / "tables").glob("*.csv"))}
     metrics = numbers(read_json(folder / "summary.json").get("metrics"))
     return EarlierRun(folder.resolve(), facts, config, tables, metrics)
@@ -71,10 +76,10 @@ def read_facts(folder: Path) -> Mapping[str, Any]:
 def read_csv(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file by its header; every row has every column."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
-            header, rows = reader.fieldnames, list(reader)
-    except (OSError, ValueError, csv.Error) as error:
+        text = io.StringIO(read_plain(path, LARGEST_TABLE).decode("utf-8"), newline="")
+        reader = csv.DictReader(text, strict=True)
+        header, rows = reader.fieldnames, list(reader)
+    except (ValueError, csv.Error) as error:
         raise UserError(f"{path}: damaged ({error})") from error
     if not header or any(None in row or None in row.values() for row in rows):
         raise UserError(f"{path}: damaged (a row has too few or too many cells)")

@@ -11,15 +11,19 @@ from typing import Any
 from rich.console import Console
 
 from mlfound.errors import UserError
-from mlfound.files import remove_debris
+from mlfound.files import read_plain, remove_debris
 from mlfound.results import Result
 from mlfound.runs import folder, previous
 from mlfound.runs.checkpoints import Checkpoints
-from mlfound.runs.plain_files import read_json, read_plain
+from mlfound.runs.plain_files import read_json, refuse_unplain
 from mlfound.runs.recorder import RunRecorder
 from mlfound.runs.status import pause, schema_problem, seconds_paused
 
 LARGEST = 1024**3  # bytes of metrics.jsonl
+# the texts in run.json that a resume goes by
+NEEDED = (
+    "id", "status", "dataset.digest", "environment.cpu", "environment.packages.mlfound", "environment.packages.torch",
+)  # fmt: skip
 
 
 class ResumedRecorder(RunRecorder):
@@ -46,6 +50,7 @@ class ResumedRecorder(RunRecorder):
         super().__init__("train", arguments, path.parent, None, environment, console, quiet)
         self.resumed_at = self.facts["start"]
         self.going_on: Callable[[], None] | None = None  # what the first step brings about
+        refuse_unplain(path)
         read_facts(path)  # no lock is left in a folder that is no run
         self.lock = folder.lock(path)
         try:
@@ -133,17 +138,27 @@ def read_facts(path: Path) -> dict[str, Any]:
     """`run.json` of a run that can go on."""
     facts = read_json(path / "run.json")
     problem = schema_problem(facts)
-    if problem is None and not isinstance(facts.get("id"), str):
-        problem = "damaged (no id)"
-    if problem is None and not isinstance(facts.get("resumed", []), list):
-        problem = "damaged (resumed is no list)"
+    if problem is None and facts.get("command") != "train":
+        raise UserError(f"{path}: a run of {facts.get('command')}; only a train run can be resumed")
+    wrong = [key for key in NEEDED if not isinstance(_at(facts, key), str)]
+    wrong += [] if isinstance(facts.get("resumed", []), list) else ["resumed"]
+    if problem is None and wrong:
+        config = path / "config.yaml"
+        problem = (
+            f"damaged ({', '.join(wrong)} missing or wrong); start a new run with mlfound train {config}"
+        )
     if problem is not None:
         raise UserError(f"{path / 'run.json'}: {problem}")
-    if facts.get("command") != "train":
-        raise UserError(f"{path}: a run of {facts.get('command')}; only a train run can be resumed")
-    if facts.get("status") == "diverged":
+    if facts["status"] == "diverged":
         raise UserError(
             f"{path}: it diverged, and would again; start a new run with mlfound train {path / 'config.yaml'} "
             "and a smaller optimizer.lr"
         )
+    return facts
+
+
+def _at(facts: Any, key: str) -> Any:
+    """What stands under a dotted key; None where there is nothing."""
+    for name in key.split("."):
+        facts = facts.get(name) if isinstance(facts, dict) else None
     return facts

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlfound.runs.plain_files import CAREFULLY, read_json
+from mlfound.files import NO_LINK, NO_WAIT
+from mlfound.runs.plain_files import read_json
 
 SCHEMA = 1  # of run.json and summary.json: the newest that we know
 STATUSES = ("running", "completed", "failed", "diverged", "interrupted")
@@ -35,7 +36,7 @@ def is_held(lock: Path) -> bool:
     import fcntl
 
     try:
-        descriptor = os.open(lock, CAREFULLY)
+        descriptor = os.open(lock, os.O_RDONLY | NO_WAIT | NO_LINK)
     except OSError:
         return False
     try:

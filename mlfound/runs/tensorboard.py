@@ -10,15 +10,16 @@ from typing import Any, Self
 
 from mlfound.config.documents import flat, read_file
 from mlfound.errors import UserError
-from mlfound.files import POWER_CUT, may_lack
+from mlfound.files import POWER_CUT, may_lack, read_plain
 from mlfound.report.contents import Contents
 from mlfound.runs.contents import read_contents
 from mlfound.runs.listing import numbers
-from mlfound.runs.plain_files import read_plain
+from mlfound.runs.plain_files import parse_json
 from mlfound.runs.status import moment
 
 LARGEST_METRICS = 256 * 1024 * 1024
 RGBA = 4
+MAX_STEP = 2**63 - 1  # the largest that an event file can hold
 NOT_SCALARS = ("epoch", "seed")
 
 Row = Mapping[str, float | int]
@@ -27,7 +28,7 @@ Row = Mapping[str, float | int]
 def export(folder: Path, target: Path) -> Path:
     """Write the run in `folder` as `target/ID`, whole or not at all; UserError where that cannot be."""
     contents, rows = read_contents(folder), list(metric_rows(folder / "metrics.jsonl"))
-    settings = hyperparameters(read_file(folder / "config.yaml")[0])
+    settings = hyperparameters(read_file(folder / "config.yaml", follow_links=False)[0])
     place = target / folder.resolve().name
     if target.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"--tensorboard {target}: lies in the run folder; name another")
@@ -94,9 +95,10 @@ def add_curves(events: "Events", rows: Sequence[Row], begun: float) -> None:
     now = begun
     for step, row in enumerate(rows, 1):
         now += sum(value for name, value in row.items() if name.endswith("_seconds"))
+        epoch = row.get("epoch", step)
         for name, value in row.items():
             if name not in NOT_SCALARS:
-                events.add(scalar(name, value), int(row.get("epoch", step)), now)
+                events.add(scalar(name, value), int(epoch) if abs(epoch) <= MAX_STEP else step, now)
 
 
 class Events:
@@ -138,7 +140,7 @@ def metric_rows(path: Path) -> Iterator[Row]:
         return
     for line in read_plain(path, LARGEST_METRICS).splitlines():
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse_json(line)
+        except ValueError:
             continue
         yield {name: value for name, value in numbers(row).items() if math.isfinite(value)}

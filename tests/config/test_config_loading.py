@@ -1,5 +1,6 @@
 """Defaults, file and command line become one config; a mistake is one line: where, what, what instead."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,7 @@ IN_FILES = [
     ("seed: 1\nepochs: [\n", ":3: not YAML: expected the node content, but found '<stream end>'"),
     (b"seed: 1\nepochs: \xff\n", ":2: not UTF-8; save it as UTF-8 text"),
     ("seed: 1\n".encode("utf-16"), ":1: not UTF-8; save it as UTF-8 text"),
-    (b"a" * (64 * 1024 + 1), ": larger than 64 KiB; this is no config"),
+    (b"a" * (64 * 1024 + 1), ": larger than 65,536 bytes"),
 ]  # fmt: skip
 
 
@@ -199,14 +200,18 @@ def test_long_and_odd_arguments_are_shown_short_and_escaped() -> None:
 
 def test_a_file_that_cannot_be_read_is_one_line() -> None:
     Path("folder").mkdir()
+    os.mkfifo("pipe")
+    Path("endless").symlink_to("/dev/zero")
     for path, message in {
         "none.yaml": "none.yaml: there is no such file",
         "./none.yaml": "./none.yaml: there is no such file",
         "": "'': there is no such file",
         "\x1b\n": r"\x1b\n: there is no such file",
-        "folder": "folder: this is a folder; name a YAML file",
-        "a\0b": r"a\x00b: cannot be read: embedded null byte",
-        "x" * 300: f"{'x' * 300}: cannot be read: File name too long",
+        "folder": "folder: this is a folder; name a file",
+        "pipe": "pipe: this is no plain file",
+        "endless": "endless: this is no plain file",
+        "a\0b": r"a\x00b: cannot be read (embedded null byte)",
+        "x" * 300: f"{'x' * 300}: cannot be read (File name too long)",
     }.items():
         with pytest.raises(UserError) as error:
             load("train", path)

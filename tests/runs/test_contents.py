@@ -34,9 +34,9 @@ def test_the_order_is_that_of_the_summary_then_of_the_alphabet(tmp_path):
 
 
 def test_no_run(tmp_path):
-    with pytest.raises(UserError, match=r"run\.json: missing"):
+    with pytest.raises(UserError, match=r"run\.json: there is no such file"):
         read_contents(tmp_path)
-    with pytest.raises(UserError, match=r"run\.json: missing"):
+    with pytest.raises(UserError, match=r"run\.json: there is no such file"):
         write_page(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -75,16 +75,16 @@ SPOILERS = {
         "tables/epochs.csv: damaged",
     ),
     "csv huge": (lambda path: os.truncate(path / "tables/epochs.csv", 10**9), "tables/epochs.csv: larger"),
-    "csv pipe": (replaced("tables/epochs.csv", os.mkfifo), "tables/epochs.csv: this is no plain file"),
-    "csv link": (linked("tables/epochs.csv"), "tables/epochs.csv"),
+    "csv pipe": (replaced("tables/epochs.csv", os.mkfifo), "tables/epochs.csv: a pipe, not a file"),
+    "csv link": (linked("tables/epochs.csv"), "tables/epochs.csv: a link, not a file"),
     "png torn": (lambda path: os.truncate(path / "plots/loss.png", 20), "plots/loss.png: damaged"),
     "png other": (lambda path: (path / "plots/loss.png").write_text("<svg>" * 10), "plots/loss.png: damaged"),
     "png huge": (lambda path: os.truncate(path / "plots/loss.png", 10**8), "plots/loss.png: larger"),
     "png link": (linked("plots/loss.png"), "plots/loss.png"),
-    "no config": (lambda path: (path / "config.yaml").unlink(), "config.yaml: missing"),
-    "no summary": (lambda path: (path / "summary.json").unlink(), "summary.json: missing"),
+    "no config": (lambda path: (path / "config.yaml").unlink(), "config.yaml: there is no such file"),
+    "no summary": (lambda path: (path / "summary.json").unlink(), "summary.json: there is no such file"),
     "summary": (lambda path: (path / "summary.json").write_text("{"), "summary.json: damaged"),
-    "log": (replaced("log.txt", os.mkfifo), "log.txt: this is no plain file"),
+    "log": (replaced("log.txt", os.mkfifo), "log.txt: a pipe, not a file"),
 }
 
 
@@ -104,7 +104,7 @@ def test_folders_that_are_links_are_not_followed(tmp_path):
     for kind in ("tables", "plots"):
         (path / kind).rmdir()
         (path / kind).symlink_to("/etc")
-    assert read_contents(path).problems == ["tables: a link, not followed", "plots: a link, not followed"]
+    assert read_contents(path).problems == ["tables: a link, not a folder", "plots: a link, not a folder"]
 
 
 def test_of_a_long_table_the_first_rows_are_kept(tmp_path):

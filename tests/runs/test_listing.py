@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from mlfound.errors import UserError
 from mlfound.runs import listing
+from mlfound.runs.find import find_run
 from mlfound.runs.listing import list_runs
 from mlfound.runs.status import is_held
 from tests.run_folders import make_run, write_json
@@ -57,7 +58,7 @@ def nested(path):
 
 
 SPOILERS = {
-    "no run.json": (lambda path: (path / "run.json").unlink(), "no run", "run.json: missing"),
+    "no run.json": (lambda path: (path / "run.json").unlink(), "no run", "run.json: there is no such file"),
     "empty": (lambda path: (path / "run.json").write_text(""), "damaged", "run.json: damaged"),
     "torn": (
         lambda path: (path / "run.json").write_text('{"schema": 1, "id'),
@@ -91,7 +92,11 @@ SPOILERS = {
     ),
     "huge": (lambda path: os.truncate(path / "run.json", 10**9), "damaged", "larger than"),
     "a long number": (lambda path: (path / "run.json").write_text("1" * 10_000), "damaged", "run.json"),
-    "no summary": (lambda path: (path / "summary.json").unlink(), "completed", "summary.json: missing"),
+    "no summary": (
+        lambda path: (path / "summary.json").unlink(),
+        "completed",
+        "summary.json: there is no such file",
+    ),
     "torn summary": (
         lambda path: (path / "summary.json").write_text('{"metrics": {'),
         "completed",
@@ -240,6 +245,13 @@ def test_folders_that_come_and_go_all_the_while(tmp_path):
     finally:
         stop.set()
         thread.join()
+
+
+def test_a_link_to_itself_hides_no_other_run(tmp_path):
+    make_run(tmp_path, "1-good")
+    (tmp_path / "self").symlink_to("self")
+    assert [entry.id for entry in list_runs(tmp_path)] == ["1-good"]
+    assert find_run("1", tmp_path) == tmp_path / "1-good"
 
 
 def test_a_runs_folder_that_cannot_be_read():

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import torch
@@ -25,7 +26,8 @@ from mlfound.runs.resume import ResumedRecorder
 from mlfound.runs.status import read_facts, seconds_taken
 from tests.run_folders import png, write_json
 
-MACHINE = {"packages": {}}
+MACHINE = {"cpu": "a processor", "packages": {"mlfound": "0.1.0", "torch": "2.6"}}
+DATASET = {"name": "mnist", "digest": "0" * 64}
 
 
 def console():
@@ -47,7 +49,7 @@ def new(tmp_path):
 def run_to(tmp_path, epochs, checkpoints=True):
     """The folder of a run that was interrupted after so many epochs, and one whose row no checkpoint counted."""
     with suppress(KeyboardInterrupt), new(tmp_path) as recorder:
-        recorder.begin(TrainConfig(), seeds=[0])
+        recorder.begin(TrainConfig(), seeds=[0], dataset=DATASET)
         for epoch in range(1, epochs + 1):
             recorder.metrics([row(epoch)], "an epoch")
             if checkpoints:
@@ -329,7 +331,7 @@ def test_a_second_process_is_refused(tmp_path):
 
 def test_a_new_run_is_locked_until_it_ends(tmp_path):
     with new(tmp_path) as recorder:
-        recorder.begin(TrainConfig())
+        recorder.begin(TrainConfig(), dataset=DATASET)
         with pytest.raises(UserError, match="another process"):
             resumed(recorder.path)
         recorder.finish(Result({}))
@@ -345,6 +347,17 @@ def test_a_new_run_is_locked_until_it_ends(tmp_path):
         ({"id": None}, "damaged"),
         ({"resumed": 5}, "damaged"),
         ({"id": "another-run"}, "no checkpoint in it is whole"),
+        ({"status": None}, r"damaged \(status missing"),
+        ({"dataset": None}, r"damaged \(dataset\.digest missing"),
+        ({"dataset": {"digest": 5}}, r"damaged \(dataset\.digest missing"),
+        ({"dataset": [1], "dataset.digest": "0"}, r"damaged \(dataset\.digest missing"),
+        ({"environment": "a machine"}, r"damaged \(environment\.cpu, environment\.packages\.mlfound"),
+        ({"environment": MACHINE | {"packages": ["torch"]}}, r"damaged \(environment\.packages\.mlfound"),
+        (
+            {"environment": MACHINE | {"packages": {"mlfound": "0.1.0"}}},
+            r"\(environment\.packages\.torch missing",
+        ),
+        ({"environment": MACHINE | {"cpu": None}}, r"damaged \(environment\.cpu missing"),
     ],
 )
 def test_runs_that_cannot_go_on(tmp_path, change, message):
@@ -356,7 +369,7 @@ def test_runs_that_cannot_go_on(tmp_path, change, message):
 
 
 def test_a_folder_that_is_no_run_gets_no_lock(tmp_path):
-    with pytest.raises(UserError, match=r"run\.json: missing"):
+    with pytest.raises(UserError, match=r"run\.json: there is no such file"):
         resumed(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -368,7 +381,9 @@ def test_metrics_that_its_checkpoint_did_not_count(tmp_path, content):
         (path / "metrics.jsonl").unlink()
     else:
         (path / "metrics.jsonl").write_bytes(content)
-    with pytest.raises(UserError, match=r"metrics\.jsonl: (not what its checkpoint noted|missing)"):
+    with pytest.raises(
+        UserError, match=r"metrics\.jsonl: (not what its checkpoint noted|there is no such file)"
+    ):
         resumed(path)
 
 
@@ -381,7 +396,7 @@ def test_a_full_disk_is_still_what_the_run_ended_of(tmp_path, monkeypatch):
 
     def train():
         with recorder:
-            recorder.begin(TrainConfig())
+            recorder.begin(TrainConfig(), dataset=DATASET)
             monkeypatch.setattr("os.fsync", fail)
             recorder.checkpoint(Checkpoint({}, {}), keep=1)
 
@@ -390,3 +405,40 @@ def test_a_full_disk_is_still_what_the_run_ended_of(tmp_path, monkeypatch):
     assert caught.value.filename == str(recorder.path / "metrics.jsonl")
     with resumed(recorder.path):
         pass
+
+
+def link(path):
+    path.symlink_to(path.parent.parent / "elsewhere")
+
+
+OWN = ("run.json", "config.yaml", "metrics.jsonl", "log.txt", "summary.json", "model.safetensors", ".lock")
+
+
+@pytest.mark.parametrize("make", [link, os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("name", [*OWN, "report.html", "checkpoints/000001.json", ".previous/report.html"])
+def test_a_folder_that_leads_elsewhere_is_refused(tmp_path, name, make):
+    path = run_to(tmp_path, 1)
+    (path / name).parent.mkdir(exist_ok=True)
+    (path / name).unlink(missing_ok=True)
+    make(path / name)
+    with pytest.raises(UserError, match=rf"{name}: a (link|pipe|folder), not a file"):
+        resumed(path)
+    assert not (path.parent / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("make", [link, os.mkfifo, Path.touch])
+@pytest.mark.parametrize("name", ["checkpoints", "tables", "plots", ".previous", ".previous/tables"])
+def test_subfolders_that_lead_elsewhere_are_refused(tmp_path, name, make):
+    path = run_to(tmp_path, 1, checkpoints=False)
+    (path / name).parent.mkdir(exist_ok=True)
+    make(path / name)
+    with pytest.raises(UserError, match=rf"{name}: a (link|pipe|file), not a folder"):
+        resumed(path)
+
+
+def test_what_else_lies_there_is_no_reason_to_refuse(tmp_path):
+    path = run_to(tmp_path, 1)
+    (path / "notes").symlink_to(tmp_path)
+    (path / "plots" / "of mine").mkdir(parents=True)
+    with resumed(path) as recorder:
+        assert recorder.rows == [row(1)]

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import math
 import struct
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,8 @@ pytest.importorskip("tensorboardX", reason="needs the extra [tensorboard]")
 
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
+
+from tests.run_folders import make_run
 
 QUICK = ("--set", "data.dataset=mnist-sample", "--set", "epochs=2", "--quiet")
 
@@ -182,6 +185,19 @@ def test_bad_input(mlfound, run):
     (run / "run.json").write_text("{")
     refused(mlfound(*export, "x"), "run.json", "damaged")
     assert not Path("x").exists()
+
+
+def test_numbers_that_no_event_file_can_hold(mlfound):
+    path = make_run(
+        Path("runs"), "odd", summary={"metrics": {"loss": 10**400, "large": 10**300, "nan": math.nan}}
+    )
+    rows = [{"epoch": 10**30, "loss": 10**400, "valid_loss": 0.5}, {"epoch": 1e300, "valid_loss": 1e300}]
+    (path / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    outcome = mlfound("runs", "export", path, "--tensorboard", "logs")
+    assert outcome.code == 0, outcome.err
+    assert scalars(Path("logs/odd"))["valid_loss"] == [(1, 0.5), (2, math.inf)]
+    for command in (["runs"], ["runs", "show", path], ["runs", "--json"], ["report", path]):
+        assert mlfound(*command).code == 0
 
 
 def test_without_the_extra(mlfound, run, monkeypatch):
