@@ -10,11 +10,12 @@ from mlfound.results import Column, Table
 def csv_bytes(table: Table) -> bytes:
     """The table as CSV (RFC 4180, UTF-8, lines ending in `\\n`).
 
-    Floats keep every digit, None is an empty field, truth is `true` or `false`.
+    Floats keep every digit, None is an empty field, truth is `true` or `false`. A text that a spreadsheet would
+    calculate has an apostrophe in front.
     """
     lines = _Lines()
     writer = csv.writer(lines, lineterminator="\r\n")  # so that it quotes both; Python 3.11 quotes no other
-    writer.writerow(column.name for column in table.columns)
+    writer.writerow(_field(column.name) for column in table.columns)
     writer.writerows(map(_field, row) for row in table.rows)
     return "".join(line.removesuffix("\r\n") + "\n" for line in lines).encode(errors="backslashreplace")
 
@@ -51,8 +52,24 @@ def plain(value: Any) -> Any:
 
 
 def _field(value: Any) -> Any:
-    value = plain(value)
-    return str(value).lower() if isinstance(value, bool) else value
+    match plain(value):
+        case bool(truth):
+            return str(truth).lower()
+        case str(text) if text.startswith(FORMULA) and not _is_number(text):
+            return f"'{text}"
+        case other:
+            return other
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a cell begins that a spreadsheet may execute
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 class _Lines(list[str]):

@@ -18,7 +18,8 @@ HOSTILE = [
     "a\rb",
     "a\r\nb",
     " spaces ",
-    "=1+1",
+    "1=1+1",
+    " =1+1",
     "ünï–✓",
     "'",
     "\x1b[31m",
@@ -35,6 +36,34 @@ def test_a_csv_gives_back_every_string() -> None:
     content = csv_bytes(table(["one", "t,wo"], *rows)).decode()
 
     assert list(csv.reader(io.StringIO(content, newline=""))) == [["one", "t,wo"], *rows]
+
+
+FORMULAS = [
+    "=1+1",
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "-1+1",
+    "-",
+    "@SUM(A1)",
+    "\t=1+1",
+    "\r=1+1",
+    "\n=1+1",
+    "-0x10",
+    "--3",
+]
+NUMBERS = ["-3", "-0.5", "+5", "-1e-5", "-inf"]
+
+
+def test_a_text_that_a_spreadsheet_would_execute_is_marked_as_text() -> None:
+    content = csv_bytes(table(["=1", "-2"], *zip(FORMULAS, FORMULAS, strict=True))).decode()
+    marked = [[f"'{text}"] * 2 for text in FORMULAS]
+    assert list(csv.reader(io.StringIO(content, newline=""))) == [["'=1", "-2"], *marked]
+
+
+def test_a_number_stays_a_number_also_as_text() -> None:
+    cells = [-0.5, -3, np.float32(-0.5), float("-inf"), torch.tensor(-3), *NUMBERS]
+    content = csv_bytes(table(["a"], *((cell,) for cell in cells))).decode()
+    assert content.split("\n")[1:-1] == ["-0.5", "-3", "-0.5", "-inf", "-3", *NUMBERS]
 
 
 def test_a_csv_keeps_every_digit_and_plain_words() -> None:
