@@ -4,6 +4,8 @@ What is slow to import (torch, matplotlib, pydantic, yaml) is imported where it 
 """
 
 import json
+import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -36,16 +38,17 @@ def execute(context: typer.Context, command: str | None = None) -> None:
 
     `command` is the experiment's name, where that is not the last word of the command line's.
     """
-    from mlfound.config.loading import dump, load
-
     command, flags = command or str(context.info_name), context.params
     with one_line_errors():
+        from mlfound.config.loading import dump, load
+
         overrides = overrides_of(flags)
         loaded = load(command, flags["config"], overrides)
         if flags["print_config"]:
             typer.echo(dump(loaded.config), nl=False)
             return
 
+        prepare_imports()
         from mlfound.report.terminal import screen
         from mlfound.runs.environment import environment
         from mlfound.runs.reader import run_of_config
@@ -63,15 +66,16 @@ def execute(context: typer.Context, command: str | None = None) -> None:
 
 def resume(context: typer.Context) -> None:
     """`train --resume RUN`: the same in the folder of a run that ended before its time, by its own config."""
-    from mlfound.config.loading import dump, load
-    from mlfound.report.terminal import screen
-    from mlfound.results import Resumed
-    from mlfound.runs.environment import environment
-    from mlfound.runs.find import find_run
-    from mlfound.runs.resume import ResumedRecorder
-
     flags = context.params
     with one_line_errors():
+        prepare_imports()
+        from mlfound.config.loading import dump, load
+        from mlfound.report.terminal import screen
+        from mlfound.results import Resumed
+        from mlfound.runs.environment import environment
+        from mlfound.runs.find import find_run
+        from mlfound.runs.resume import ResumedRecorder
+
         for flag, value in (("CONFIG", flags["config"]), ("--name", flags["name"])):
             if value is not None:
                 raise UserError(f"{flag} {value}: a resumed run has its own; leave it out")
@@ -169,11 +173,11 @@ def as_typed(key: str, value: object) -> str:
 
 def show_datasets(data_dir: Path | None, as_json: bool) -> None:
     """`download --list`."""
-    from mlfound.data.folder import default_data_dir
-    from mlfound.experiments.download import listing
-    from mlfound.report.terminal import screen, show
-
     with one_line_errors():
+        from mlfound.data.folder import default_data_dir
+        from mlfound.experiments.download import listing
+        from mlfound.report.terminal import screen, show
+
         result = listing(data_dir or default_data_dir())
         if as_json:
             [table] = result.tables
@@ -201,6 +205,49 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(128 + signal.SIGTERM) from None
     except KeyboardInterrupt:
         raise typer.Exit(128 + signal.SIGINT) from None
+    except Exception as error:
+        reason = lack_of_memory(error)
+        if reason is None:
+            raise
+        typer.echo(
+            f"mlfound: not enough memory ({reason}); free some, or make the experiment smaller", err=True
+        )
+        raise typer.Exit(1) from None
     finally:
         for line in shortfalls():  # of a command without a run; the others have said theirs
             typer.echo(printable(line), err=True)
+
+
+# What torch, numpy, the threads and the loader of libraries say, each in its own kind of error
+NO_MEMORY = re.compile(
+    "(allocate|enough|out of) memory|failed to map segment|bad_alloc|can't start new thread", re.IGNORECASE
+)
+
+
+def lack_of_memory(error: BaseException | None) -> str | None:
+    """What an error says of memory, if a lack of it is the cause of it or of one before it."""
+    while error is not None:
+        lines = str(error).splitlines()
+        if isinstance(error, MemoryError) or any(map(NO_MEMORY.search, lines)):
+            return printable(next(filter(NO_MEMORY.search, lines), "".join(lines[:1])))[:200] or "MemoryError"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+# bytes that torch, numpy and scipy need to be loaded: with less, one of them crashes or tries for ever
+LEAST_ADDRESS_SPACE = 900 * 2**20
+
+
+def prepare_imports() -> None:
+    """What must hold before the libraries of an experiment are imported; MemoryError if they have no room."""
+    os.environ.pop(
+        "MPLBACKEND", None
+    )  # our pictures open no window, and matplotlib refuses a name it doesn't know
+    if sys.platform != "win32":
+        import resource
+
+        space, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if space != resource.RLIM_INFINITY and space < LEAST_ADDRESS_SPACE:
+            raise MemoryError(
+                f"ulimit -v leaves {space >> 20} MiB, and torch takes {LEAST_ADDRESS_SPACE >> 20} to be loaded"
+            )
