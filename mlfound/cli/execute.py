@@ -240,9 +240,8 @@ LEAST_ADDRESS_SPACE = 900 * 2**20
 
 def prepare_imports() -> None:
     """What must hold before the libraries of an experiment are imported; MemoryError if they have no room."""
-    os.environ.pop(
-        "MPLBACKEND", None
-    )  # our pictures open no window, and matplotlib refuses a name it doesn't know
+    # our pictures open no window, and matplotlib refuses to be imported for a name that it does not know
+    os.environ.pop("MPLBACKEND", None)
     if sys.platform != "win32":
         import resource
 
