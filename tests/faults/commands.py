@@ -1,11 +1,14 @@
 """Command lines as processes of their own, forked from one that has imported everything: seconds less for each.
 
 As a program (`python -m tests.faults.commands`) this is that process: a JSON line in for each command, two out.
+A command may not hang or fill the memory: a signal ends one that takes PROCESSOR_S of processor time, WALL_S on the
+clock (a busy machine proves nothing), and one that takes LARGEST bytes more than it began with finds no memory.
 """
 
 import base64
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,8 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import mlfound
+from mlfound.errors import UserError
 from tests.faults import shim
 
+PROCESSOR_S, WALL_S, LARGEST = 5, 60, 1 << 30
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
@@ -58,11 +64,18 @@ class Commands:
         self.server.communicate()
 
     def start(
-        self, *arguments: str, nth: int = 0, kind: int = shim.NONE, lacking: int = 0, umask: int = 0o022
+        self,
+        *arguments: str,
+        nth: int = 0,
+        kind: int = shim.NONE,
+        lacking: int = 0,
+        umask: int = 0o022,
+        limited: bool = False,
     ) -> None:
-        """Start a command whose n-th file call has a fault, or on a disk that lacks some calls."""
+        """Start a command whose n-th file call has a fault, or on a disk that lacks some calls, or with limits."""
         order = {"arguments": arguments, "nth": nth, "kind": kind, "lacking": lacking, "umask": umask}
-        self.server.stdin.write(json.dumps(order | {"folder": str(self.folder)}) + "\n")
+        order |= {"limited": limited, "folder": str(self.folder)}
+        self.server.stdin.write(json.dumps(order) + "\n")
         self.server.stdin.flush()
         with suppress(ProcessLookupError):  # ended already
             self.child = os.pidfd_open(json.loads(self.server.stdout.readline()))
@@ -92,11 +105,18 @@ def serve() -> None:
     """Fork a child for every line that comes in. Only its pictures are not drawn: that would be most of its time."""
     import scipy.stats  # noqa: F401 - imported late by the command, as the others here
 
+    import mlfound.experiments.compare
     import mlfound.experiments.train
+    import mlfound.report.page
     import mlfound.runs.recorder
     import mlfound.runs.resume
+    import mlfound.runs.tensorboard
     from mlfound.data import registry
     from tests.made import made_up
+
+    with suppress(ImportError):
+        import tensorboardX.event_file_writer
+        import tensorboardX.summary  # noqa: F401
 
     registry.DATASETS["made"] = made_up().dataset
     mlfound.runs.recorder.png = lambda picture: base64.b64decode(PIXEL)
@@ -111,7 +131,9 @@ def serve() -> None:
         answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
 
 
-def run(folder: str, arguments: list[str], nth: int, kind: int, lacking: int, umask: int) -> None:
+def run(
+    folder: str, arguments: list[str], nth: int, kind: int, lacking: int, umask: int, limited: bool
+) -> None:
     """This process is the command from now on: as a shell would start it, with its output in files."""
     from mlfound.cli import app
 
@@ -127,8 +149,10 @@ def run(folder: str, arguments: list[str], nth: int, kind: int, lacking: int, um
     library.faults_arm(nth, kind)
     library.faults_lack(lacking)
     code = 1
+    if limited:
+        limit()
     try:
-        app(arguments, prog_name="mlfound")
+        load_model(arguments[1]) if arguments[0] == "load_model" else app(arguments, prog_name="mlfound")
     except SystemExit as done:
         code = int(done.code or 0)
     except BaseException:
@@ -138,6 +162,24 @@ def run(folder: str, arguments: list[str], nth: int, kind: int, lacking: int, um
     sys.stdout.flush()
     calls.write_text(f"{library.faults_count()} {library.faults_writes()} {library.faults_missed()}")
     os._exit(code)  # to take everything down that was imported would take longer than the command did
+
+
+def limit() -> None:
+    """See above; for Linux."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + LARGEST,) * 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_S, PROCESSOR_S))
+    signal.alarm(WALL_S)
+
+
+def load_model(run: str) -> None:
+    """What is no command: the library's way to a trained model, with a command's exit code."""
+    try:
+        mlfound.load_model(run)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
 
 
 if __name__ == "__main__":
