@@ -102,12 +102,13 @@ class Commands:
 
 
 def serve() -> None:
-    """Fork a child for every line that comes in. Only its pictures are not drawn: that would be most of its time."""
+    """Fork a child for every line that comes in. It draws no pictures and calls no git: most of its time."""
     import scipy.stats  # noqa: F401 - imported late by the command, as the others here
 
     import mlfound.experiments.compare
     import mlfound.experiments.train
     import mlfound.report.page
+    import mlfound.runs.environment
     import mlfound.runs.recorder
     import mlfound.runs.resume
     import mlfound.runs.tensorboard
@@ -120,6 +121,7 @@ def serve() -> None:
 
     registry.DATASETS["made"] = made_up().dataset
     mlfound.runs.recorder.png = lambda picture: base64.b64decode(PIXEL)
+    mlfound.runs.environment.git_state = lambda folder: None  # four processes, and no part of what is tried
 
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     while line := sys.stdin.readline():
