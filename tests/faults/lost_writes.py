@@ -27,7 +27,8 @@ from tests.faults.report import Report
 from tests.faults.states import same, state
 
 KEEP, BEST = 2, 2  # the second stays, as the best one
-MACHINE = {"packages": {}}
+MACHINE = {"cpu": "a processor", "packages": {"mlfound": "0.1.0", "torch": "2.6"}}
+DATASET = {"name": "mnist", "digest": "0" * 64}
 
 
 def trial(count: int, seed: int, folder: Path) -> Report:
@@ -95,6 +96,7 @@ def check_recorder(place: Path, returned: int) -> None:
             step = recorder.last.facts["step"] if recorder.last else 0
             assert recorder.rows == [{"epoch": epoch} for epoch in range(1, step + 1)], recorder.rows
             recorder.begin(TrainConfig())
+            recorder.progress("training", 1, 2)
             recorder.metrics([{"epoch": step + 1}], "an epoch")
             recorder.checkpoint(state(99), KEEP)
         with ResumedRecorder(run, [], MACHINE, Console(file=io.StringIO()), quiet=True) as recorder:
@@ -130,8 +132,9 @@ def write_run(root: Path, count: int, mark) -> None:
         else:
             recorder = ResumedRecorder(recorder.path, [], MACHINE, console, quiet=True)
         with recorder:
-            recorder.begin(TrainConfig())
+            recorder.begin(TrainConfig(), dataset=DATASET)
             for step in steps:
+                recorder.progress("training", step, count)
                 recorder.metrics([{"epoch": step}], "an epoch")
                 recorder.checkpoint(state(step), KEEP, best=step == BEST)
                 mark(step)

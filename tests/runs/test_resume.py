@@ -267,7 +267,7 @@ def test_an_unreadable_checkout_is_said_once(tmp_path):
     recorder = new(tmp_path)
     recorder.environment = {"git": {"unreadable": "fatal: not yours"}}
     with recorder:
-        recorder.begin(TrainConfig())
+        recorder.begin(TrainConfig(), dataset=DATASET)
     log = (recorder.path / "log.txt").read_text()
     assert log.count("run.json has no commit: fatal: not yours\n") == 1
     assert facts(recorder.path)["environment"]["git"] == {"unreadable": "fatal: not yours"}
@@ -295,7 +295,7 @@ def test_without_locks_it_runs_is_never_called_crashed_and_says_so_in_the_log(tm
     for begin in (lambda: new(tmp_path), lambda: resumed(recorder.path)):
         monkeypatch.setattr("mlfound.files._shortfalls", {})
         with begin() as recorder:
-            recorder.begin(TrainConfig())
+            recorder.begin(TrainConfig(), dataset=DATASET)
             step(recorder)
             assert read_facts(recorder.path)["status"] == "running"
             recorder.checkpoint(Checkpoint({}, {}), keep=1)
