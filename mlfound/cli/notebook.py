@@ -31,7 +31,9 @@ def export(
 ) -> None:
     """Write #export cells to a module.
 
-    The cells of 01_matmul.ipynb that begin with the comment #export become exp/nb_01.py beside it.
+    The cells of 01_matmul.ipynb with the comment #export or #| export above their code become exp/nb_01.py beside it;
+    with #| default_exp training anywhere in it, exp/training.py. #| export core adds a cell to exp/core.py, from any
+    notebook. Directives are nbdev's and Quarto's; one that is not known is an error.
 
     \b
     Example:
@@ -47,18 +49,18 @@ def export(
         outdated = [module for module in exports if module.state != "up to date"]
         if check:
             for module in outdated:
-                typer.echo(
-                    f"{printable(str(module.path))}: {module.state}; export {printable(str(module.notebook))}"
-                )
+                sources = " ".join(map(str, module.notebooks))
+                typer.echo(printable(f"{module.path}: {module.state}; export {sources}"))
             raise typer.Exit(1 if outdated else 0)
         write(outdated)
         for module in exports:
             done = "written" if module in outdated else "was up to date"
-            typer.echo(printable(f"{module.notebook} -> {module.path} ({done})"))
-        exporting = {module.notebook for module in exports}
+            sources = ", ".join(map(str, module.notebooks))
+            typer.echo(printable(f"{sources} -> {module.path} ({done})"))
+        exporting = {notebook for module in exports for notebook in module.notebooks}
         for notebook in documents:
             if notebook.path not in exporting:
-                typer.echo(f"{notebook.name}: no cell begins with #export; nothing written")
+                typer.echo(f"{notebook.name}: no cell is marked #export; nothing written")
 
 
 @app.command("test")
@@ -88,7 +90,7 @@ def run_all(
 ) -> None:
     """Run notebooks, each in a fresh kernel.
 
-    Its asserts are its tests: a cell that fails ends it, and is shown.
+    Its asserts are its tests: a cell that fails ends it, and is shown. A cell with #| eval: false is not run.
 
     \b
     Example:

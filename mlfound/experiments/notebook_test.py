@@ -20,6 +20,8 @@ def run(config: NotebookTestConfig, context: Context) -> Result:
     notebooks = {shown(path): read(path) for path in find([Path(path) for path in config.notebooks])}
     if not notebooks:
         raise UserError("no notebook to test; write mlfound notebook test NOTEBOOK")
+    for notebook in notebooks.values():
+        running.skipped(notebook)  # a directive that is not understood is told before anything runs
     kernels = {name: running.kernel_of(notebook, config.kernel) for name, notebook in notebooks.items()}
     for notebook in notebooks.values():
         if config.save and notebook.nbformat != 4:
@@ -51,6 +53,8 @@ def shown(path: Path) -> str:
 def tell(recorder: Recorder, name: str, notebook: Notebook, outcome: Outcome) -> None:
     """A line for a notebook that passed; for one that failed the cell's source and the error, too."""
     ran = f"{outcome.run} of {len(notebook.cells)} cells in {outcome.seconds:.1f} s"
+    if outcome.skipped:
+        ran += f", {len(outcome.skipped)} skipped"
     if outcome.failure is None:
         recorder.message(f"{name}: passed, {ran}")
         return
@@ -83,6 +87,7 @@ def report(notebooks: Mapping[str, Notebook], outcomes: Mapping[str, Outcome], u
         Column("passed"),
         Column("cells"),
         Column("cells_run", "run"),
+        Column("cells_skipped", "skipped"),
         Column("seconds", format=".1f"),
         Column("failing_cell", "failing cell"),
         Column("error"),
@@ -90,7 +95,12 @@ def report(notebooks: Mapping[str, Notebook], outcomes: Mapping[str, Outcome], u
     rows = [tuple(row(name, len(notebooks[name].cells), outcome)) for name, outcome in outcomes.items()]
     passed = sum(outcome.failure is None for outcome in outcomes.values())
     checks = [
-        Check(f"cells run in {name}", outcome.failure is None, outcome.run, len(notebooks[name].cells))
+        Check(
+            f"cells run in {name}",
+            outcome.failure is None,
+            outcome.run,
+            len(notebooks[name].cells) - len(outcome.skipped),
+        )
         for name, outcome in outcomes.items()
     ]
     return Result(
@@ -98,6 +108,7 @@ def report(notebooks: Mapping[str, Notebook], outcomes: Mapping[str, Outcome], u
             "notebooks": len(outcomes),
             "passed": passed,
             "cells_run": sum(outcome.run for outcome in outcomes.values()),
+            "cells_skipped": sum(len(outcome.skipped) for outcome in outcomes.values()),
             "seconds": sum(outcome.seconds for outcome in outcomes.values()),
         },
         checks=[*checks, *(Check(f"outputs saved in {name}", False, 0, 1) for name in unsaved)],
@@ -113,6 +124,6 @@ def report(notebooks: Mapping[str, Notebook], outcomes: Mapping[str, Outcome], u
 def row(name: str, cells: int, outcome: Outcome) -> Iterator[object]:
     """As the columns of the table have it."""
     failure = outcome.failure
-    yield from (name, failure is None, cells, outcome.run, outcome.seconds)
+    yield from (name, failure is None, cells, outcome.run, len(outcome.skipped), outcome.seconds)
     yield failure.cell.number if failure is not None and failure.cell is not None else None
     yield failure.error if failure is not None else None

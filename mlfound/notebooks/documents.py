@@ -7,6 +7,7 @@ import json
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -30,12 +31,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Notebook:
-    """What was read: the code cells, and the file's sha256; language and kernel where the metadata name one."""
+    """What was read: the code cells, the file's sha256; language, Python and kernel where the metadata name one."""
 
     path: Path
     nbformat: int
     cells: Sequence[Cell]
     language: str | None
+    python: tuple[int, int] | None
     kernel: str | None
     digest: str
 
@@ -43,6 +45,18 @@ class Notebook:
     def name(self) -> str:
         """The path as it can be shown."""
         return printable(str(self.path))
+
+    @property
+    def is_python(self) -> bool:
+        """Whether nothing says that it is written in another language."""
+        return self.language is None or self.language.lower() == "python"
+
+    @property
+    def newer_python(self) -> str:
+        """What an error in its syntax may come from: it was written with a newer Python than this one; else empty."""
+        if self.python is None or self.python <= sys.version_info[:2]:
+            return ""
+        return "the notebook was written with Python {}.{}".format(*self.python)
 
 
 def find(paths: Sequence[Path]) -> list[Path]:
@@ -80,8 +94,12 @@ def read(path: Path) -> Notebook:
     except TypeError as error:
         raise UserError(f"{name}: no notebook: {error}") from None
     language = within(metadata, "kernelspec", "language") or within(metadata, "language_info", "name")
+    written = re.match(
+        r"(\d{1,2})\.(\d{1,3})\b", within(metadata, "language_info", "version") or "", re.ASCII
+    )
+    python = (int(written[1]), int(written[2])) if written else None
     kernel = within(metadata, "kernelspec", "name")
-    return Notebook(path, document["nbformat"], cells, language, kernel, sha256(content).hexdigest())
+    return Notebook(path, document["nbformat"], cells, language, python, kernel, sha256(content).hexdigest())
 
 
 def bytes_of(path: Path, name: str) -> bytes:

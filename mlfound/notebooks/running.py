@@ -17,9 +17,11 @@ from typing import Any
 
 from mlfound.errors import UserError, printable
 from mlfound.files import write_whole
+from mlfound.notebooks.directives import directives
 from mlfound.notebooks.documents import Cell, Notebook
 
 ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours, as IPython's tracebacks have them
+SKIP = "skip-execution"  # the tag of a cell that nbclient passes over
 PYTHON = "python3"  # the kernel of a notebook that names none
 NOWHERE = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)  # what a kernel says of itself
 
@@ -37,9 +39,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many code cells of a notebook ran to their end, in how long, what stopped it, and what they put out."""
+    """How many code cells of a notebook ran to their end, in how long, what stopped it, and what they put out.
+
+    `skipped` has the numbers of those that are not to be run.
+    """
 
     run: int
+    skipped: Sequence[int]
     seconds: float
     failure: Failure | None
     outputs: Sequence[Mapping[str, Any]]
@@ -64,18 +70,34 @@ def kernel_of(notebook: Notebook, kernel: str | None) -> str:
     return name
 
 
+def skipped(notebook: Notebook) -> list[int]:
+    """The numbers of the cells that are not to be run: `#| eval: false`, nbdev's `#| notest`, Jupyter's own tag."""
+    marks = {("eval", "false"), ("notest", "")}
+    return [
+        cell.number
+        for cell in notebook.cells
+        if SKIP in cell.tags or marks & {(each.name, each.value) for each in directives(notebook, cell)}
+    ]
+
+
 def run(notebook: Notebook, kernel: str, timeout: int, told: Told = lambda done, total: None) -> Outcome:
     """Run the cells in order, each for at most `timeout` seconds, until one fails."""
     from nbclient import NotebookClient
     from nbformat import v4
 
     make: Any = v4  # it has no types
-    cells = [make.new_code_cell(cell.source, metadata={"tags": cell.tags}) for cell in notebook.cells]
+    left_out = skipped(notebook)
+    tags = [{*cell.tags, *([SKIP] if cell.number in left_out else [])} for cell in notebook.cells]
+    cells = [
+        make.new_code_cell(cell.source, metadata={"tags": sorted(own)})
+        for cell, own in zip(notebook.cells, tags, strict=True)
+    ]
     node = make.new_notebook(cells=cells)
     client = NotebookClient(node, kernel_name=kernel, timeout=timeout, record_timing=False)
     start = perf_counter()
     done, failure = asyncio.run(run_cells(client, notebook, told))
-    return Outcome(done, perf_counter() - start, failure, json.loads(make.writes(node))["cells"])
+    ran = sum(cell.number not in left_out for cell in notebook.cells[:done])
+    return Outcome(ran, left_out, perf_counter() - start, failure, json.loads(make.writes(node))["cells"])
 
 
 async def run_cells(client: Any, notebook: Notebook, told: Told) -> tuple[int, Failure | None]:
@@ -95,7 +117,8 @@ async def run_cells(client: Any, notebook: Notebook, told: Told) -> tuple[int, F
         return len(notebook.cells), None
     except CellExecutionError as error:
         lines = ESCAPE.sub("", "\n".join(replies[-1].get("traceback", ()))).splitlines()
-        return done, Failure(cell, one_line(f"{error.ename}: {error.evalue}"), lines)
+        newer = f"; {notebook.newer_python}" if error.ename == "SyntaxError" and notebook.newer_python else ""
+        return done, Failure(cell, one_line(f"{error.ename}: {error.evalue}") + newer, lines)
     except CellTimeoutError:
         return done, Failure(cell, f"still running after {client.timeout} s (--timeout)")
     except (DeadKernelError, RuntimeError, OSError) as error:
@@ -117,15 +140,19 @@ def one_line(text: str) -> str:
 
 
 def save(notebook: Notebook, outcome: Outcome) -> bool:
-    """Write what the cells put out into the notebook, unless the file has changed since it was read: False."""
+    """Write what the cells put out into the notebook, unless the file has changed since it was read: False.
+
+    A cell that is not to be run keeps what it has.
+    """
     path = Path(os.path.realpath(notebook.path))  # where a link leads, not the link
     content = path.read_bytes()
     if sha256(content).hexdigest() != notebook.digest:
         return False
     document = json.loads(content.decode("utf-8-sig"))
-    code = [cell for cell in document["cells"] if cell["cell_type"] == "code"]
-    for cell, executed in zip(code, outcome.outputs, strict=True):
-        cell |= {key: executed[key] for key in ("outputs", "execution_count")}
+    code = [(number, cell) for number, cell in enumerate(document["cells"], 1) if cell["cell_type"] == "code"]
+    for (number, cell), executed in zip(code, outcome.outputs, strict=True):
+        if number not in outcome.skipped:
+            cell |= {key: executed[key] for key in ("outputs", "execution_count")}
     try:
         text = json.dumps(document, indent=1, ensure_ascii=False)
     except RecursionError:  # writing comes to its end before reading does

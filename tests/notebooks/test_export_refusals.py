@@ -113,6 +113,7 @@ DOCUMENTS = {
         ["cell 1, line 2", "'%matplotlib inline'", "IPython"],
     ),
     "a cell magic": (notebook("#export\n%%time\nx = 1"), ["'%%time'", "IPython", "move it"]),
+    "a cell magic above": (notebook("%%time\n#export\nx = 1"), ["cell 1, line 1", "'%%time'", "IPython"]),
     "a command": (
         notebook("#export\nx = 1\n!pip install x"),
         ["cell 1, line 3", "'!pip install x'", "IPython"],

@@ -68,15 +68,15 @@ def test_every_notebook_has_its_row(tested):
     _, done, document, rows = tested
     assert done.returncode == 1
     assert document["status"] == "failed"
-    columns = ("passed", "cells", "cells_run", "failing_cell")
+    columns = ("passed", "cells", "cells_run", "cells_skipped", "failing_cell")
     assert {name: tuple(row[column] for column in columns) for name, row in rows.items()} == {
-        "nbs/01_passes.ipynb": ("true", "7", "7", ""),
-        "nbs/02_old.ipynb": ("true", "2", "2", ""),
-        "nbs/03_fails.ipynb": ("false", "3", "1", "3"),
-        "nbs/04_hangs.ipynb": ("false", "2", "1", "2"),
-        "nbs/05_dies.ipynb": ("false", "1", "0", "1"),
-        "nbs/06_asks.ipynb": ("false", "1", "0", "1"),
-        "nbs/07_shouts.ipynb": ("false", "1", "0", "1"),
+        "nbs/01_passes.ipynb": ("true", "7", "6", "1", ""),
+        "nbs/02_old.ipynb": ("true", "2", "2", "0", ""),
+        "nbs/03_fails.ipynb": ("false", "3", "1", "0", "3"),
+        "nbs/04_hangs.ipynb": ("false", "2", "1", "0", "2"),
+        "nbs/05_dies.ipynb": ("false", "1", "0", "0", "1"),
+        "nbs/06_asks.ipynb": ("false", "1", "0", "0", "1"),
+        "nbs/07_shouts.ipynb": ("false", "1", "0", "0", "1"),
     }  # fmt: skip
     assert all(float(row["seconds"]) > 0 for row in rows.values())
     assert document["metrics"]["notebooks"] == 7
@@ -112,7 +112,7 @@ def test_the_failing_cell_is_shown_with_its_source_and_error(tested):
     assert "ZeroDivisionError: division by zero" in shown
     assert "  | while True:" in log
     assert "ValueError: red\\x07" in log
-    assert any(line.startswith("nbs/01_passes.ipynb: passed, 7 of 7 cells in") for line in lines)
+    assert any(line.startswith("nbs/01_passes.ipynb: passed, 6 of 7 cells in") for line in lines)
 
 
 def test_cells_run_in_their_folder_and_files_are_whole(tested):
