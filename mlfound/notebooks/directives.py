@@ -46,7 +46,9 @@ class Directive:
 def directives(notebook: Notebook, cell: Cell) -> list[Directive]:
     """All of them, in their order; a UserError with cell and line for one that is not understood."""
     found = []
-    option = None  # how far the name of the last `name: value` is indented
+    option = (
+        None  # how far an option of Quarto is indented: its value goes on in lines that are indented deeper
+    )
     for number, line in leading(cell.source):
         text = behind_bar(line)
         if text is None:
@@ -58,7 +60,7 @@ def directives(notebook: Notebook, cell: Cell) -> list[Directive]:
         name, colon, value = parsed(text)
         continues = option is not None and indent > option
         if name in KNOWN:
-            option = indent if colon else None
+            option = indent if colon and name not in EFFECTIVE else None
             found.append(understood(notebook, cell, Directive(name, value, number)))
         elif name == "" or not notebook.is_python or (continues and (value or not near(name, EFFECTIVE))):
             found.append(Directive("", "", number))
@@ -130,12 +132,13 @@ def understood(notebook: Notebook, cell: Cell, directive: Directive) -> Directiv
 def check_code(notebook: Notebook, cell: Cell) -> None:
     """Refuse a directive below the first line of code: nbdev passes over it there, and the cell would be missing."""
     above = sum(1 for _ in leading(cell.source))
-    texts = ((number, behind_bar(line)) for number, line in enumerate(cell.source.split("\n"), 1))
-    names = {number: parsed(text)[0] for number, text in texts if number > above and text is not None}
+    lines = cell.source.split("\n")[above:]
+    texts = ((number, behind_bar(line)) for number, line in enumerate(lines, above + 1))
+    names = {number: parsed(text)[0] for number, text in texts if text is not None}
     misplaced = [number for number, name in names.items() if name in EFFECTIVE]
     if misplaced:
         try:
-            inside = broken_in_string(cell.source)
+            inside = broken_in_string("\n" * above + "\n".join(lines))  # without `%%time`, which is no Python
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             inside = set()
         for number in misplaced:

@@ -72,12 +72,12 @@ def kernel_of(notebook: Notebook, kernel: str | None) -> str:
 
 def skipped(notebook: Notebook) -> list[int]:
     """The numbers of the cells that are not to be run: `#| eval: false`, nbdev's `#| notest`, Jupyter's own tag."""
-    marks = {("eval", "false"), ("notest", "")}
-    return [
-        cell.number
-        for cell in notebook.cells
-        if SKIP in cell.tags or marks & {(each.name, each.value) for each in directives(notebook, cell)}
-    ]
+    found = []
+    for cell in notebook.cells:
+        last = {each.name: each.value for each in directives(notebook, cell)}  # the last one counts
+        if SKIP in cell.tags or last.get("eval") == "false" or last.get("notest") == "":
+            found.append(cell.number)
+    return found
 
 
 def run(notebook: Notebook, kernel: str, timeout: int, told: Told = lambda done, total: None) -> Outcome:

@@ -17,6 +17,7 @@ from tests.faults import (
     lost_writes,
     names,
     odd_run_folders,
+    odd_directives,
     pickles,
     processes,
     repeats,
@@ -31,6 +32,7 @@ TRIALS: dict[str, tuple[Trial, int, int]] = {
     "pickles": (pickles.trial, 50, 50),
     "yaml": (yaml_files.trial, 100, 100),
     "names": (names.trial, 10_000, 150),
+    "odd-directives": (odd_directives.trial, 2_000, 60),  # folders of one to three notebooks
     "downloads": (downloads.trial, 300, 40),
     "odd-run-folders": (odd_run_folders.trial, 2_178, 12),  # there are no more: all of them
     "processes": (processes.trial, 50, 2),

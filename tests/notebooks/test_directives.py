@@ -155,6 +155,8 @@ UNKNOWN = {
     "#| default-exp core": ["'default-exp'", "'default_exp'"],
     "#| evl: false": ["'evl'", "'eval'"],
     "#| label: x\n#|   exprot": ["line 2", "'exprot'", "'export'"],
+    "#| eval: true\n#|   exports of it": ["line 2", "module"],
+    "#| eval: true\n#|   cuda": ["line 2", "'cuda'"],
     "#| code-fodl: true": ["'code-fodl'", "'code-fold'"],
     "#| cuda": ["'cuda'", "'# cuda'", "comment"],
     "%%time\n\n#| exprot": ["line 3", "'exprot'"],
@@ -207,6 +209,8 @@ def test_what_only_looks_like_a_directive(mlfound):
         metadata={"language_info": {"name": "python"}},
     )
     assert mlfound("notebook", "export", "01_a.ipynb").code == 0
+    write(Path("00_a.ipynb"), "%%time\ntext = '''\n#| export\n'''", "#| fig-cap: |\n#|   Accuracy\nx = 1")
+    assert mlfound("notebook", "export", "00_a.ipynb").out == f"00_a.ipynb: {NOTHING}"
     assert module() == "text = '''\n#| export\n#| exprot\n'''\nx = 1  #| hide_line\n#| own\n"
     write(Path("02_r.ipynb"), "#| fig.width: 3\nx <- 1", metadata={"kernelspec": {"language": "R"}})
     assert mlfound("notebook", "export", "02_r.ipynb").out == f"02_r.ipynb: {NOTHING}"
