@@ -40,7 +40,7 @@ class Directive:
 
     name: str
     value: str
-    line: int  # counts from 1
+    line: int  # counts from 1; 0 for what stands in the cell's metadata
 
 
 def directives(notebook: Notebook, cell: Cell) -> list[Directive]:
@@ -49,7 +49,8 @@ def directives(notebook: Notebook, cell: Cell) -> list[Directive]:
     option = (
         None  # how far an option of Quarto is indented: its value goes on in lines that are indented deeper
     )
-    for number, line in leading(cell.source):
+    options = [(0, f"#| {name}: {value}") for name, value in cell.options.items()]
+    for number, line in [*options, *leading(cell.source)]:
         text = behind_bar(line)
         if text is None:
             option = None
@@ -163,5 +164,5 @@ def near(name: str, names: set[str] | tuple[str, ...]) -> str | None:
 
 
 def place(notebook: Notebook, cell: Cell, line: int) -> str:
-    """Where it is, for a message."""
-    return f"{notebook.name}: cell {cell.number}, line {line}"
+    """Where it is, for a message; line 0 is the cell's metadata."""
+    return f"{notebook.name}: cell {cell.number}, {f'line {line}' if line else 'metadata'}"

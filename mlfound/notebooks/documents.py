@@ -8,8 +8,8 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: JSON can spell it a
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell; `number` counts all cells of its notebook, from 1."""
+    """A code cell; `number` counts all cells of its notebook, from 1; `options` are nbdev's, in its metadata."""
 
     number: int
     source: str
     tags: Sequence[str] = ()
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,17 @@ def code_cells(document: Any) -> Iterator[Cell]:
         key = "input"
     else:
         raise TypeError(f"nbformat {version} is neither 3 nor 4; save it again in a Jupyter of today")
+    options = (
+        within(document, "metadata", "nbdev", dict) or {}
+    )  # the first cell's, as far as they are directives
+    options = {key: options[key] for key in ("default_exp",) if key in options}
     for number, cell in enumerate(cells, 1):
         where = f"cell {number}"
         if member(cell, "cell_type", str, where) == "code":
-            tags = within(cell, "metadata", "tags", list) or []
-            yield Cell(number, text(cell, key, where), [tag for tag in tags if isinstance(tag, str)])
+            tags = [tag for tag in within(cell, "metadata", "tags", list) or [] if isinstance(tag, str)]
+            own = within(cell, "metadata", "nbdev", dict) or {}
+            yield Cell(number, text(cell, key, where), tags, {**options, **own})
+            options = {}
 
 
 def text(cell: Any, key: str, where: str) -> str:

@@ -108,6 +108,21 @@ def test_modules_by_their_names(mlfound, cells, wanted, to):
         subprocess.run([sys.executable, "-c", f"import {dotted}"], check=True, cwd=folder.parent)
 
 
+def test_directives_in_the_metadata(mlfound):
+    """As nbdev 3 has them."""
+    exported = code("x = 1", metadata={"nbdev": {"export": "true", "hide": "true"}})
+    core = code("y = 1", metadata={"nbdev": {"exporti": "core"}})
+    kept = code("raise SystemExit", metadata={"nbdev": {"eval": "false"}})
+    metadata = {"nbdev": {"default_exp": "training", "title": "Training"}}
+    write(Path("01_a.ipynb"), kept, exported, core, metadata=metadata)
+    assert mlfound("notebook", "export", "01_a.ipynb").code == 0
+    assert (module("exp/training.py"), module("exp/core.py")) == ("x = 1\n", "y = 1\n")
+    assert mlfound("notebook", "test", "01_a.ipynb").code == 0
+    for wrong in ({"exprot": "true"}, {"export": ["core"]}, {"eval": {}}, {"export": "x\n" * 9}):
+        write(Path("01_a.ipynb"), "x = 1", code("x = 1", metadata={"nbdev": wrong}))
+        one_line(mlfound("notebook", "export", "01_a.ipynb"), "cell 2, metadata", *wrong)
+
+
 @pytest.mark.parametrize("given", [["nbs"], ["nbs/02_b.ipynb", "nbs/03_c.ipynb", "nbs/01_a.ipynb"]])
 def test_several_notebooks_add_to_one_module(mlfound, given):
     """First the cells of the one whose own it is, then the others by name, in whatever order they are given."""
