@@ -68,9 +68,12 @@ def case(seed: int, number: int) -> tuple[int, bool, list[str]]:
     """How many notebooks, whether they are to be refused, and what went wrong."""
     rng = Random(f"{seed}-{number}")
     daring = rng.random() < 0.4  # else nothing is wrong, unless two of its parts are by chance
+    owner = rng.choice(("01_a.ipynb", "02_b.ipynb", "03_c.ipynb"))  # at most one may have core for its own
     sources = {}
     for name in ["01_a.ipynb", "02_b.ipynb", "03_c.ipynb"][: rng.choice((1, 1, 2, 3))]:
-        cells = draw_cells(rng, f"own{name[:2]}" if rng.random() < 0.4 else None, daring)
+        cells = draw_cells(
+            rng, rng.choice((None, None, f"own{name[:2]}", "core" if name == owner else None)), daring
+        )
         Path(name).write_bytes(json.dumps(notebook(*cells)).encode())
         sources[name] = [
             (place, "".join(cell["source"]), cell["metadata"].get("tags", []))
