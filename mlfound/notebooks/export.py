@@ -169,6 +169,4 @@ def check_others(target: Target, given: set[str]) -> None:
     for line in head[: head.index("") if "" in head else None]:
         name = line.removeprefix(NAME)
         if line != name and name not in given and any(os.path.exists(folder / name) for folder in folders):
-            raise UserError(
-                f"{target.path}: {name} goes there too; export both together, or rename one of the two"
-            )
+            raise UserError(f"{target.path}: has cells of {name} too; export both together")
