@@ -76,6 +76,7 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
         "one class": {"title": "", "counts": [[3]]},
         "no rows": {"title": "", "counts": np.zeros((10, 10), int)},
         "many": {"title": "", "counts": RANDOM.poisson(1, (26, 26)) + 4000 * np.eye(26, dtype=int)},
+        "256 classes": {"title": "", "counts": RANDOM.poisson(1, (256, 256)) + 40 * np.eye(256, dtype=int)},
     },
     "wrong_digits": {
         "ordinary": {
@@ -397,6 +398,19 @@ def test_confusion_shows_counts_and_the_share_right_and_colours_errors_only() ->
     assert shares == ["99.8%", "99.4%"]
     assert axes.images[0].get_clim() == (0, 7)
     assert axes.images[0].get_array().mask.tolist() == [[True, False], [False, True]]
+
+
+@pytest.mark.parametrize("classes", [32, 33, 128, 256])
+def test_confusion_of_many_classes_is_drawn_in_bounded_time(classes: int) -> None:
+    """Beyond 32 classes a number in each cell took 58 s and 0.9 GB, and nobody could read it."""
+    counts = np.eye(classes, dtype=int)
+    figure = figure_of("confusion", counts=counts, names=[f"name {number}" for number in range(classes)])
+    axes = figure.axes[0]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(axes.texts) == 1 + (classes**2 if classes <= 32 else 0)  # the line below the title
+    assert len(labels) == len(axes.get_xticklabels()) == len(axes.child_axes[0].get_yticklabels()) <= 32
+    assert all(label == f"name {at:g}" for label, at in zip(labels, axes.get_yticks(), strict=True))
+    assert any("tables/confusion.csv" in text for text in texts(figure)) == (classes > 32)
 
 
 def test_a_confidence_is_not_rounded_to_certainty() -> None:
