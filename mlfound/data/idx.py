@@ -1,7 +1,9 @@
-"""The IDX format of the MNIST files, for elements of one byte (type 8).
+"""The IDX format of the MNIST files: elements of one byte (type 8), and QMNIST's labels of four (type 12).
 
 Two zero bytes, the element type, the number of dimensions, each size as a big-endian uint32; then the
 elements, last dimension fastest. Source: LeCun, Cortes, Burges, "The MNIST database", section "File formats".
+QMNIST has a row of 8 int32 for each image, the class first. Source: Yadav, Bottou, "Cold case: the lost MNIST
+digits", 2019, and the README of its files.
 """
 
 import math
@@ -10,44 +12,69 @@ import struct
 import torch
 from torch import Tensor
 
+from mlfound.data.signatures import describe
 from mlfound.errors import UserError
 
-UINT8 = 8
-HEADER_BYTES = 16  # the longer of the two headers that we read, that of images
+UINT8, INT32 = 8, 12
+HEADER_BYTES = 16  # the longest of the headers that we read, that of images
 MAX_BYTES = 2**30  # beyond it a header is taken for nonsense
 
 
 def shape(raw: bytes | bytearray, name: str, dimensions: int) -> tuple[int, ...]:
-    """The sizes that the header in `raw` promises; a UserError about `name` if there is no sane header."""
+    """The sizes that the header in `raw` promises; a UserError about `name` if there is no sane header.
+
+    `dimensions` is 3 for images and 1 for labels, which may also be QMNIST's table of int32.
+    """
     magic = bytes((0, 0, UINT8, dimensions))
-    head = 4 + 4 * dimensions
-    if len(raw) < head or raw[:4] != magic:
+    table = bytes((0, 0, INT32, 2))
+    if raw[:4] != magic and (raw[:4] != table or dimensions != 1):
+        if known := describe(raw):
+            raise UserError(f"{name} is {known}")
         raise UserError(
             f"{name} is not an IDX file of bytes in {dimensions} dimensions: "
             f"it begins {raw[:4].hex() or 'nowhere'}, not {magic.hex()}"
         )
-    sizes = struct.unpack(f">{dimensions}I", raw[4:head])
-    if not 0 < math.prod(sizes) <= MAX_BYTES:
+    head = header_bytes(raw)
+    if len(raw) < head:
+        raise UserError(f"{name} is not an IDX file: it ends within its header")
+    sizes = struct.unpack(f">{raw[3]}I", raw[4:head])
+    if not 0 < math.prod(sizes) * element_bytes(raw) <= MAX_BYTES:
         raise UserError(f"{name} claims the size {' x '.join(map(str, sizes))}, which cannot be")
     return sizes
 
 
+def header_bytes(raw: bytes | bytearray) -> int:
+    """The length of the header that begins as `raw` does."""
+    return 4 + 4 * raw[3]
+
+
+def element_bytes(raw: bytes | bytearray) -> int:
+    """The length of an element, by the type in the header."""
+    return 4 if raw[2] == INT32 else 1
+
+
 def length(raw: bytes | bytearray, name: str, dimensions: int) -> int:
     """How many bytes the whole file must have, by its header."""
-    return 4 + 4 * dimensions + math.prod(shape(raw, name, dimensions))
+    sizes = shape(raw, name, dimensions)
+    return header_bytes(raw) + element_bytes(raw) * math.prod(sizes)
 
 
 def decode(raw: bytearray, name: str, dimensions: int) -> Tensor:
     """The elements of an IDX file, uint8, in the header's shape; they share the memory of `raw`.
 
-    Errors: a UserError about `name` unless `raw` is exactly one well-formed file of so many dimensions.
+    Of QMNIST's labels it is the first column, (rows,). Errors: a UserError about `name` unless `raw` is exactly
+    one well-formed file of so many dimensions, its labels from 0 to 255.
     """
-    wanted = length(raw, name, dimensions)
+    sizes, wanted = shape(raw, name, dimensions), length(raw, name, dimensions)
     if len(raw) != wanted:
         raise UserError(f"{name} has {len(raw):,} bytes where its header promises {wanted:,}")
-    return torch.frombuffer(raw, dtype=torch.uint8, offset=4 + 4 * dimensions).reshape(
-        shape(raw, name, dimensions)
-    )
+    elements = torch.frombuffer(raw, dtype=torch.uint8, offset=header_bytes(raw))
+    if element_bytes(raw) == 1:
+        return elements.reshape(sizes)
+    classes = elements.reshape(*sizes, 4)[:, 0]  # four bytes each, the largest first
+    if classes[:, :3].any():
+        raise UserError(f"{name} has a label that is not a whole number from 0 to 255")
+    return classes[:, 3]
 
 
 def encode(elements: Tensor) -> bytearray:

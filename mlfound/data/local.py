@@ -1,34 +1,70 @@
-"""The road `--from PATH`: files that the user has, under the names that people give them."""
+"""The source `--from PATH`: files that the user has, under the names that people give them."""
 
 import os
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+from mlfound.data.names import NAME, Found, find_data_sets
+from mlfound.data.npz import read_npz
 from mlfound.data.pickled import read_pickle
-from mlfound.data.raw import find_raw, read_file, read_raw, variants
+from mlfound.data.raw import read_file, read_raw, verify
 from mlfound.data.registry import NAMES, Dataset
 from mlfound.errors import UserError
 
-PICKLE = "mnist.pkl.gz"
-PICKLE_BYTES = 64 * 2**20  # the lesson's has 17 million
-ADVICE = f"give a folder with {', '.join(NAMES)} (raw or .gz), or a {PICKLE}"
+ARCHIVES = {".pkl.gz": read_pickle, ".npz": read_npz}
+ARCHIVE_BYTES = 64 * 2**20  # Keras' has 11 million, the lesson's 17, one of numpy that packs nothing 55
+ADVICE = f"give a folder with {', '.join(NAMES)} (raw or .gz), or a mnist.pkl.gz or mnist.npz"
+
+Read = Callable[[], dict[str, bytearray]]
 
 
 def from_path(dataset: Dataset, path: Path) -> dict[str, bytearray]:
-    """The four raw files by name: not yet verified, but no longer than they may be.
+    """The four raw files by name, verified: the first that is this dataset of all that is at `path`.
 
-    `path` is a folder of IDX files or with a `mnist.pkl.gz`, that file itself, or one of the four where the
-    others lie beside it. Errors: a UserError that names the path and what is wrong with it.
+    `path` is a folder with IDX files (in it, one level down, or in torchvision's ROOT/MNIST/raw), with a
+    `mnist.pkl.gz` or a `mnist.npz`, such a file itself, or one of the four where the others lie beside it.
+    Errors: a UserError with a reason for everything that was found.
     """
+    reasons = []
+    for where, read in candidates(dataset, path):
+        try:
+            raws = read()
+            for file in dataset.files:
+                verify(file, raws[file.name], str(where))
+        except UserError as error:
+            reasons.append(str(error))
+        else:
+            return raws
+    raise UserError("; ".join(reasons))
+
+
+def candidates(dataset: Dataset, path: Path) -> Iterator[tuple[Path, Read]]:
+    """Where something lies that may be this dataset, and how it is read; a UserError if there is nothing."""
     if not os.path.exists(path):
         raise UserError(f"{path} does not exist; {ADVICE}")
     folder = path if path.is_dir() else path.parent
-    found = {file: find_raw(folder, file.name) for file in dataset.files}
-    missing = [file.name for file, there in found.items() if there is None]
-    pickle = path / PICKLE if path.is_dir() and missing else path
-    if pickle.name.endswith(".pkl.gz") and pickle.is_file():
-        return read_pickle(read_file(pickle, PICKLE_BYTES), str(pickle))
-    if path != folder and not any(path.name in variants(name) for name in NAMES):
-        raise UserError(f"{path} is none of the files wanted; {ADVICE}")
-    if missing:
-        raise UserError(f"{folder} has no {missing[0]}; {ADVICE}")
-    return {file.name: read_raw(there, file.name, file.bytes) for file, there in found.items() if there}
+    archives = [path / f"mnist{suffix}" for suffix in ARCHIVES] if path == folder else [path]
+    archives = [file for file in archives if file.name.endswith(tuple(ARCHIVES)) and file.exists()]
+    sets = find_data_sets(folder) if path == folder or NAME.fullmatch(path.name) else []
+    if path != folder:
+        sets = [found for found in sets if path in found]
+    if not archives and not sets:
+        wrong = f"has no {NAMES[0]}" if path == folder else "is none of the files wanted"
+        raise UserError(f"{path} {wrong}; {ADVICE}")
+    for found in sets:
+        yield found.folder, partial(idx_files, dataset, found)
+    for file in archives:
+        yield file, partial(archive, file)
+
+
+def idx_files(dataset: Dataset, found: Found) -> dict[str, bytearray]:
+    """The raw files, none longer than those of the dataset."""
+    paths = found.files()
+    return {file.name: read_raw(paths[file.name], file.name, file.bytes) for file in dataset.files}
+
+
+def archive(path: Path) -> dict[str, bytearray]:
+    """The raw files that an archive amounts to."""
+    read = next(read for suffix, read in ARCHIVES.items() if path.name.endswith(suffix))
+    return read(read_file(path, ARCHIVE_BYTES), str(path))

@@ -17,6 +17,7 @@ from torch import Tensor
 from mlfound.data import idx
 from mlfound.data.raw import gunzip
 from mlfound.data.registry import NAMES
+from mlfound.data.signatures import describe
 from mlfound.errors import UserError
 
 MAX_BYTES = 224 * 2**20  # 70,000 images of 784 float32 and as many int64 labels are 220,080,000
@@ -38,9 +39,19 @@ def read_pickle(packed: bytes | bytearray, name: str) -> dict[str, bytearray]:
     try:
         (train_x, train_y), (valid_x, valid_y), (test_x, test_y) = (_pair(node) for node in walk(text))
     except (LookupError, TypeError, ValueError) as error:
-        raise UserError(f"{name} is not the lesson's mnist.pkl.gz: {error}") from None
+        raise UserError(f"{name} is not the lesson's mnist.pkl.gz: {_what_it_is(text) or error}") from None
     files = (torch.cat([train_x, valid_x]), torch.cat([train_y, valid_y]), test_x, test_y)
     return dict(zip(NAMES, map(idx.encode, files), strict=True))
+
+
+def _what_it_is(text: bytes) -> str | None:
+    """In a user's words, of what people have under this name."""
+    if text[:1] != b"\x80":
+        known = describe(text)
+        return known and f"it is {known}"
+    if text[1:2] in (b"\3", b"\4", b"\5") or b"c_codecs\nencode\n" in text[:4096]:
+        return "Python 3 pickled it again, which is not read; give the lesson's own file, or the IDX files"
+    return None
 
 
 def walk(text: bytes) -> Any:

@@ -1,31 +1,26 @@
-"""One file of a dataset as the user or the cache has it: found under its several names, bounded, unpacked."""
+"""One file of a dataset as the user or the cache has it: bounded, unpacked, verified."""
 
-import os
+import hashlib
+import re
 import zlib
 from pathlib import Path
 
 from mlfound.data import idx
+from mlfound.data.registry import File, owner
+from mlfound.data.signatures import WEB_PAGE, describe
 from mlfound.errors import UserError
 
-CHUNK = 1 << 20
+CHUNK = 1 << 16
+MAX_MEMBERS = 10_000  # of a gzip file; packed in blocks of 64 KiB, the images of MNIST have 720
 SLACK = 1 << 16  # gzip never makes a file longer than this much more
 UNASKED, TIMES = 1 << 24, 100  # a file may unpack to 16 MiB, and to more if no more than 100 times its size
+GZIP = b"\x1f\x8b"
+ZEROS = re.compile(rb"\0*")
 
 
 def dimensions(name: str) -> int:
     """3 for a file of images, 1 for labels: the raw name says so (`idx3`, `idx1`)."""
     return 3 if "idx3" in name else 1
-
-
-def variants(name: str) -> list[str]:
-    """The names people give a raw file: `train-images-idx3-ubyte`, `train-images.idx3-ubyte`, each also `.gz`."""
-    dotted = name.replace("-idx", ".idx")
-    return [name, dotted, f"{name}.gz", f"{dotted}.gz"]
-
-
-def find_raw(folder: Path, name: str) -> Path | None:
-    """The first of the variants of `name` that is in `folder`."""
-    return next((folder / variant for variant in variants(name) if os.path.exists(folder / variant)), None)
 
 
 def read_raw(path: Path, name: str, limit: int | None = None) -> bytearray:
@@ -35,12 +30,12 @@ def read_raw(path: Path, name: str, limit: int | None = None) -> bytearray:
     the file is no regular file, cannot be read, is longer or is not whole.
     """
     packed = read_file(path, (limit or idx.MAX_BYTES) + SLACK)
-    if not packed.startswith(b"\x1f\x8b"):
+    if not packed.startswith(GZIP):
         if limit is not None and len(packed) > limit:
             raise UserError(f"{path} holds more than {limit:,} bytes")
         return packed
     if limit is None:
-        limit = idx.length(_head(packed), str(path), dimensions(name))
+        limit = idx.length(_unpack(packed, idx.HEADER_BYTES, str(path)), str(path), dimensions(name))
         if limit > max(UNASKED, TIMES * len(packed)):
             raise UserError(
                 f"{path} says that it unpacks to {limit:,} bytes; if you trust it, unpack it first"
@@ -58,31 +53,60 @@ def read_file(path: Path, limit: int) -> bytearray:
             count = file.readinto(content)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
+    if describe(content) == WEB_PAGE:  # of whatever length
+        raise UserError(f"{path} is {WEB_PAGE}")
     if count > limit:
         raise UserError(f"{path} holds more than {limit:,} bytes")
     return content[:count] if count < len(content) else content
 
 
 def gunzip(packed: bytes | bytearray, limit: int, name: str) -> bytearray:
-    """What gzip packed: one whole member of at most `limit` bytes and nothing behind it, else a UserError."""
-    engine = zlib.decompressobj(wbits=31)
-    raw = bytearray()
-    try:
-        for start in range(0, len(packed), CHUNK):
-            raw += engine.decompress(packed[start : start + CHUNK], limit + 1 - len(raw))
-            if len(raw) > limit:
-                raise UserError(f"{name} unpacks to more than {limit:,} bytes")
-            if engine.unused_data:
-                raise UserError(f"{name} has something behind its end")
-    except zlib.error:
-        raise UserError(f"{name} is a damaged gzip file") from None
-    if not engine.eof:
-        raise UserError(f"{name} breaks off in the middle")
+    """What gzip packed: whole members of at most `limit` bytes together, zeros allowed behind them, else a UserError.
+
+    `cat a.gz b.gz` makes several members, a tape pads with zeros. Source: RFC 1952, 2.2; the manual of gzip.
+    """
+    raw = _unpack(packed, limit + 1, name)
+    if len(raw) > limit:
+        known = describe(raw)
+        raise UserError(f"{name} is {known}" if known else f"{name} unpacks to more than {limit:,} bytes")
     return raw
 
 
-def _head(packed: bytearray) -> bytes:
+def verify(file: File, raw: bytes | bytearray, where: str) -> None:
+    """A UserError about `where` unless `raw` has the digest of `file`; it says what `raw` is, where that is known."""
+    found = hashlib.sha256(raw).hexdigest()
+    if found != file.sha256:
+        known = owner(found) or describe(raw)
+        raise UserError(
+            f"{where} has the wrong content for {file.name}" + (f": it is {known}" if known else "")
+        )
+
+
+def _unpack(packed: bytes | bytearray, most: int, name: str) -> bytearray:
+    """The first `most` bytes of what gzip packed: fewer only if it is whole and there are no more."""
+    raw, at = bytearray(), 0
+    for _ in range(MAX_MEMBERS):
+        at = _unpack_member(packed, at, raw, most, name)
+        if len(raw) == most:
+            return raw
+        at = ZEROS.match(packed, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if at == len(packed):
+            return raw
+        if packed[at : at + 2] != GZIP:
+            raise UserError(f"{name} has something behind its end")
+    raise UserError(f"{name} has more than {MAX_MEMBERS:,} gzip members")
+
+
+def _unpack_member(packed: bytes | bytearray, at: int, raw: bytearray, most: int, name: str) -> int:
+    """Append to `raw`, until it has `most` bytes, what the member at `at` holds; where that member ends."""
+    engine = zlib.decompressobj(wbits=31)
     try:
-        return zlib.decompressobj(wbits=31).decompress(packed, idx.HEADER_BYTES)
+        for start in range(at, len(packed), CHUNK):
+            part = packed[start : start + CHUNK]
+            raw += engine.decompress(part, most - len(raw))
+            if engine.eof or len(raw) == most:
+                return start + len(part) - len(engine.unused_data)
     except zlib.error:
-        return b""
+        known = "a damaged gzip file" if packed.startswith(GZIP) else describe(packed)
+        raise UserError(f"{name} is {known or 'not a gzip file'}") from None
+    raise UserError(f"{name} breaks off in the middle")

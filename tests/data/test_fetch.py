@@ -95,7 +95,7 @@ def test_fault_of_a_mirror_leads_to_the_next(made, mirrors, tmp_path, impatient,
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("sly page", "damaged gzip file"),
+        ("sly page", "is a web page"),
         ("whole half", "breaks off in the middle"),
         ("wrong bytes", "wrong content"),
         ("bomb", "unpacks to more than"),
@@ -131,8 +131,21 @@ def test_all_roads_failing_is_one_message(made, mirrors, tmp_path, impatient):
     with pytest.raises(UserError) as caught:
         fetch(made.at(NOBODY, broken.url), tmp_path)
     assert str(caught.value) == (
-        f"no road led to made (127.0.0.1:9: no connection; {broken.url[7:-1]}: HTTP status 500); "
+        "made could not be fetched from any source "
+        f"(127.0.0.1:9: no connection; {broken.url[7:-1]}: HTTP status 500); "
         "give your own files with --from PATH, or use --set data.dataset=mnist-sample"
+    )
+
+
+def test_damaged_file_that_cannot_be_fetched_again_is_named_beside_the_reasons(made, tmp_path, impatient):
+    cache = made.write(tmp_path / "made")
+    (cache / NAMES[0]).write_bytes(b"damaged")
+    (cache / NAMES[1]).unlink()
+    with pytest.raises(UserError) as caught:
+        fetch(made.at(NOBODY), tmp_path)
+    assert str(caught.value) == (
+        f"made could not be fetched from any source (127.0.0.1:9: no connection); the cached {cache / NAMES[0]} is "
+        "damaged; give your own files with --from PATH, or use --set data.dataset=mnist-sample"
     )
 
 

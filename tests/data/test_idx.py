@@ -50,8 +50,14 @@ def images(*sizes, magic=(0, 0, 8, 3), body=None):
         (images(3, 2, 2, magic=(0, 0, 8, 1)), "it begins 00000801, not 00000803"),
         (images(3, 2, 2, magic=(0, 0, 9, 3)), "it begins 00000903"),
         (images(3, 2, 2, magic=(1, 0, 8, 3)), "it begins 01000803"),
-        (b"\x1f\x8b" + bytes(20), "it begins 1f8b0000"),
-        (b"<html>" + bytes(20), "not an IDX file"),
+        (b"\x89PNG" + bytes(20), "it begins 89504e47"),
+        (
+            b"\x1f\x8b" + bytes(20),
+            "is packed by gzip once more than it should be; unpack it once with gunzip",
+        ),
+        (b"<html>" + bytes(20), "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "is a pointer of Git LFS"),
+        (images(3, 2, 2, magic=(0, 0, 12, 2)), "it begins 00000c02, not 00000803"),
         (images(3, 2, 2)[:-1], "has 27 bytes where its header promises 28"),
         (images(3, 2, 2) + b"\0", "has 29 bytes where its header promises 28"),
         (images(3, 2, 2)[:16], "has 16 bytes where its header promises 28"),
@@ -66,4 +72,44 @@ def images(*sizes, magic=(0, 0, 8, 3), body=None):
 def test_decode_refuses(raw, words):
     with pytest.raises(UserError, match=r"^digits\.idx ") as caught:
         idx.decode(bytearray(raw), "digits.idx", 3)
+    assert words in str(caught.value)
+
+
+def table(*rows, sizes=None, magic=(0, 0, 12, 2)):
+    """QMNIST's labels: int32, a row for each image, the class first."""
+    sizes = sizes or (len(rows), len(rows[0]))
+    body = struct.pack(f">{sum(map(len, rows))}i", *(number for row in rows for number in row))
+    return bytearray(struct.pack(">4B2I", *magic, *sizes) + body)
+
+
+def test_the_first_column_of_qmnists_labels_is_the_class():
+    raw = table((5, 0, -1, 2**31 - 1), (0, 4, 7, 8), (255, 0, 0, 0))
+    labels = idx.decode(raw, "labels", 1)
+    assert labels.dtype == torch.uint8
+    assert labels.tolist() == [5, 0, 255]
+    assert idx.length(raw[:16], "labels", 1) == len(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (table((256, 0)), "has a label that is not a whole number from 0 to 255"),
+        (table((-1, 0)), "has a label that is not a whole number from 0 to 255"),
+        (table((2**24, 0)), "has a label that is not a whole number from 0 to 255"),
+        (table((1, 2))[:-1], "has 19 bytes where its header promises 20"),
+        (table((1, 2)) + b"x", "has 21 bytes where its header promises 20"),
+        (table((1, 2), sizes=(2, 2)), "has 20 bytes where its header promises 28"),
+        (table((1, 2), sizes=(0, 2)), "claims the size 0 x 2"),
+        (table((1, 2), sizes=(2, 0)), "claims the size 2 x 0"),
+        (table((1, 2), sizes=(2**28 + 1, 1)), "which cannot be"),
+        (table((1, 2), sizes=(2**31, 2**31)), "which cannot be"),
+        (table((1, 2))[:11], "it ends within its header"),
+        (table((1, 2), magic=(0, 0, 12, 1)), "it begins 00000c01, not 00000801"),
+        (table((1, 2), magic=(0, 0, 13, 2)), "it begins 00000d02, not 00000801"),
+        (table((1, 2), magic=(0, 0, 8, 2)), "it begins 00000802, not 00000801"),
+    ],
+)
+def test_labels_of_another_kind_are_refused(raw, words):
+    with pytest.raises(UserError, match=r"^labels\.idx ") as caught:
+        idx.decode(bytearray(raw), "labels.idx", 1)
     assert words in str(caught.value)

@@ -77,7 +77,7 @@ def test_fashion_mnist_loads(debian_fashion, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda file: file.unlink(), "has no t10k-images-idx3-ubyte"),
+        (lambda file: file.unlink(), "t10k-images-idx3-ubyte does not exist"),
         (lambda file: file.write_bytes(file.read_bytes()[:-1]), "t10k-images-idx3-ubyte of made is damaged"),
         (
             lambda file: file.write_bytes(file.read_bytes()[:-1] + b"x"),
@@ -147,14 +147,14 @@ def test_own_files_that_do_not_fit_together(own, parts, words):
 
 
 def test_own_folder_without_the_files(tmp_path):
-    with pytest.raises(UserError, match=r"has no train-images-idx3-ubyte, raw or \.gz$"):
+    with pytest.raises(UserError, match=r"has no file train-images-idx3-ubyte, raw or \.gz$"):
         load(Dataset("mine", "mine", "mine", folder=tmp_path), tmp_path)
 
 
 def test_own_file_that_is_no_idx(made, tmp_path):
     made.write(tmp_path)
     (tmp_path / NAMES[1]).write_bytes(b"<html>" * 9)
-    with pytest.raises(UserError, match="train-labels-idx1-ubyte is not an IDX file"):
+    with pytest.raises(UserError, match="train-labels-idx1-ubyte is a web page: the link leads to a page"):
         load(Dataset("mine", "mine", "mine", folder=tmp_path), tmp_path)
 
 

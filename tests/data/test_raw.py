@@ -1,4 +1,4 @@
-"""Reading one file: found under its several names, unpacked, and bounded whatever it holds."""
+"""Reading one file: unpacked, and bounded whatever it holds."""
 
 import gzip
 import os
@@ -6,32 +6,48 @@ import tracemalloc
 
 import pytest
 
-from mlfound.data.raw import SLACK, find_raw, gunzip, read_raw
-from mlfound.data.registry import NAMES, TRAIN_IMAGES
+from mlfound.data.raw import MAX_MEMBERS, SLACK, gunzip, read_raw
+from mlfound.data.registry import TRAIN_IMAGES
 from mlfound.errors import UserError
 
 BODY = bytes(range(256)) * 40
 PACKED = gzip.compress(BODY, mtime=0)
-
-
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-@pytest.mark.parametrize("dotted", [False, True])
-def test_each_name_is_found_and_read(made, tmp_path, suffix, dotted):
-    made.write(tmp_path, suffix, dotted)
-    for name in NAMES:
-        assert read_raw(find_raw(tmp_path, name), name) == made.raws[name]
-
-
-def test_find_raw_prefers_the_raw_file_and_says_when_there_is_none(tmp_path):
-    assert find_raw(tmp_path, TRAIN_IMAGES) is None
-    for name in (f"{TRAIN_IMAGES}.gz", TRAIN_IMAGES):
-        (tmp_path / name).write_bytes(b"")
-        assert find_raw(tmp_path, TRAIN_IMAGES) == tmp_path / name
+EMPTY = gzip.compress(b"", mtime=0)
 
 
 def test_gunzip_gives_what_was_packed():
     assert gunzip(PACKED, len(BODY), "x") == BODY
     assert gunzip(gzip.compress(b"", mtime=0), 5, "x") == b""
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        gzip.compress(BODY[:5], mtime=0) + gzip.compress(BODY[5:], mtime=0),
+        EMPTY + PACKED + EMPTY,
+        PACKED + bytes(1),
+        PACKED + bytes(200_000),
+        gzip.compress(BODY[:7], mtime=0) + bytes(512) + gzip.compress(BODY[7:], mtime=0) + bytes(512),
+        b"".join(gzip.compress(BODY[at : at + 2], mtime=0) for at in range(0, len(BODY), 2)),
+    ],
+    ids=["two members", "empty members", "a zero", "many zeros", "zeros between", "5,120 members"],
+)
+def test_gunzip_reads_what_gzip_does(packed, tmp_path):
+    assert gzip.decompress(packed) == BODY
+    assert gunzip(packed, len(BODY), "x") == BODY
+    with pytest.raises(UserError, match="unpacks to more than 10,239 bytes"):
+        gunzip(packed, len(BODY) - 1, "x")
+
+
+def test_header_that_begins_in_one_member_and_ends_in_the_next_is_read(made, tmp_path):
+    raw = made.raws[TRAIN_IMAGES]
+    (tmp_path / "x.gz").write_bytes(EMPTY + gzip.compress(raw[:7]) + gzip.compress(raw[7:]) + bytes(9))
+    assert read_raw(tmp_path / "x.gz", TRAIN_IMAGES) == raw
+
+
+def test_members_without_end_are_left_early():
+    with pytest.raises(UserError, match="x has more than 10,000 gzip members"):
+        gunzip(EMPTY * (MAX_MEMBERS + 1), 5, "x")
 
 
 @pytest.mark.parametrize(
@@ -43,10 +59,14 @@ def test_gunzip_gives_what_was_packed():
         (PACKED[:-8], "breaks off"),
         (PACKED[: len(PACKED) // 2], "breaks off"),
         (PACKED + b"x", "something behind its end"),
-        (PACKED + PACKED, "something behind its end"),
+        (PACKED + bytes(5) + b"x", "something behind its end"),
+        (PACKED + PACKED, "unpacks to more than 10,240 bytes"),
+        (EMPTY + PACKED[:-1], "breaks off"),
         (PACKED[:-8] + b"\0" * 8, "damaged gzip"),  # the checksum
         (PACKED[:20] + b"\xff\xff" + PACKED[22:], "x "),
-        (b"no gzip at all", "damaged gzip"),
+        (b"no gzip at all", "is not a gzip file"),
+        (b"\xef\xbb\xbf\n <!DOCTYPE html>", "is a web page: the link leads to a page about the file"),
+        (b"PK\x03\x04", "is a zip archive; unpack it"),
         (gzip.compress(BODY + b"x", mtime=0), "unpacks to more than 10,240 bytes"),
     ],
 )
