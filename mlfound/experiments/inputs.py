@@ -11,6 +11,7 @@ from mlfound.data.fetch import fetch
 from mlfound.data.load import Split, Splits, load
 from mlfound.data.normalize import normalized
 from mlfound.data.registry import Dataset, find
+from mlfound.errors import UserError
 from mlfound.results import Context
 
 
@@ -32,11 +33,16 @@ class Inputs:
         return replace(self, splits=replace(s, train=train, valid=valid, test=test))
 
 
-def prepare(config: DataConfig, context: Context) -> Inputs:
-    """Everything the `data:` section of a config asks for, on the CPU."""
+def prepare(config: DataConfig, context: Context, min_classes: int = 1) -> Inputs:
+    """Everything the `data:` section of a config asks for, on the CPU; a UserError if there are fewer classes."""
     dataset = find(config.dataset, key="data.dataset")
     fetch(dataset, context.data_dir, progress=context.recorder.progress)
     splits = load(dataset, context.data_dir)
+    if len(present := set(splits.train.y.tolist())) < min_classes:
+        raise UserError(
+            f"every training image is of class {present.pop()}: there is nothing to tell apart; look at the labels",
+            key="data.dataset",
+        )
     if config.train_rows is not None:
         splits = splits.first(config.train_rows)
     facts = dataset_facts(dataset, splits)

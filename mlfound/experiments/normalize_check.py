@@ -9,12 +9,19 @@ from torch import Tensor
 
 from mlfound.config.models import NormalizeCheckConfig
 from mlfound.data.normalize import NORMALIZATIONS, normalized
+from mlfound.data.registry import find
 from mlfound.experiments import hardware
 from mlfound.experiments.inputs import prepare
 from mlfound.experiments.moments import Moments
 from mlfound.experiments.normalization.pictures import pictures
 from mlfound.experiments.normalization.report import Look, Mistake, report
-from mlfound.experiments.normalization.soundness import at_most, by_name, content_checks, shape_checks
+from mlfound.experiments.normalization.soundness import (
+    at_most,
+    by_name,
+    class_checks,
+    content_checks,
+    shape_checks,
+)
 from mlfound.results import Check, Context, Result
 
 
@@ -48,7 +55,9 @@ def run(config: NormalizeCheckConfig, context: Context) -> Result:
             for name in ("valid", "test")
         },
     )
-    checks = [*moment_checks(look, config.tolerance), *shapes, *content_checks(before, after)]
+    dataset = find(config.data.dataset, key="data.dataset")
+    classes = class_checks(before, dataset, cut=config.data.train_rows is not None)
+    checks = [*moment_checks(look, config.tolerance), *shapes, *content_checks(before, after), *classes]
     return replace(report(look), checks=checks, pictures=pictures(look))
 
 

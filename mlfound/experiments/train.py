@@ -25,7 +25,7 @@ CHECKED_ROWS = 32  # enough for both sides of most ReLUs, few enough to take no 
 
 def run(config: TrainConfig, context: Context) -> Result:
     """Refuse what cannot work, check this very model's gradients, train it, measure the test accuracy once."""
-    inputs = prepare(config.data, context)
+    inputs = prepare(config.data, context, min_classes=2)
     planned = plan(config, inputs.splits)
     bits = what_decides_bits(planned.device, context.environment)
     if context.resumed:

@@ -17,7 +17,8 @@ from mlfound.data.registry import DATASETS, NAMES
 from mlfound.experiments import normalize_check
 from mlfound.experiments.moments import Moments
 from mlfound.experiments.normalization.pictures import histogram
-from mlfound.experiments.normalization.soundness import content_checks, shape_checks
+from mlfound.experiments.normalization.report import class_findings
+from mlfound.experiments.normalization.soundness import class_checks, content_checks, shape_checks
 from mlfound.experiments.normalize_check import float32_means
 
 SAMPLE = ("--set", "data.dataset=mnist-sample")
@@ -30,7 +31,8 @@ UNPAIRED, COLUMNS = (
     "images without a label, labels without an image",
     "columns beside those of 28 x 28 pixels",
 )
-LABELS, CLASSES = "labels outside 0 to 9", "classes missing from a split"
+LABELS, SINGLE = "labels outside 0 to 9", "splits with one class only"
+COUNTS = "images beyond or short of what mnist-sample has of a class"
 INFINITE, FRACTIONS = "values after that are not finite", "values before that are no whole number of 256ths"
 LARGEST = "largest value before, 255/256 at most"
 
@@ -101,7 +103,7 @@ def test_the_lessons_numbers_on_the_whole_mnist(mlfound, mnist_dir):
     assert {rows[name]["largest_before"] for name in ("train", "valid", "test")} == {"0.99609375"}
     summary = summary_of(outcome)
     assert summary["metrics"]["zero_share"] == pytest.approx(0.8086, abs=5e-5)
-    assert len(summary["checks"]) == 9
+    assert len(summary["checks"]) == 10
     assert "the lesson's 3.06e-05" in outcome.out
 
 
@@ -209,19 +211,84 @@ def test_data_scaled_by_255_is_seen(quick, monkeypatch):
     assert failed(quick("normalize-check", *SAMPLE)) == {FRACTIONS, LARGEST}
 
 
-def test_a_class_missing_from_one_split_is_seen(quick, own):
+def test_a_class_missing_from_one_split_is_said_and_no_fault(quick, own):
     outcome = quick("normalize-check", *own(train_y=[*(0, 1, 2, 3) * 5, 0, 1, 1, 3], test_y=(0, 0, 3, 3)))
-    assert failed(outcome) == {CLASSES}
-    assert [c["value"] for c in summary_of(outcome)["checks"] if c["name"] == CLASSES] == [3]
+    assert failed(outcome) == set()
     assert "No validation image is of class 2." in outcome.out
     assert "No test image is of class 1, 2." in outcome.out
 
 
 def test_too_few_training_rows_leave_classes_out(quick):
     outcome = quick("normalize-check", *SAMPLE, "--set", "data.train_rows=5")
-    assert failed(outcome) == {CLASSES}
-    assert "No training image is of class 2, 3, 5, 6, 7, 8." not in outcome.out  # 5, 0, 4, 1, 9
-    assert "No training image is of class 2, 3, 6, 7, 8." in outcome.out
+    assert failed(outcome) == set()
+    assert "No training image is of class 2, 3, 6, 7, 8." in outcome.out  # 5, 0, 4, 1, 9
+    assert "Few" not in outcome.out
+    assert failed(quick("normalize-check", *SAMPLE, "--set", "data.train_rows=1")) == {SINGLE}
+
+
+@pytest.mark.parametrize("label", [0, 5])
+def test_labels_that_are_all_the_same_fail(quick, own, label):
+    """As a loader of QMNIST once made them."""
+    outcome = quick("normalize-check", *own(train_y=[label] * 24, test_y=[label] * 4))
+    assert failed(outcome) == {SINGLE}
+    assert [check["value"] for check in summary_of(outcome)["checks"] if check["name"] == SINGLE] == [3]
+    for which in ("training", "validation", "test"):
+        assert f"All {which} images are of class {label}: the labels are wrong, or" in outcome.out
+    assert " image is of class" not in outcome.out
+
+
+def test_files_that_are_sorted_by_class_fail(quick, own):
+    """The last sixth, for validation, is of the last class alone."""
+    outcome = quick("normalize-check", *own(train_y=sorted((0, 1, 2, 3) * 6)))
+    assert failed(outcome) == {SINGLE}
+    assert "All validation images are of class 3: " in outcome.out
+
+
+def labelled(sample, **counts):
+    """The sample with so many training images of some classes, `c3=5`, and the other rows of class 0."""
+    y = torch.zeros(5_000, dtype=torch.int64)
+    at = 0
+    for name, count in counts.items():
+        y[at : at + count] = int(name[1:])
+        at += count
+    return replace(sample, train=replace(sample.train, y=y))
+
+
+def test_rare_is_less_than_a_tenth_of_an_even_share(sample):
+    even = {f"c{number}": 50 for number in range(1, 10)}
+    assert class_findings(labelled(sample, **even)) == []
+    assert class_findings(labelled(sample, **even | {"c3": 49, "c7": 1, "c8": 0})) == [
+        "No training image is of class 8.",
+        "Few training images are of class 3 (49), 7 (1): less than a tenth of an even share of 500.",
+    ]
+
+
+def test_findings_of_very_many_classes_stay_short(sample):
+    [sentence] = class_findings(replace(sample, classes=256))[:1]
+    assert sentence == "No training image is of class 10, 11, 12, 13, 14, 15, 16, 17, 18, 19 and 236 more."
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_known_counts_are_as_many_as_the_rows(name):
+    dataset = DATASETS[name]
+    rows = [file.bytes - 8 for file in dataset.files if "labels" in file.name]
+    assert [sum(dataset.train_counts), sum(dataset.test_counts)] == rows
+
+
+def test_known_counts_are_held_to_the_image(sample):
+    known = DATASETS["mnist-sample"]
+    assert refusing(class_checks(sample, known, cut=False)) == set()
+    assert refusing(class_checks(sample.first(77), known, cut=True)) == set()
+    assert refusing(class_checks(sample.first(77), known, cut=False)) == {COUNTS}
+    for split in ("train", "valid", "test"):
+        y = getattr(sample, split).y.clone()
+        y[3] = (y[3] + 1) % 10
+        other = replace(sample, **{split: replace(getattr(sample, split), y=y)})
+        [count] = [check for check in class_checks(other, known, cut=False) if check.name == COUNTS]
+        assert (count.passed, count.value) == (False, 2)
+        assert refusing(class_checks(other, known, cut=True)) == {COUNTS}
+        zeros = replace(sample, classes=1, **{split: replace(getattr(sample, split), y=y * 0)})
+        assert refusing(class_checks(zeros, known, cut=False)) == {COUNTS, SINGLE}
 
 
 @pytest.mark.parametrize("how", NORMALIZATIONS)

@@ -9,7 +9,9 @@ import torch
 
 from mlfound.config.loading import load, parse_set
 from mlfound.config.models import CONFIGS
+from mlfound.data import idx
 from mlfound.data.load import Split, Splits
+from mlfound.data.registry import NAMES
 from mlfound.engines import products
 from mlfound.errors import UserError
 from mlfound.experiments import hardware
@@ -240,3 +242,21 @@ def test_a_torch_without_onednn(monkeypatch):
     with pytest.raises(UserError, match="this torch has none; write auto, or matmul") as refused:
         planned("product=onednn")
     assert refused.value.key == "product"
+
+
+@pytest.mark.parametrize("label", [0, 5])
+def test_data_of_one_class_is_refused_in_one_line_of_the_data(mlfound, label):
+    """Before, it was "10 outputs are not one for each of 1 classes; write 1", and then "write 2 or more"."""
+    folder = Path("one")
+    folder.mkdir()
+    for name, rows in zip(NAMES, (12, 12, 4, 4), strict=True):
+        tensor = (
+            torch.full((rows,), label) if "labels" in name else torch.arange(rows * 4).reshape(rows, 2, 2)
+        )
+        (folder / name).write_bytes(idx.encode(tensor.to(torch.uint8)))
+    outcome = mlfound("train", "--set", "data.dataset=one", "--set", "batch_size=2")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == (
+        f"--set data.dataset=one: data.dataset: every training image is of class {label}: there is nothing to tell "
+        "apart; look at the labels\n"
+    )

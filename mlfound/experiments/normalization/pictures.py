@@ -10,7 +10,7 @@ from mlfound.data.normalize import ROWS
 from mlfound.data.registry import find
 from mlfound.experiments.download import digits
 from mlfound.experiments.normalization.report import FULL_NAMES, Look
-from mlfound.experiments.normalization.soundness import by_name
+from mlfound.experiments.normalization.soundness import class_counts
 from mlfound.results import Picture
 
 
@@ -67,15 +67,13 @@ def images(look: Look) -> Picture:
 
 def balance(look: Look) -> Picture:
     """How many images each split has of each class."""
-    splits = by_name(look.before)
+    counts = class_counts(look.before)
     return Picture(
         "classes",
         "class_balance",
         {
             "title": f"How often each class of {look.name} occurs",
-            "splits": [FULL_NAMES[name] for name in splits],
-            "counts": [
-                torch.bincount(split.y, minlength=look.before.classes).tolist() for split in splits.values()
-            ],
+            "splits": [FULL_NAMES[name] for name in counts],
+            "counts": [each.tolist() for each in counts.values()],
         },
     )

@@ -3,7 +3,7 @@
 "Before" is bytes / 256; "after" is normalised, every split with the training numbers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from torch import Tensor
 from mlfound.config.training import DataConfig
 from mlfound.data.load import LEVELS, Splits
 from mlfound.experiments.moments import Moments
-from mlfound.experiments.normalization.soundness import by_name, count, missing_classes
+from mlfound.experiments.normalization.soundness import by_name, class_counts, count
 from mlfound.results import Column, Result, Table
 
 FULL_NAMES = {"train": "training", "valid": "validation", "test": "test"}
@@ -37,6 +37,9 @@ class Mistake(NamedTuple):
     typical_difference: float  # root mean square
     largest_difference: float
 
+
+RARE = 0.1
+SHOWN_CLASSES = 10
 
 LESSON = {"train": Figures(0.1304, 0.3073, 3.06e-05, 1.0), "valid": Figures(None, None, -0.0058, 0.9924)}
 
@@ -90,7 +93,7 @@ def report(look: Look) -> Result:
     mistaken = look.data.normalize != "none"  # whose numbers are 0 and 1 for every split
     return Result(
         metrics={**named, "zero_share": look.zero_share, "scale_divisor": LEVELS},
-        findings=[*missing(look), *WHY[look.data.normalize](look)],
+        findings=[*class_findings(look.before), *WHY[look.data.normalize](look)],
         tables=[split_table(look), *([mistake_table(look)] if mistaken else [])],
     )
 
@@ -140,13 +143,33 @@ def mistake_table(look: Look) -> Table:
     return Table("mistake", "The common mistake: each split normalised with its own numbers", columns, rows)
 
 
-def missing(look: Look) -> list[str]:
-    """Which classes a split has no image of."""
-    return [
-        f"No {FULL_NAMES[name]} image is of class {', '.join(map(str, classes))}."
-        for name, classes in missing_classes(look.before).items()
-        if classes
-    ]
+def class_findings(splits: Splits) -> list[str]:
+    """Of each split: which class is the only one, which are absent, which rare (fewer than RARE of an even share).
+
+    Chance does not make a class rare: where 20 images are expected, fewer than 2 come once in 20 million times
+    (Poisson), and with a share of 10 or less only an absent class is below. MNIST's rarest has 0.9 of its share.
+    """
+    sentences = []
+    for name, counts in class_counts(splits).items():
+        rows, which = int(counts.sum()), FULL_NAMES[name]
+        there, share = counts.nonzero()[:, 0].tolist(), rows / splits.classes
+        if len(there) == 1:
+            why = "the labels are wrong, or the images are sorted by class"
+            sentences.append(f"All {which} images are of class {there[0]}: {why}.")
+            continue
+        if absent := [str(number) for number in range(splits.classes) if not counts[number]]:
+            sentences.append(f"No {which} image is of class {listed(absent)}.")
+        if rare := [f"{number} ({counts[number]:,})" for number in there if counts[number] < RARE * share]:
+            sentences.append(
+                f"Few {which} images are of class {listed(rare)}: less than a tenth of an even share of {share:,.0f}."
+            )
+    return sentences
+
+
+def listed(items: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = len(items) - SHOWN_CLASSES
+    return ", ".join(items[:SHOWN_CLASSES]) + (f" and {more} more" if more > 0 else "")
 
 
 def why_global(look: Look) -> list[str]:

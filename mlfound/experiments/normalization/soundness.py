@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mlfound.data.load import LEVELS, Split, Splits
 from mlfound.data.normalize import ROWS
+from mlfound.data.registry import Dataset
 from mlfound.results import Check
 
 
@@ -32,7 +33,7 @@ def shape_checks(splits: Splits) -> list[Check]:
 
 
 def content_checks(before: Splits, after: Splits) -> list[Check]:
-    """Labels, classes and values, `before` normalising and `after` it."""
+    """Labels and values, `before` normalising and `after` it."""
     labels = [split.y for split in by_name(before).values()]
     images = [split.x for split in by_name(before).values()]
     outside = sum(int(((y < 0) | (y >= before.classes)).sum()) for y in labels)
@@ -41,17 +42,33 @@ def content_checks(before: Splits, after: Splits) -> list[Check]:
     largest = torch.stack([x.max() for x in images]).max().item()
     return [
         at_most(f"labels outside 0 to {before.classes - 1}", outside, 0),
-        at_most("classes missing from a split", sum(map(len, missing_classes(before).values())), 0),
         at_most("values after that are not finite", infinite, 0),
         at_most(f"values before that are no whole number of {LEVELS}ths", fractions, 0),
         at_most(f"largest value before, {LEVELS - 1}/{LEVELS} at most", largest, (LEVELS - 1) / LEVELS),
     ]
 
 
-def missing_classes(splits: Splits) -> dict[str, list[int]]:
-    """The classes that a split has no image of, by the split's name."""
+def class_checks(splits: Splits, dataset: Dataset, cut: bool) -> list[Check]:
+    """Two classes at least in each split; of a registered dataset as many images of each class as its files have.
+
+    `cut`: some training rows were left out, so that a class may have fewer than the files, but not more.
+    """
+    single = sum(int((counts > 0).sum() == 1) for counts in class_counts(splits).values())
+    checks = [at_most("splits with one class only", single, 0)]
+    if known := dataset.train_counts:
+        train, valid, test = class_counts(splits, len(known)).values()
+        trained = train + valid - torch.tensor(known)
+        tested = test - torch.tensor(dataset.test_counts)
+        wrong = (trained.clamp(min=0) if cut else trained.abs()).sum() + tested.abs().sum()
+        checks.append(at_most(f"images beyond or short of what {dataset.name} has of a class", int(wrong), 0))
+    return checks
+
+
+def class_counts(splits: Splits, classes: int | None = None) -> dict[str, Tensor]:
+    """How many images each split has of each class, (classes,), by the split's name."""
+    size = classes or splits.classes
     return {
-        name: sorted(set(range(splits.classes)) - set(split.y.tolist()))
+        name: torch.bincount(split.y[(split.y >= 0) & (split.y < size)], minlength=size)
         for name, split in by_name(splits).items()
     }
 
