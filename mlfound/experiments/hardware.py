@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from mlfound.errors import UserError
+from mlfound.experiments import cgroups
 
 # Multiplications of one product. Two threads save at most a third of the time of smaller ones, and take many times
 # as long as one as soon as another program wants the second core: they wait for each other at every product.
@@ -34,27 +35,33 @@ def use_threads(threads: int | Literal["auto"], multiplications: float) -> int:
     """Let torch work with so many threads, and say how many.
 
     `auto` goes by the multiplications in the largest matrix product of a step: one thread below WORTH_MORE_THREADS,
-    all cores above.
+    all `cores` above.
     """
     if not isinstance(threads, int):
-        threads = os.cpu_count() or 1 if multiplications >= WORTH_MORE_THREADS else 1
+        threads = cores() if multiplications >= WORTH_MORE_THREADS else 1
     torch.set_num_threads(threads)
     return threads
 
 
+def cores() -> int:
+    """How many this process may use: those of its affinity, and no more than its control group has time for."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return math.ceil(min(allowed, cgroups.cpu_quota()))
+
+
 def require_memory(needed: float, key: str, what: str, device: torch.device = CPU) -> None:
-    """Refuse before allocating: `needed` bytes against the memory of the machine, or of its GPU."""
+    """Refuse before allocating: `needed` bytes against the memory that there is for them."""
     have = memory_bytes(device)
     if needed > have:
-        where = "this GPU" if device.type == "cuda" else "this machine"
-        size = f"about {needed / 1e9:,.0f} GB, and {where} has {have / 1e9:,.0f} GB"
+        where = "this GPU has" if device.type == "cuda" else "this process may use"
+        size = f"about {needed / 1e9:,.0f} GB, and {where} {have / 1e9:,.0f} GB"
         raise UserError(f"{what} needs {size}; write less", key=key)
 
 
 def memory_bytes(device: torch.device = CPU) -> float:
-    """The memory of the machine, or of a CUDA device; infinite where it cannot be asked for."""
+    """What this process may use of the machine's, or all of a CUDA device's; infinite where it cannot be asked."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     if not hasattr(os, "sysconf"):
         return math.inf
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), cgroups.memory_limit())

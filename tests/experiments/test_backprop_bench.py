@@ -13,7 +13,8 @@ from mlfound.config.models import BackpropBenchConfig
 from mlfound.engines import ladder, products
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.processes import Processes
-from mlfound.experiments.backprop import lesson, report, step, step_task
+from mlfound.experiments import hardware
+from mlfound.experiments.backprop import lesson, report, step
 from mlfound.experiments.backprop.report import BACKWARD, FORWARD, FULL_BACKWARD, Lap
 from mlfound.experiments.memory import peak_bytes
 from mlfound.foundations import functions
@@ -176,7 +177,7 @@ def test_other_sizes(mlfound):
 def test_networks_at_once_and_a_peer_that_trains_one_after_the_other(mlfound, cores, monkeypatch):
     closed, close = [], Processes.close
     monkeypatch.setattr(Processes, "close", lambda self: (closed.append(self), close(self)))
-    monkeypatch.setattr(step_task.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(hardware, "cores", lambda: cores)
     outcome = mlfound(*STEP, *THREE, "--set", "replicates=3", "--threads", 1)
     assert outcome.code == 0, outcome
     modules, buffers, theirs = outcome.rows("step")
@@ -213,7 +214,7 @@ class Spoilt(Buffers):
 @pytest.mark.parametrize("fault", ["", "order", "momentum", "lr", "last network"])
 def test_other_weights_make_a_row_void(mlfound, monkeypatch, fault):
     monkeypatch.setitem(ladder.ENGINES, "buffers", Spoilt)
-    monkeypatch.setattr(step_task.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(hardware, "cores", lambda: 1)
     monkeypatch.setattr(Spoilt, "fault", fault)
     outcome = mlfound(*STEP, *THREE, "--set", f"replicates={3 if fault == 'last network' else 1}")
     modules, buffers, theirs = outcome.rows("step")

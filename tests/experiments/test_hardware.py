@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mlfound.errors import UserError
-from mlfound.experiments import hardware
+from mlfound.experiments import cgroups, hardware
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def same_threads_after():
 def test_small_products_get_one_thread_and_large_ones_all_cores():
     assert hardware.use_threads("auto", hardware.WORTH_MORE_THREADS - 1) == 1
     assert torch.get_num_threads() == 1
-    assert hardware.use_threads("auto", hardware.WORTH_MORE_THREADS) == os.cpu_count()
+    assert hardware.use_threads("auto", hardware.WORTH_MORE_THREADS) == hardware.cores()
     assert hardware.use_threads(1, 1e12) == 1
 
 
@@ -45,5 +45,32 @@ def test_memory_is_asked_of_the_machine(monkeypatch):
     assert hardware.memory_bytes() > 10**8
     monkeypatch.setattr(hardware, "memory_bytes", lambda device=None: 8e9)
     hardware.require_memory(8e9, "shape", "it")
-    with pytest.raises(UserError, match="it needs about 80 GB, and this machine has 8 GB; write less"):
+    with pytest.raises(UserError, match="it needs about 80 GB, and this process may use 8 GB; write less"):
         hardware.require_memory(80e9, "shape", "it")
+
+
+@pytest.fixture
+def one_core():
+    """This process may use one core of the machine."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    yield
+    os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system with CPU affinities")
+def test_affinity_counts_and_not_the_machine(one_core):
+    assert hardware.cores() == 1
+    assert hardware.use_threads("auto", hardware.WORTH_MORE_THREADS) == 1
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(0.3, 1), (1.0, 1), (1.5, 2), (10_000.0, None)])
+def test_a_quota_of_cpu_time_counts(monkeypatch, quota, cores):
+    unlimited = hardware.cores()
+    monkeypatch.setattr(cgroups, "cpu_quota", lambda: quota)
+    assert hardware.cores() == min(cores or unlimited, unlimited)
+
+
+def test_a_limit_of_memory_counts(monkeypatch):
+    monkeypatch.setattr(cgroups, "memory_limit", lambda: 2e7)
+    assert hardware.memory_bytes() == 2e7

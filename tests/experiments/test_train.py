@@ -1,6 +1,7 @@
 """Training: every shipped config's gradients, what the outcome says, and what a model must fit."""
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,7 +200,7 @@ def planned(*changes):
 def test_memory_is_estimated_before_it_is_taken(monkeypatch):
     monkeypatch.setattr(hardware, "memory_bytes", lambda device: 10**9)
     assert planned().sizes == (784, 50, 10)
-    with pytest.raises(UserError, match=r"about \d+ GB, and this machine has 1 GB") as refused:
+    with pytest.raises(UserError, match=r"about \d+ GB, and this process may use 1 GB") as refused:
         planned("model.hidden=[1000000]")
     assert refused.value.key == "model.hidden"
     with pytest.raises(UserError, match="training 5,000 networks together needs about 7 GB") as refused:
@@ -215,10 +216,20 @@ def test_every_auto_is_resolved_and_stands_in_the_config():
 
 
 def test_networks_are_shared_out_among_processes_of_one_thread(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr(hardware, "cores", lambda: 4)
     assert [planned(f"replicates={count}").processes for count in (1, 2, 10)] == [1, 2, 4]
     assert planned("replicates=10", "engine=modules").processes == 1, "the readable engine stays readable"
     assert planned("replicates=10", "threads=2").processes == 1, "threads do not survive a fork"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system with CPU affinities")
+def test_one_core_is_one_process():
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert planned("replicates=10").processes == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
 import io
+import os
+import subprocess
+import sys
 from typing import Any
 
 import matplotlib
@@ -485,3 +488,16 @@ def test_the_bands_of_compared_curves() -> None:
     assert [line.get_label() for line in accuracy.lines] == ["relu_shift 0", "relu_shift 0.5"]
     assert [len(axes.collections) for axes in (accuracy, loss)] == [2, 2]
     assert accuracy.collections[0].get_datalim(accuracy.transData).y1 == 97.1
+
+
+def test_a_home_that_cannot_be_written_is_not_talked_about(tmp_path):
+    (tmp_path / "home").touch()
+    (tmp_path / "temporary").mkdir()
+    mine = ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in mine}
+    environment |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")}
+    code = "import os, mlfound.report.pictures; print(os.listdir(os.environ['TMPDIR']))"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "matplotlib" in done.stdout
+    assert not list((tmp_path / "temporary").iterdir()), "removed at exit"

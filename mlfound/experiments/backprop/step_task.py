@@ -3,7 +3,6 @@
 Our engines train all `replicates` networks at once. A peer trains one at a time, and here only the first.
 """
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from mlfound.config.models import BackpropBenchConfig
 from mlfound.data.load import Split
 from mlfound.engines import ladder, products
 from mlfound.engines.recipe import Recipe
+from mlfound.experiments import hardware
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
@@ -89,9 +89,9 @@ def product_of(engine: str, x: Tensor) -> str:
 
 
 def processes_of(engine: str, config: BackpropBenchConfig) -> int:
-    """How many share the networks, as `train` has it: on a CPU all its cores, one thread each."""
+    """How many share the networks, as `train` has it: on a CPU all cores that it may use, one thread each."""
     if engine == "buffers" and config.device == "cpu" and config.threads == 1 and sys.platform == "linux":
-        return min(config.replicates, os.cpu_count() or 1)
+        return min(config.replicates, hardware.cores())
     return 1
 
 

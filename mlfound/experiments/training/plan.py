@@ -1,6 +1,5 @@
 """What a training will be: sizes, device, threads, engine. Every `auto` is resolved here, by rule."""
 
-import os
 import sys
 from dataclasses import dataclass
 from itertools import pairwise
@@ -76,7 +75,7 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
     threads = 1 if shared and config.threads == "auto" else config.threads
     largest = max(config.batch_size * fan_in * fan_out for fan_in, fan_out in pairwise(sizes))
     threads = hardware.use_threads(threads, largest)
-    processes = min(config.replicates, os.cpu_count() or 1) if shared and threads == 1 else 1
+    processes = min(config.replicates, hardware.cores()) if shared and threads == 1 else 1
     resolved = {"device": str(device), "threads": threads, "engine": engine, "product": product}
     return Plan(config.model_copy(update=resolved), sizes, device, processes)
 
