@@ -1,11 +1,10 @@
 """mlfound: the experiments of "deep learning from the foundations", by hand and measured."""
 
 from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlfound.errors import UserError
 
+TYPE_CHECKING = False  # to import `typing` takes longer than all else here, and Ctrl-C is not handled yet
 if TYPE_CHECKING:  # torch only once it is needed: `mlfound --help` imports this file
     from torch import Tensor
 
@@ -23,6 +22,8 @@ def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[MLP,
 
     Of a run with `replicates`, the network of `seed`, or the first. A UserError where there is none to read.
     """
+    from pathlib import Path
+
     from safetensors import SafetensorError
     from safetensors.torch import load
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mlfound.cli.signals import Terminated, deferred, terminate
+from mlfound.cli.signals import Terminated, deferred, raised
 from mlfound.errors import UserError, printable
 from mlfound.files import shortfalls
 
@@ -123,13 +123,20 @@ def carry_out(
         result = run(loaded.config, given)
     except UserError as error:
         raise UserError(loaded.locate(error)) from error
-    summary = recorder.finish(result)
-    if flags["json_"]:
-        typer.echo(as_json(summary))
-    else:
-        if not flags["quiet"]:
-            show(result, screen())
-        typer.echo(summary["path"])
+    except ChildProcessError as error:
+        if command == "train":
+            raise ChildProcessError(
+                f"{error}; mlfound train --resume {recorder.path} goes on from here"
+            ) from error
+        raise
+    with deferred():  # so that a run that came this far is whole, page and all
+        summary = recorder.finish(result)
+        if flags["json_"]:
+            typer.echo(as_json(summary))
+        else:
+            if not flags["quiet"]:
+                show(result, screen())
+            typer.echo(summary["path"])
     if flags["quiet"] and not result.passed:  # quiet is about what went well
         show(replace(result, tables=()), screen(stderr=True))
     return bool(result.passed)
@@ -190,9 +197,9 @@ def show_datasets(data_dir: Path | None, as_json: bool) -> None:
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """What goes wrong for a reason outside the code ends as one line and an exit code, never as a traceback."""
-    signal.signal(signal.SIGTERM, terminate)
     try:
-        yield
+        with raised():
+            yield
     except UserError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None

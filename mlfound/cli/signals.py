@@ -1,41 +1,84 @@
-"""Ctrl-C and SIGTERM: when they take effect."""
+"""Ctrl-C and SIGTERM while a command works: an exception, at once or when the work has come to a good place.
+
+Before and after, they end the process (`__main__`). One that was ignored when the process began stays ignored.
+"""
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+GRACE_SECONDS = 1.4  # to come to a good place: the process is to be gone within 2 seconds
+RETRY_SECONDS = 0.01
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, taken as the Ctrl-C of another process: the run folder says `interrupted`."""
 
 
-def terminate(number: int, frame: object) -> None:
-    """The handler of SIGTERM."""
-    raise Terminated
+@contextmanager
+def raised() -> Iterator[None]:
+    """Both are exceptions in the block: KeyboardInterrupt and Terminated."""
+    hook, sys.unraisablehook = sys.unraisablehook, raise_again
+    try:
+        with handled(take_effect):
+            yield
+    finally:
+        sys.unraisablehook = hook
 
 
 @contextmanager
 def deferred() -> Iterator[Callable[[], bool]]:
-    """Both wait for the end of the block, which gives work the time to come to a good place. A second one does not.
+    """Both wait for the end of the block, but at most GRACE_SECONDS. A second one does not wait.
 
     What it gives says whether one has come.
     """
     received: list[int] = []
 
-    def take_note(number: int, frame: object) -> None:
+    def take_note(number: int, frame: FrameType | None) -> None:
         received.append(number)
         if len(received) > 1:
             take_effect(number)
+        take_effect_after(GRACE_SECONDS, number)
 
-    before = {number: signal.signal(number, take_note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(take_note):
         yield lambda: bool(received)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if received:
         take_effect(received[0])
 
 
-def take_effect(number: int) -> None:
+@contextmanager
+def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Both go to `handler` in the block."""
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        take_effect_after(0)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def take_effect(number: int, frame: FrameType | None = None) -> None:
+    """Raise what stands for this signal."""
+    take_effect_after(0)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+def take_effect_after(seconds: float, number: int = 0) -> None:
+    """The same when some time has passed; 0: never."""
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.signal(signal.SIGALRM, lambda *_: take_effect(number))
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def raise_again(dropped: Any) -> None:
+    """Python drops what a handler raises inside a weakref's callback or a `__del__`, and calls this instead."""
+    if isinstance(dropped.exc_value, KeyboardInterrupt):
+        terminated = isinstance(dropped.exc_value, Terminated)
+        take_effect_after(RETRY_SECONDS, signal.SIGTERM if terminated else signal.SIGINT)
+    else:
+        sys.__unraisablehook__(dropped)

@@ -4,11 +4,13 @@ The processes are forked, so that data and networks are there without being sent
 that all of them see. Through the pipes go only a number of rows, the rates, and the word that it is done.
 """
 
+import ctypes
 import math
 import mmap
 import multiprocessing
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import torch
@@ -17,6 +19,8 @@ from torch import Generator, Tensor
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.recipe import Network, Rates, Recipe
 from mlfound.engines.storage import numbers
+
+PR_SET_PDEATHSIG = 1  # of Linux: which signal a process gets when its parent has died
 
 
 class Processes:
@@ -50,10 +54,24 @@ class Processes:
         self.workers = [
             fork.Process(target=self.work, args=(number, theirs), daemon=True) for number in range(workers)
         ]
-        for worker in self.workers:
-            worker.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         for pipe in theirs:
             pipe.close()
+
+    def start(self) -> None:
+        """Fork the workers; ChildProcessError where there may be no more processes, or no memory for one."""
+        for number, worker in enumerate(self.workers, 1):
+            try:
+                worker.start()
+            except OSError as error:
+                raise ChildProcessError(
+                    f"process {number} of {len(self.workers)} could not be started ({error.strerror}); "
+                    "allow more (ulimit -u, or a container's limit)"
+                ) from error
 
     def run(self, rows: Tensor, rates: Rates) -> Tensor:
         """See `Engine`; of at most an epoch's rows."""
@@ -70,29 +88,31 @@ class Processes:
         return self.losses[:, : len(rates)].clone()
 
     def close(self) -> None:
-        """Let the processes end."""
+        """End the processes, also one that does not answer: they hold nothing that is not in the shared memory."""
+        started = [worker for worker in self.workers if worker.pid]
+        for worker in started:
+            worker.kill()
+        for worker in started:
+            worker.join()
         for pipe in self.pipes:
             pipe.close()
-        for worker in self.workers:
-            worker.join()
 
     def work(self, number: int, pipes: Sequence[Connection]) -> None:
-        """What a worker does until the other end of its pipe is closed, or its parent is no more."""
+        """What a worker does until it is killed, by `close` or by the death of its parent."""
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, signal.SIG_IGN)  # the parent decides
         torch.set_num_threads(1)  # those that the parent had are not in a fork, which would wait for them
         for other in (*self.pipes, *(pipe for pipe in pipes if pipe is not pipes[number])):
             other.close()
         pipe, engine, share = pipes[number], self.engines[number], self.shares[number]
-        while True:
-            try:
+        with suppress(EOFError, ConnectionError):  # a parent's death breaks the pipe, and then kills
+            while True:
                 count, rates = pipe.recv()
-            except EOFError:
-                return
-            set_states(engine.generators, self.states[share])
-            self.losses[share, : len(rates)] = engine.run(self.rows[share, :count], rates)
-            self.states[share] = torch.stack([generator.get_state() for generator in engine.generators])
-            pipe.send(None)
+                set_states(engine.generators, self.states[share])
+                self.losses[share, : len(rates)] = engine.run(self.rows[share, :count], rates)
+                self.states[share] = torch.stack([generator.get_state() for generator in engine.generators])
+                pipe.send(None)
 
 
 def set_states(generators: Sequence[Generator], states: Tensor) -> None:

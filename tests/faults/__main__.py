@@ -16,12 +16,13 @@ from tests.faults import (
     lacking_disks,
     lost_writes,
     names,
-    odd_run_folders,
     odd_directives,
+    odd_run_folders,
     pickles,
     processes,
     repeats,
     signals,
+    workers,
     yaml_files,
 )
 from tests.faults.report import Report, Trial
@@ -43,6 +44,7 @@ TRIALS: dict[str, tuple[Trial, int, int]] = {
     "lost-writes": (lost_writes.trial, 20, 3),  # checkpoints written; the states they can leave are counted
     "failing-calls": (failing_calls.trial, 1_000, 6),  # there are fewer: all of them
     "kills": (kills.trial, 100, 3),
+    "workers": (workers.trial, 90, 5),  # all faults of all workers in all phases, twice
     "signals": (signals.trial, 30, 1),  # of each of the two
 }
 

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -25,6 +26,9 @@ from tests.faults import shim
 
 PROCESSOR_S, WALL_S, LARGEST = 5, 60, 1 << 30
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+PATIENCE_S = 60
+CORES = 3  # so many workers at most, on every machine
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Commands:
     def __init__(self, folder: Path, library: Path, root: Path) -> None:
         self.folder, self.root = folder, root
         self.child: int | None = None
+        self.pid = 0  # of the command that was started last, and of its process group
         root.mkdir(parents=True, exist_ok=True)
         self.server = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.commands"],
@@ -71,14 +76,16 @@ class Commands:
         lacking: int = 0,
         umask: int = 0o022,
         limited: bool = False,
+        pictures: bool = False,
     ) -> None:
         """Start a command whose n-th file call has a fault, or on a disk that lacks some calls, or with limits."""
         order = {"arguments": arguments, "nth": nth, "kind": kind, "lacking": lacking, "umask": umask}
-        order |= {"limited": limited, "folder": str(self.folder)}
+        order |= {"limited": limited, "pictures": pictures, "folder": str(self.folder)}
         self.server.stdin.write(json.dumps(order) + "\n")
         self.server.stdin.flush()
+        self.pid = json.loads(self.server.stdout.readline())
         with suppress(ProcessLookupError):  # ended already
-            self.child = os.pidfd_open(json.loads(self.server.stdout.readline()))
+            self.child = os.pidfd_open(self.pid)
 
     def send(self, number: int) -> None:
         """Send a signal to the command that was started, and never to a later process with its number."""
@@ -87,13 +94,22 @@ class Commands:
                 signal.pidfd_send_signal(self.child, number)
 
     def end(self) -> Ended:
-        """Wait for the command that was started."""
+        """Wait for the command that was started; one that does not end is killed."""
+        if self.child is not None and not select.select([self.child], [], [], PATIENCE_S)[0]:
+            self.send(signal.SIGKILL)
         code = json.loads(self.server.stdout.readline())
         if self.child is not None:
             os.close(self.child)
             self.child = None
         out, err, calls = ((self.folder / name).read_text() for name in ("out", "err", "calls"))
         return Ended(code, out, err, *map(int, calls.split()))
+
+    def alive(self) -> bool:
+        """Whether the command that was started, or a process that it started, is still there."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, 0)
+            return True
+        return False
 
     def run(self, *arguments: str, **fault: int) -> Ended:
         """Start a command and wait for it."""
@@ -102,7 +118,7 @@ class Commands:
 
 
 def serve() -> None:
-    """Fork a child for every line that comes in. It draws no pictures and calls no git: most of its time."""
+    """Fork a child for every line that comes in. It calls no git, and draws pictures only on demand: most of its time."""
     import scipy.stats  # noqa: F401 - imported late by the command, as the others here
 
     import mlfound.experiments.compare
@@ -120,8 +136,8 @@ def serve() -> None:
         import tensorboardX.summary  # noqa: F401
 
     registry.DATASETS["made"] = made_up().dataset
-    mlfound.runs.recorder.png = lambda picture: base64.b64decode(PIXEL)
     mlfound.runs.environment.git_state = lambda folder: None  # four processes, and no part of what is tried
+    mlfound.experiments.hardware.cores = lambda: CORES
 
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     while line := sys.stdin.readline():
@@ -134,17 +150,29 @@ def serve() -> None:
 
 
 def run(
-    folder: str, arguments: list[str], nth: int, kind: int, lacking: int, umask: int, limited: bool
+    folder: str,
+    arguments: list[str],
+    nth: int,
+    kind: int,
+    lacking: int,
+    umask: int,
+    limited: bool,
+    pictures: bool,
 ) -> None:
     """This process is the command from now on: as a shell would start it, with its output in files."""
-    from mlfound.cli import app
+    import mlfound.runs.recorder
+    from mlfound.__main__ import main
+
+    os.setsid()  # as a batch system does: a group of its own, which no shell cleans up
+    if not pictures:
+        mlfound.runs.recorder.png = lambda picture: base64.b64decode(PIXEL)
 
     for descriptor, path in ((0, os.devnull), (1, f"{folder}/out"), (2, f"{folder}/err")):
         opened = os.open(path, os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(opened, descriptor)
         os.close(opened)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv[1:] = arguments
+    sys.argv = ["mlfound", *arguments]
     calls, library = Path(folder, "calls"), shim.loaded()
     calls.write_text("0 0 0")
     os.umask(umask)
@@ -154,7 +182,7 @@ def run(
     if limited:
         limit()
     try:
-        load_model(arguments[1]) if arguments[0] == "load_model" else app(arguments, prog_name="mlfound")
+        load_model(arguments[1]) if arguments[0] == "load_model" else main()
     except SystemExit as done:
         code = int(done.code or 0)
     except BaseException:

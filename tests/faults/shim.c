@@ -23,18 +23,18 @@
     static type (*real)(__VA_ARGS__); \
     if (!real) real = (type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, name)
 
-enum kind { NONE, FAIL_EIO, FULL_DISK, SHORT_WRITE, KILL, KILL_IN_WRITE }; /* as shim.py has them */
+enum kind { NONE, FAIL_EIO, FULL_DISK, SHORT_WRITE, KILL, KILL_IN_WRITE, FAIL_FORK }; /* as shim.py has them */
 
 /* What a disk may lack, a bit each, as shim.py has them */
 enum call { FSYNC_FOLDER = 1, FSYNC_FILE = 2, CHMOD = 4, FLOCK_ENOLCK = 8, FLOCK_ENOSYS = 16, SYMLINK = 32, LINK = 64 };
 
 static int lacking, missed; /* calls */
-static long count, writes, nth; /* for SHORT_WRITE and KILL_IN_WRITE nth counts the writes */
+static long count, writes, forks, nth; /* for SHORT_WRITE and KILL_IN_WRITE nth counts the writes */
 static enum kind kind;
 static int record = -1;
 static char *paths[4096]; /* of the files that are open, by descriptor */
 
-void faults_arm(long n, int k) { count = writes = 0, nth = n, kind = k; }
+void faults_arm(long n, int k) { count = writes = forks = 0, nth = n, kind = k; }
 void faults_lack(int calls) { lacking = calls, missed = 0; }
 int faults_missed(void) { return missed; } /* the lacking calls that were tried */
 long faults_count(void) { return count; }
@@ -152,6 +152,12 @@ ssize_t write(int fd, const void *bytes, size_t size) {
         note(bytes, done);
     }
     return done;
+}
+
+pid_t fork(void) {
+    REAL(pid_t, "fork", void);
+    if (kind == FAIL_FORK && ++forks == nth) { errno = EAGAIN; return -1; }
+    return real();
 }
 
 #define ON_DESCRIPTOR(name) \

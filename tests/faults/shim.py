@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from unittest import SkipTest
 
-# What happens to the n-th call, or to the n-th write, as shim.c has them; a full disk stays full
-NONE, EIO, FULL_DISK, SHORT_WRITE, KILL, KILL_IN_WRITE = range(6)
+# What happens to the n-th call, to the n-th write, or to the n-th fork, as shim.c has them; a full disk stays full
+NONE, EIO, FULL_DISK, SHORT_WRITE, KILL, KILL_IN_WRITE, FAIL_FORK = range(7)
 # What a disk may lack, a bit each: fsync of folders and of files, chmod, flock (in two ways), symlinks, hard links
 FSYNC_FOLDER, FSYNC_FILE, CHMOD, FLOCK_ENOLCK, FLOCK_ENOSYS, SYMLINK, LINK = (1 << bit for bit in range(7))
 SOURCE = Path(__file__).with_name("shim.c")

@@ -68,6 +68,15 @@ class Training:
             time.sleep(0.002)
         raise TimeoutError("no run has begun within a minute")
 
+    def wait_for_rows(self, run: Path, count: int) -> None:
+        """Until metrics.jsonl has so many rows: a row for each epoch and network."""
+        for _ in range(30_000):
+            path = run / "metrics.jsonl"
+            if path.exists() and path.read_bytes().count(b"\n") >= count:
+                return
+            time.sleep(0.002)
+        raise TimeoutError(f"no {count} rows within a minute")
+
     def check(self) -> None:
         """The run has ended as if nothing had been, every epoch once, and left nothing lying about."""
         run = self.run()

@@ -1,0 +1,97 @@
+"""When Ctrl-C and SIGTERM take effect; with real processes at random moments: tests/faults/signals.py."""
+
+import signal
+import time
+import weakref
+
+import pytest
+
+from mlfound.cli import signals
+from mlfound.cli.signals import Terminated, deferred, raised
+from mlfound.runs import recorder
+
+EXCEPTIONS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+both = pytest.mark.parametrize("number", EXCEPTIONS)
+
+
+def wait():
+    """For a signal that is on its way."""
+    time.sleep(30)
+    pytest.fail("the signal was lost")
+
+
+@both
+def test_in_the_block_they_are_exceptions_and_after_it_as_before(number):
+    before = signal.getsignal(number)
+    with pytest.raises(EXCEPTIONS[number]), raised():  # noqa: PT012
+        signal.raise_signal(number)
+        wait()
+    assert signal.getsignal(number) is before
+
+
+@both
+def test_what_python_drops_is_raised_again(number):
+    class Thing:
+        pass
+
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: signal.raise_signal(number))
+    with pytest.raises(EXCEPTIONS[number]), raised():  # noqa: PT012
+        del thing
+        wait()
+    assert reference() is None
+
+
+@both
+def test_the_first_waits_for_the_end_of_the_block(number):
+    done = []
+    with pytest.raises(EXCEPTIONS[number]), deferred() as interrupted:  # noqa: PT012
+        assert not interrupted()
+        signal.raise_signal(number)
+        done.append(interrupted())
+    assert done == [True]
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+@both
+def test_the_second_does_not_wait(number):
+    with pytest.raises(EXCEPTIONS[number]), deferred():  # noqa: PT012
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        wait()
+
+
+@both
+def test_the_first_does_not_wait_for_ever(number, monkeypatch):
+    monkeypatch.setattr(signals, "GRACE_SECONDS", 0.01)
+    with pytest.raises(EXCEPTIONS[number]), raised(), deferred():  # noqa: PT012
+        signal.raise_signal(number)
+        wait()
+
+
+def test_one_that_was_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with raised(), deferred() as interrupted:
+            signal.raise_signal(signal.SIGINT)
+            assert not interrupted()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@both
+def test_a_run_that_is_being_written_is_written_whole(mlfound, monkeypatch, number):
+    """It is in the first picture when the signal comes."""
+    png, numbers = recorder.png, [number]
+
+    def interrupted_png(picture):
+        while numbers:
+            signal.raise_signal(numbers.pop())
+        return png(picture)
+
+    monkeypatch.setattr(recorder, "png", interrupted_png)
+    monkeypatch.setattr(signals, "GRACE_SECONDS", 60)
+    outcome = mlfound("normalize-check", "--set", "data.dataset=mnist-sample")
+    assert outcome.code == 128 + number
+    assert outcome.json("run.json")["status"] == "completed"
+    assert (outcome.path / "report.html").exists()
