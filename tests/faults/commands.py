@@ -5,6 +5,7 @@ A command may not hang or fill the memory: a signal ends one that takes PROCESSO
 clock (a busy machine proves nothing), and one that takes LARGEST bytes more than it began with finds no memory.
 """
 
+import atexit
 import base64
 import json
 import os
@@ -187,6 +188,7 @@ def run(
         code = int(done.code or 0)
     except BaseException:
         traceback.print_exc()
+    atexit._run_exitfuncs()  # one of which waits for workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.stdout.flush()

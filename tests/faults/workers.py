@@ -25,7 +25,7 @@ THREE = (
 SECONDS = 2.0
 FAULTS = ("fork", "KILL", "STOP, Ctrl-C", "STOP, Ctrl-C twice", "STOP, parent KILL")
 PHASES = ("in a step", "before the first step", "at the end")
-CASES = list(product(PHASES, range(1, CORES + 1), FAULTS))
+PLACES = list(product(PHASES, range(1, CORES + 1)))
 
 
 def trial(count: int, seed: int, folder: Path) -> Report:
@@ -35,7 +35,8 @@ def trial(count: int, seed: int, folder: Path) -> Report:
     with Commands(folder, shim.build(folder), folder / "disk") as commands:
         training = Training(commands, *THREE)
         for number in range(count):
-            phase, position, fault = CASES[number % len(CASES)]
+            around, kind = divmod(number, len(FAULTS))
+            fault, (phase, position) = FAULTS[kind], PLACES[(around + kind) % len(PLACES)]
             chance = random.Random(f"{seed}-{number}")
             try:
                 seconds, word = case(training, fault, position, phase, chance)
@@ -121,5 +122,7 @@ def gone(commands: Commands) -> None:
     """Nothing of the command is left; what was killed takes a moment to go."""
     deadline = time.monotonic() + SECONDS
     while commands.alive():
-        assert time.monotonic() < deadline, "a process is left"
+        if time.monotonic() > deadline:
+            os.killpg(commands.pid, signal.SIGKILL)
+            raise AssertionError("a process is left")
         time.sleep(0.005)
