@@ -45,7 +45,7 @@ TRIALS: dict[str, tuple[Trial, int, int]] = {
     "failing-calls": (failing_calls.trial, 1_000, 6),  # there are fewer: all of them
     "kills": (kills.trial, 100, 3),
     "workers": (workers.trial, 90, 5),  # all faults of all workers in all phases, twice
-    "signals": (signals.trial, 30, 1),  # of each of the two
+    "signals": (signals.trial, 60, 1),  # in each of three phases
 }
 
 LINE = "{:<22} {:>7} {:>12} {:>9} {:>9}   {}"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 from tests.faults import shim
@@ -20,32 +21,32 @@ ROWS = (12, 16)  # of metrics.jsonl in the end
 
 
 def trial(count: int, seed: int, folder: Path) -> Report:
-    """In each phase `count` runs get a SIGINT and as many a SIGTERM; every second one trains two networks."""
+    """`count` signals in each phase, of the two in turn; two runs with one network, two with two, and so on."""
     started = time.perf_counter()
-    failures, seen, slowest, cases = [], Counter[str](), 0.0, 0
+    failures, seen, slowest = [], Counter[str](), 0.0
+    cases = {"starting": starting, "training": training, "finishing": finishing}
     with Commands(folder, shim.build(folder), folder / "disk") as commands:
         trainings = [Training(commands, *ONE), Training(commands, *TWO)]
-        for number in range(2 * count):
-            which, name = number // 2 % 2, ("SIGINT", "SIGTERM")[number % 2]
-            for phase, case in (("starting", starting), ("training", training), ("finishing", finishing)):
-                chance, cases = random.Random(f"{seed}-{number}-{phase}"), cases + 1
-                try:
-                    seconds, word = case(trainings[which], ROWS[which], signal.Signals[name], chance)
-                    slowest = max(slowest, seconds)
-                    seen[f"{phase}: {word}"] += 1
-                except Exception as error:
-                    failures.append(f"case {number}, {name}, {phase}: {type(error).__name__}: {error}")
-                trainings[which].forget()
+        for number, (turn, phase) in product(range(count), enumerate(cases)):
+            which, name = number // 2 % 2, ("SIGINT", "SIGTERM")[(number + turn) % 2]
+            chance = random.Random(f"{seed}-{number}-{phase}")
+            try:
+                seconds, word = cases[phase](trainings[which], ROWS[which], signal.Signals[name], chance)
+                slowest = max(slowest, seconds)
+                seen[f"{phase}: {word}"] += 1
+            except Exception as error:
+                failures.append(f"case {number}, {name}, {phase}: {type(error).__name__}: {error}")
+            trainings[which].forget()
     words = ", ".join(f"{times:,} {word}" for word, times in sorted(seen.items()))
     note = f"{words}; the slowest ended {slowest:.2f} s after the signal"
-    return Report("signals", cases, failures, seed, time.perf_counter() - started, note)
+    return Report("signals", len(cases) * count, failures, seed, time.perf_counter() - started, note)
 
 
 def starting(run: Training, rows: int, number: signal.Signals, chance: random.Random) -> tuple[float, str]:
     """A process of its own, soon after its first line: it ends without a word, and nothing is begun."""
     command = [sys.executable, "-m", "mlfound", *run.order()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        while not catches(process.pid, signal.SIGTERM):  # which Python itself does not
+        while not listed("SigCgt", process.pid, signal.SIGTERM):  # Python itself does not catch it
             time.sleep(0.001)
         time.sleep(chance.uniform(0, STARTING_S))
         sent = time.perf_counter()
@@ -58,11 +59,11 @@ def starting(run: Training, rows: int, number: signal.Signals, chance: random.Ra
     return seconds, "in time"
 
 
-def catches(process: int, number: signal.Signals) -> bool:
-    """Whether this process has a handler for the signal."""
+def listed(kind: str, process: int, number: signal.Signals) -> bool:
+    """Whether the signal is among those that the process catches (SigCgt), or ignores (SigIgn)."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    [caught] = (line.split()[1] for line in lines if line.startswith("SigCgt:"))
-    return bool(int(caught, 16) >> (number - 1) & 1)
+    [numbers] = (line.split()[1] for line in lines if line.startswith(kind))
+    return bool(int(numbers, 16) >> (number - 1) & 1)
 
 
 def training(run: Training, rows: int, number: signal.Signals, chance: random.Random) -> tuple[float, str]:

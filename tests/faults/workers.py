@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.faults import shim
 from tests.faults.commands import CORES, Commands
 from tests.faults.report import Report
+from tests.faults.signals import listed
 from tests.faults.training import Training
 
 EPOCHS = 6
@@ -108,6 +109,8 @@ def workers(training: Training, phase: str, chance: random.Random) -> list[int]:
 
 def disturb(commands: Commands, worker: int, fault: str) -> None:
     """Do it to the worker, and what follows to its parent."""
+    while fault == "STOP, parent KILL" and not listed("SigIgn", worker, signal.SIGTERM):
+        time.sleep(0.001)  # it has yet to say that it wants to die with its parent
     os.kill(worker, signal.SIGKILL if fault == "KILL" else signal.SIGSTOP)
     if fault == "STOP, parent KILL":
         commands.send(signal.SIGKILL)
