@@ -119,7 +119,7 @@ class Commands:
 
 
 def serve() -> None:
-    """Fork a child for every line that comes in. It calls no git, and draws pictures only on demand: most of its time."""
+    """Fork a child for every line that comes in. It calls no git and draws no pictures unasked: they take time."""
     import scipy.stats  # noqa: F401 - imported late by the command, as the others here
 
     import mlfound.experiments.compare
