@@ -10,7 +10,7 @@ import pytest
 import torch
 import typer
 
-from mlfound.cli.execute import one_line_errors
+from mlfound.cli.failures import one_line_errors
 
 
 def load(library):

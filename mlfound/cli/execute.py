@@ -4,12 +4,8 @@ What is slow to import (torch, matplotlib, pydantic, yaml) is imported where it 
 """
 
 import json
-import os
-import re
-import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -18,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mlfound.cli.signals import Terminated, deferred, raised
-from mlfound.errors import UserError, printable
-from mlfound.files import shortfalls
+from mlfound.cli.failures import one_line_errors, prepare_imports
+from mlfound.cli.signals import deferred
+from mlfound.errors import UserError
 
 if TYPE_CHECKING:
     from mlfound.config.loading import Loaded, Override
@@ -192,68 +188,3 @@ def show_datasets(data_dir: Path | None, as_json: bool) -> None:
             typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in table.rows], indent=2))
         else:
             show(result, screen())
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """What goes wrong for a reason outside the code ends as one line and an exit code, never as a traceback."""
-    try:
-        with raised():
-            yield
-    except UserError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        typer.echo(printable(f"{error.filename or 'mlfound'}: {error.strerror or error}"), err=True)
-        raise typer.Exit(1) from None
-    except Terminated:
-        raise typer.Exit(128 + signal.SIGTERM) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(128 + signal.SIGINT) from None
-    except Exception as error:
-        reason = lack_of_memory(error)
-        if reason is None:
-            raise
-        typer.echo(
-            f"mlfound: not enough memory ({reason}); free some, or make the experiment smaller", err=True
-        )
-        raise typer.Exit(1) from None
-    finally:
-        for line in shortfalls():  # of a command without a run; the others have said theirs
-            typer.echo(printable(line), err=True)
-
-
-# What torch, numpy, the threads and the loader of libraries say, each in its own kind of error
-NO_MEMORY = re.compile(
-    "(allocate|enough|out of) memory|failed to map segment|bad_alloc|can't start new thread", re.IGNORECASE
-)
-
-
-def lack_of_memory(error: BaseException | None) -> str | None:
-    """What an error says of memory, if a lack of it is the cause of it or of one before it."""
-    while error is not None:
-        lines = str(error).splitlines()
-        if isinstance(error, MemoryError) or any(map(NO_MEMORY.search, lines)):
-            return printable(next(filter(NO_MEMORY.search, lines), "".join(lines[:1])))[:200] or "MemoryError"
-        error = error.__cause__ or error.__context__
-    return None
-
-
-# bytes that torch, numpy and scipy need to be loaded: with less, one of them crashes or tries for ever
-LEAST_ADDRESS_SPACE = 900 * 2**20
-
-
-def prepare_imports() -> None:
-    """What must hold before the libraries of an experiment are imported; MemoryError if they have no room."""
-    # our pictures open no window, and matplotlib refuses to be imported for a name that it does not know
-    os.environ.pop("MPLBACKEND", None)
-    if sys.platform != "win32":
-        import resource
-
-        space, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if space != resource.RLIM_INFINITY and space < LEAST_ADDRESS_SPACE:
-            raise MemoryError(
-                f"ulimit -v leaves {space >> 20} MiB, and torch takes {LEAST_ADDRESS_SPACE >> 20} to be loaded"
-            )

@@ -5,8 +5,19 @@ from typing import Annotated
 
 import typer
 
-from mlfound.cli.execute import execute, one_line_errors
-from mlfound.cli.options import RUNS, Json, Name, PrintConfig, Quiet, RunsDir, Set, number_or_word
+from mlfound.cli.execute import execute
+from mlfound.cli.failures import one_line_errors
+from mlfound.cli.options import (
+    RUNS,
+    Json,
+    Name,
+    PrintConfig,
+    Quiet,
+    RunsDir,
+    Set,
+    number_or_word,
+    path_of_user,
+)
 from mlfound.errors import printable
 
 Notebooks = Annotated[list[Path], typer.Argument(metavar="NOTEBOOK", help="Notebooks, and folders of them.")]
@@ -23,7 +34,10 @@ app = typer.Typer(
 def export(
     notebooks: Notebooks,
     to: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where modules go; else to exp beside the notebook.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", parser=path_of_user, help="Where modules go; else to exp beside the notebook."
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit code 1 if a module is not up to date.")

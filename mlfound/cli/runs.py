@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlfound.cli.execute import one_line_errors
+from mlfound.cli.failures import one_line_errors
 from mlfound.cli.options import RUNS, Json, RunsDir, path_of_user
 
 if TYPE_CHECKING:

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mlfound.files import sync_folder, write_whole
+from mlfound.files import read_plain, sync_folder, write_whole
+from mlfound.runs.plain_files import LARGEST_JSON, PREVIOUS
 
-FOLDER = ".previous"
 RESULTS = ("summary.json", "report.html", "model.safetensors", "tables", "plots")
 
 
 def set_aside(run: Path) -> None:
     """Move what the run has come to so far into `.previous`, unless that holds the results of an earlier time."""
     results = [name for name in RESULTS if os.path.lexists(run / name)]
-    previous = run / FOLDER
+    previous = run / PREVIOUS
     if not results:
         return
     if previous.exists():  # the run was interrupted since, while it wrote new ones
@@ -29,24 +29,24 @@ def set_aside(run: Path) -> None:
         return
     previous.mkdir()
     sync_folder(run)
-    write_whole(previous / "run.json", (run / "run.json").read_bytes())
+    write_whole(previous / "run.json", read_plain(run / "run.json", LARGEST_JSON))
     move((*results, "config.yaml"), run, previous)
 
 
 def move_back(run: Path) -> None:
     """Undo `set_aside` where the run ended before its first new step."""
-    previous = run / FOLDER
+    previous = run / PREVIOUS
     if not (previous / "run.json").is_file():
         with suppress(OSError):
             previous.rmdir()  # empty: nothing was moved yet
-    elif (previous / "run.json").read_bytes() == (run / "run.json").read_bytes():
+    elif read_plain(previous / "run.json", LARGEST_JSON) == read_plain(run / "run.json", LARGEST_JSON):
         move([each.name for each in previous.iterdir() if each.name != "run.json"], previous, run)
         forget(run)
 
 
 def forget(run: Path) -> None:
     """Remove what was set aside: the run has new results."""
-    remove(run / FOLDER)
+    remove(run / PREVIOUS)
 
 
 def move(names: Sequence[str], source: Path, target: Path) -> None:
