@@ -43,14 +43,14 @@ def candidates(dataset: Dataset, path: Path) -> Iterator[tuple[Path, Read]]:
     """Where something lies that may be this dataset, and how it is read; a UserError if there is nothing."""
     if not os.path.exists(path):
         raise UserError(f"{path} does not exist; {ADVICE}")
-    folder = path if path.is_dir() else path.parent
-    archives = [path / f"mnist{suffix}" for suffix in ARCHIVES] if path == folder else [path]
-    archives = [file for file in archives if file.name.endswith(tuple(ARCHIVES)) and file.exists()]
-    sets = find_data_sets(folder) if path == folder or NAME.fullmatch(path.name) else []
-    if path != folder:
-        sets = [found for found in sets if path in found]
+    if path.is_dir():
+        sets = find_data_sets(path)
+        archives = [file for suffix in ARCHIVES if (file := path / f"mnist{suffix}").exists()]
+    else:
+        sets = find_data_sets(path.parent) if NAME.fullmatch(path.name) else []
+        archives = [path] if path.name.endswith(tuple(ARCHIVES)) else []
     if not archives and not sets:
-        wrong = f"has no {NAMES[0]}" if path == folder else "is none of the files wanted"
+        wrong = f"has no {NAMES[0]}" if path.is_dir() else "is none of the files wanted"
         raise UserError(f"{path} {wrong}; {ADVICE}")
     for found in sets:
         yield found.folder, partial(idx_files, dataset, found)

@@ -27,9 +27,6 @@ class Found:
     prefix: str
     paths: dict[str, list[Path]] = field(default_factory=dict)
 
-    def __contains__(self, path: Path) -> bool:
-        return any(path in paths for paths in self.paths.values())
-
     def files(self) -> dict[str, Path]:
         """One path for each of NAMES; a UserError if one is missing or there are two that may differ."""
         for name in NAMES:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import torch
 
 from mlfound.data.fetch import fetch
@@ -20,6 +21,7 @@ from mlfound.data.registry import NAMES, Dataset
 from mlfound.errors import UserError
 from tests.faults import mutations
 from tests.faults.mutations import spoiled
+from tests.faults.npz_files import spoiled_npz
 from tests.faults.refusals import check_line
 from tests.faults.report import Report
 from tests.faults.watched import watch
@@ -76,6 +78,13 @@ def known_pickle(rng: Random, own: Path) -> str:
     return fetched(made, source, own / "cache")
 
 
+def known_npz(rng: Random, own: Path) -> str:
+    """`--from` Keras' archive: an array spoiled, or the zip around it."""
+    made, source = digits(rng), own / "mnist.npz"
+    source.write_bytes(spoiled_npz(rng, keras_file(made, rng.choice((np.savez, np.savez_compressed)))))
+    return fetched(made, source, own / "cache")
+
+
 def fetched(made: Made, source: Path, cache: Path) -> str:
     try:
         fetch(made.dataset, cache, source=source)
@@ -118,14 +127,43 @@ def from_own_folder(rng: Random, own: Path, suffix: str) -> str:
     return "read right"
 
 
+def own_qmnist(rng: Random, own: Path) -> str:
+    """QMNIST's names, and its labels in a table of int32, one of the files spoiled."""
+    digits(rng).write(own)
+    paths = []
+    for name in NAMES:
+        paths.append(own / f"qmnist-{name.replace('t10k', 'test').replace('idx1-ubyte', 'idx2-int')}")
+        content = (own / name).read_bytes()
+        paths[-1].write_bytes(content if dimensions(name) == 3 else table(content[8:], rng.choice((1, 8))))
+        (own / name).unlink()
+    spoil = rng.choice(paths)
+    spoil.write_bytes(spoiled(rng, spoil.read_bytes(), mutations.ANY, mutations.IDX, mutations.IDX))
+    try:
+        splits = load(Dataset("own", "own", "own", folder=own), own)
+    except UserError as error:
+        return refused(error)
+    check(splits, [plainly_read(path.read_bytes()) for path in paths])
+    return "read right"
+
+
+def table(labels: bytes, columns: int) -> bytes:
+    """QMNIST's file of these labels: int32, the label first in each row."""
+    rows = b"".join(struct.pack(f">{columns}i", label, *range(1, columns)) for label in labels)
+    return struct.pack(">4B2I", 0, 0, 12, 2, len(labels), columns) + rows
+
+
 def own_bomb(rng: Random, own: Path) -> str:
     """One small `.gz` of very many zeros, or four: images of one pixel and their labels; the headers are true."""
     digits(rng).write(own, ".gz")
     mib = rng.choice((1, 15, 17, 300, 1023))
     for name in rng.sample(NAMES, rng.choice((1, 4))):
-        sizes = (mib * 2**20, 1, 1)[: dimensions(name)]
-        head = struct.pack(f">4B{len(sizes)}I", 0, 0, 8, len(sizes), *sizes)
-        (own / f"{name}.gz").write_bytes(mutations.packed_zeros(head, mib))
+        sizes, kind = (mib * 2**20, 1, 1)[: dimensions(name)], 8
+        if len(sizes) == 1 and rng.random() < 0.3:
+            sizes, kind = (mib * 2**18, 1), 12
+        head = struct.pack(f">4B{len(sizes)}I", 0, 0, kind, len(sizes), *sizes)
+        members = (head,) if rng.random() < 0.5 else (head[:5], head[5:])
+        packed = gzip.compress(members[0]) if len(members) == 2 else b""
+        (own / f"{name}.gz").write_bytes(packed + mutations.packed_zeros(members[-1], mib))
     try:
         splits = load(Dataset("own", "own", "own", folder=own), own)
     except UserError as error:
@@ -137,6 +175,11 @@ def own_bomb(rng: Random, own: Path) -> str:
 
 def digits(rng: Random) -> Made:
     return large() if rng.random() < LARGE else small()
+
+
+@functools.cache
+def keras_file(made: Made, save: Callable[..., None]) -> bytes:
+    return bytes(made.npz(save))
 
 
 @functools.cache
@@ -174,6 +217,8 @@ def plainly_read(content: bytes) -> torch.Tensor:
     """An IDX file as Python's gzip and struct read it, with no care at all."""
     content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
     sizes = struct.unpack_from(f">{content[3]}I", content, 4)
+    if content[2] == 12:
+        return torch.tensor([row[0] for row in struct.iter_unpack(f">{sizes[1]}i", content[12:])])
     elements = torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=4 + 4 * len(sizes))
     return elements.reshape(sizes)
 
@@ -200,7 +245,8 @@ def refused(error: UserError) -> str:
 
 
 ROADS: Mapping[str, Callable[[Random, Path], str]] = {
-    "known raw": known_raw, "known gz": known_gz, "known pickle": known_pickle, "damaged cache": damaged_cache,
-    "own raw": own_raw, "own gz": own_gz, "own bomb": own_bomb,
+    "known raw": known_raw, "known gz": known_gz, "known pickle": known_pickle, "known npz": known_npz,
+    "damaged cache": damaged_cache, "own raw": own_raw, "own gz": own_gz, "own qmnist": own_qmnist,
+    "own bomb": own_bomb,
 }  # fmt: skip
 WEIGHTED = [road for road in ROADS for _ in range(1 if road == "own bomb" else 15)]

@@ -117,9 +117,18 @@ def gz_tail(rng: Random, content: bytes) -> bytes:
 
 
 def gz_members(rng: Random, content: bytes) -> bytes:
-    """A second member behind it or before it, as `cat a.gz b.gz` makes them."""
+    """A second member behind it or before it, as `cat a.gz b.gz` makes them, or very many; or zeros behind it."""
     other = gzip.compress(rng.choice((b"", b"x", bytes(10_000), b"\0\0\x08\x03")), 1)
-    return rng.choice((content + other, other + content, content + content))
+    empty = gzip.compress(b"", 1) * rng.choice((1, 500, 20_000))
+    zeros = bytes(rng.choice((1, 512, 100_000)))
+    return rng.choice((content + other, other + content, content * 2, empty + content, content + zeros))
+
+
+def gz_split(rng: Random, content: bytes) -> bytes:
+    """The same data in two members. It is right and may be read."""
+    raw = unpacked(content)
+    at = place(rng, raw)
+    return gzip.compress(raw[:at], 1) + gzip.compress(raw[at:], 1)
 
 
 def gz_again(rng: Random, content: bytes) -> bytes:
@@ -134,7 +143,7 @@ def gz_blocks(rng: Random, content: bytes) -> bytes:
 def gz_bomb(rng: Random, content: bytes) -> bytes:
     """Far more zeros than the format needs, alone or behind the right beginning."""
     begin = unpacked(content)[: rng.choice((0, 16, 10_000))]
-    return packed_zeros(begin, rng.choice((1, 10, 600)))
+    return packed_zeros(begin, rng.choice((1, 10, 600))) * rng.choice((1, 1, 2))
 
 
 def unpacked(content: bytes) -> bytes:
@@ -213,7 +222,7 @@ ANY: Mapping[str, Mutation] = {
 IDX: Mapping[str, Mutation] = {"magic": idx_magic, "size": idx_size, "sizes": idx_sizes}
 GZIP: Mapping[str, Mutation] = {
     "head": gz_head, "name": gz_name, "tail": gz_tail, "members": gz_members, "again": gz_again,
-    "blocks": gz_blocks, "bomb": gz_bomb,
+    "blocks": gz_blocks, "bomb": gz_bomb, "split": gz_split,
 }  # fmt: skip
 PICKLE: Mapping[str, Mutation] = {
     "opcode changed": opcode_changed, "opcode gone": opcode_gone, "opcode twice": opcode_twice,

@@ -25,7 +25,7 @@ EVENTS = {
     "pickle.find_class", "socket.connect", "subprocess.Popen",
 }  # fmt: skip
 
-CODECS = ("ascii", "latin-1", "raw_unicode_escape", "unicode_escape", "utf-16", "utf-32")
+CODECS = ("ascii", "cp437", "latin-1", "raw_unicode_escape", "unicode_escape", "utf-16", "utf-32")
 
 
 @dataclass
