@@ -226,6 +226,17 @@ def test_too_few_training_rows_leave_classes_out(quick):
     assert failed(quick("normalize-check", *SAMPLE, "--set", "data.train_rows=1")) == {SINGLE}
 
 
+def test_emnists_labels_begin_at_1_and_class_0_is_said_to_be_empty(quick, own):
+    """Under EMNIST's names."""
+    arguments = own(train_y=(1, 2, 3) * 8, test_y=(1, 2, 3, 3))
+    for path in Path("own").iterdir():
+        path.rename(path.with_name("emnist-letters-" + path.name.replace("t10k", "test")))
+    outcome = quick("normalize-check", *arguments)
+    assert failed(outcome) == set()
+    for which in ("training", "validation", "test"):
+        assert f"No {which} image is of class 0." in outcome.out
+
+
 @pytest.mark.parametrize("label", [0, 5])
 def test_labels_that_are_all_the_same_fail(quick, own, label):
     """As a loader of QMNIST once made them."""
