@@ -98,8 +98,8 @@ def read_sheet(path: Path) -> Sheet:
 
 def read_metrics(path: Path) -> Sheet:
     """What a run wrote while it ran, as long as there is nothing better; a torn last line is forgiven."""
-    rows = []
-    for line in _text(path, LARGEST_TEXT).split("\n"):
+    rows, lines = [], io.StringIO(_text(path, LARGEST_TEXT))
+    for line in islice(lines, ROWS):
         try:
             row = parse_json(line)
         except ValueError:
@@ -107,7 +107,8 @@ def read_metrics(path: Path) -> Sheet:
         if isinstance(row, dict):
             rows.append(row)
     header = list(dict.fromkeys(key for row in rows for key in row))[:MOST_COLUMNS]
-    return _sheet("metrics", header, ([_written(row.get(key)) for key in header] for row in rows))
+    kept = [[_written(row.get(key)) for key in header] for row in rows]
+    return Sheet("metrics", header, kept, len(rows) + lines.read().count("\n"))
 
 
 def read_config(path: Path) -> str:

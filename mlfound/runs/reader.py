@@ -16,7 +16,7 @@ from mlfound.runs.find import find_run
 from mlfound.runs.listing import list_runs, numbers
 from mlfound.runs.plain_files import read_json
 
-LARGEST_TABLE = 32 * 1024 * 1024  # bytes of a CSV, all of whose rows are kept
+LARGEST_TABLE = 16 * 1024 * 1024  # bytes of a CSV, all of whose rows are kept: up to a GiB in memory
 # what run.json must say, or may leave out
 KINDS = {"id": str, "command": str, "environment": dict, "dataset": dict | None, "seeds": list | None}
 

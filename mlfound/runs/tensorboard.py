@@ -17,7 +17,7 @@ from mlfound.runs.listing import numbers
 from mlfound.runs.plain_files import parse_json
 from mlfound.runs.status import moment
 
-LARGEST_METRICS = 256 * 1024 * 1024
+LARGEST_METRICS = 64 * 1024 * 1024
 RGBA = 4
 MAX_STEP = 2**63 - 1  # the largest that an event file can hold
 NOT_SCALARS = ("epoch", "seed")
