@@ -86,7 +86,7 @@ def _column(name: str, texts: Sequence[str]) -> list[Cell]:
 def _written(name: str, number: float, whole: bool, decimals: int | None) -> str:
     if decimals is not None and math.isfinite(number):
         return f"{number:,.{decimals}f}"
-    return figure(name, int(number) if whole else number)
+    return figure(name, int(number) if whole and math.isfinite(number) else number)
 
 
 def _decimals(numbers: Sequence[float], longest: int) -> int | None:

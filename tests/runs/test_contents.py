@@ -99,6 +99,12 @@ def test_what_is_spoiled_is_named_and_the_rest_is_read(tmp_path, spoil):
     assert problem in write_page(path).read_text()
 
 
+def test_a_whole_number_that_no_float_can_hold_is_shown(tmp_path):
+    path = make_run(tmp_path)
+    (path / "tables/epochs.csv").write_text(f"epoch,note\n1,{'9' * 5_000}\n")
+    assert "inf" in write_page(path).read_text()
+
+
 def test_folders_that_are_links_are_not_followed(tmp_path):
     path = make_run(tmp_path, tables=(), plots=())
     for kind in ("tables", "plots"):
