@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,12 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFOUND_RUNS_DIR", raising=False)
     return tmp_path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def heeded_interrupts():
+    """Ctrl-C counts in the tests, also where they were started in the background of a script, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What `make faults` runs: every trial at its full length, and a table of what was found."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -75,6 +76,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=8, help="where the random numbers start")
     parser.add_argument("--count", type=int, help="cases instead of the trial's own count")
     asked = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background ignores it
     print(LINE.format("trial", "N", "seed", "seconds", "failures", "rate"))
     failed = False
     for name in asked.only or TRIALS:
