@@ -3,20 +3,26 @@
 An experiment is `run(config, context) -> Result`. It computes; it never prints, plots or opens a file.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: its name in the CSV (with its unit: `median_s`) and how the screen shows it."""
+    """One column of a table: its name in the CSV (with its unit: `median_s`), how the screen shows it, its values."""
 
     name: str
     label: str = ""  # on screen; without one the name is shown
     format: str = ""  # a format spec for the screen (".4f", ".2%"), or "duration"; the CSV keeps every digit
+    of: str | Callable[[Any], Any] = ""  # of a record: a dotted attribute ("timing.median") or a function
+
+    def value(self, record: Any) -> Any:
+        """What this column shows of a record; without an `of`, the attribute of its name."""
+        return self.of(record) if callable(self.of) else attrgetter(self.of or self.name)(record)
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,14 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Any]]
     shown: bool = True  # False: saved, but too long for the screen
+
+    @classmethod
+    def of(
+        cls, name: str, title: str, columns: Sequence[Column], records: Iterable[Any], shown: bool = True
+    ) -> "Table":
+        """A row for each record; each column knows what it shows of one."""
+        rows = [[column.value(record) for column in columns] for record in records]
+        return cls(name, title, columns, rows, shown)
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,18 @@ class Result:
     def passed(self) -> bool:
         """Completed, and every check passed."""
         return self.status == "completed" and all(check.passed for check in self.checks)
+
+    def __add__(self, other: "Result") -> "Result":
+        """What two parts found, one after the other; it is completed only if both are."""
+        return Result(
+            {**self.metrics, **other.metrics},
+            other.status if self.status == "completed" else self.status,
+            [*self.checks, *other.checks],
+            [*self.findings, *other.findings],
+            [*self.tables, *other.tables],
+            [*self.pictures, *other.pictures],
+            {**self.tensors, **other.tensors},
+        )
 
 
 @dataclass(frozen=True)
