@@ -5,19 +5,19 @@ from dataclasses import replace
 from itertools import product
 from typing import Any, NamedTuple
 
+from mlfound import hardware
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.data.fetch import fetch
 from mlfound.data.load import Splits, load
 from mlfound.data.normalize import normalized
 from mlfound.data.registry import find
 from mlfound.errors import UserError
-from mlfound.experiments import hardware
 from mlfound.experiments.backprop import lesson, step
-from mlfound.experiments.gradients import BOUND, draw, errors, situations
-from mlfound.experiments.inputs import dataset_facts
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.modules import LOSSES
 from mlfound.results import Check, Column, Context, Result, Table
+from mlfound.training.gradients import BOUND, draw, errors, situations
+from mlfound.training.inputs import dataset_facts
 
 SHIFTS = (0.0, 0.5)
 TENSORS = ("loss", "w1", "b1", "w2", "b2", "x")

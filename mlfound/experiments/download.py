@@ -8,8 +8,8 @@ from mlfound.data import cache
 from mlfound.data.fetch import fetch
 from mlfound.data.load import Splits, load
 from mlfound.data.registry import Dataset, find
-from mlfound.experiments.inputs import dataset_facts
 from mlfound.results import Check, Column, Context, Picture, Result, Table
+from mlfound.training.inputs import dataset_facts
 
 SHOWN_DIGITS = 40
 

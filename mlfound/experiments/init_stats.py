@@ -6,18 +6,18 @@ from functools import partial
 
 from torch import Generator, Tensor
 
+from mlfound import hardware
 from mlfound.config.models import InitStatsConfig
 from mlfound.errors import UserError
-from mlfound.experiments import hardware
 from mlfound.experiments.initialization import convolution, layer
 from mlfound.experiments.initialization.depth import FACTOR_ONLY, plain_stack, residual_stack
 from mlfound.experiments.initialization.found import Found
 from mlfound.experiments.initialization.lesson import funnels, products
 from mlfound.experiments.initialization.report import report
-from mlfound.experiments.inputs import prepare
 from mlfound.foundations.activations import ACTIVATIONS, Activation
 from mlfound.foundations.randomness import generator
 from mlfound.results import Context, Result
+from mlfound.training.inputs import prepare
 
 STORY = ("layer", "stack", "conv")
 STORY_SHIFT, STORY_DEPTH = 0.5, 50  # the lesson's; deep enough for torch's default to vanish

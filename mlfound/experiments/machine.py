@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from mlfound.foundations.matmul import MATMULS, unavailable
-from mlfound.timing import Rung, Timer
+from mlfound.stats.timing import Rung, Timer
 
 SIDES = (512, 1024)  # of the products that are to reach the peak: 3 and 12 MB in float32
 TRAFFIC = 2**26  # bytes copied to find the bandwidth: beyond any cache of a core

@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from mlfound import hardware
 from mlfound.config.models import MatmulBenchConfig
 from mlfound.data.fetch import fetch
 from mlfound.data.load import load
 from mlfound.data.registry import find
 from mlfound.errors import UserError
-from mlfound.experiments import hardware
-from mlfound.experiments.inputs import dataset_facts
 from mlfound.experiments.machine import measure_machine
 from mlfound.experiments.matmul.compare import comparable_run, comparison
 from mlfound.experiments.matmul.report import Climb, report
@@ -23,7 +22,8 @@ from mlfound.foundations.checks import matmul_error
 from mlfound.foundations.matmul import MATMULS, Matmul, unavailable
 from mlfound.foundations.randomness import generator
 from mlfound.results import Context, Result
-from mlfound.timing import Rung, measure, timer_of
+from mlfound.stats.timing import Rung, measure, timer_of
+from mlfound.training.inputs import dataset_facts
 
 LONGEST = 60.0  # seconds: a rung whose single call would take longer is not run
 LOOK = 0.05  # seconds: how long a shrunken product must take to say something about the whole

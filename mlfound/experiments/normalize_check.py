@@ -7,11 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mlfound import hardware
 from mlfound.config.models import NormalizeCheckConfig
 from mlfound.data.normalize import NORMALIZATIONS, normalized
 from mlfound.data.registry import find
-from mlfound.experiments import hardware
-from mlfound.experiments.inputs import prepare
 from mlfound.experiments.moments import Moments
 from mlfound.experiments.normalization.pictures import pictures
 from mlfound.experiments.normalization.report import Look, Mistake, report
@@ -23,6 +22,7 @@ from mlfound.experiments.normalization.soundness import (
     shape_checks,
 )
 from mlfound.results import Check, Context, Result
+from mlfound.training.inputs import prepare
 
 
 def run(config: NormalizeCheckConfig, context: Context) -> Result:

@@ -8,17 +8,17 @@ from functools import partial
 from mlfound.config.training import TrainConfig
 from mlfound.engines import ladder
 from mlfound.engines.recipe import Network
-from mlfound.experiments.gradients import check_gradients
-from mlfound.experiments.inputs import Inputs, prepare
-from mlfound.experiments.training.loop import Training
 from mlfound.experiments.training.outcome import diverged, outcome
-from mlfound.experiments.training.plan import Plan, plan
-from mlfound.experiments.training.resume import refuse_changes, what_decides_bits
-from mlfound.experiments.training.scoring import Score, evaluate
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.modules import LOSSES, MLP
 from mlfound.foundations.randomness import generator
 from mlfound.results import Check, Context, Result, Table
+from mlfound.training.gradients import check_gradients
+from mlfound.training.inputs import Inputs, prepare
+from mlfound.training.loop import Training
+from mlfound.training.plan import Plan, plan
+from mlfound.training.resume import refuse_changes, what_decides_bits
+from mlfound.training.scoring import Score, evaluate
 
 CHECKED_ROWS = 32  # enough for both sides of most ReLUs, few enough to take no time
 

@@ -12,7 +12,7 @@ from mlfound.data.registry import DATASETS
 from mlfound.experiments.backprop.lesson import HIDDEN, LADDER
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
-from mlfound.timing import measure
+from mlfound.stats.timing import measure
 from tests.bench.row import ROUNDS, Rows, at_most
 
 

@@ -17,7 +17,7 @@ import torch
 
 from mlfound.experiments.matmul.compare import MOOD, spread
 from mlfound.foundations.matmul import MATMULS
-from mlfound.timing import measure
+from mlfound.stats.timing import measure
 from tests.bench.row import Row, Rows
 
 SELF_COMPARISONS, SLOW_DOWNS = 8, 5

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlfound.timing import Ratio, Timing
+from mlfound.stats.timing import Ratio, Timing
 
 ROUNDS, FEW_ROUNDS = 11, 5  # of a second each
 

@@ -9,17 +9,17 @@ import torch
 from mlfound.config.loading import load
 from mlfound.data.folder import default_data_dir
 from mlfound.engines import ladder
-from mlfound.experiments.inputs import prepare
-from mlfound.experiments.training.loop import Training
-from mlfound.experiments.training.plan import plan
-from mlfound.experiments.training.scoring import Score
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.schedules import SCHEDULES
 from mlfound.results import Context
 from mlfound.runs.reader import read_run
-from mlfound.timing import measure
+from mlfound.stats.timing import measure
+from mlfound.training.inputs import prepare
+from mlfound.training.loop import Training
+from mlfound.training.plan import plan
+from mlfound.training.scoring import Score
 from tests.bench.row import FEW_ROUNDS, ROUNDS, Row, Rows, at_most
 
 NOT_ASKED = Score(0.0, 0.0, torch.empty(0), torch.empty(0), "confidence")

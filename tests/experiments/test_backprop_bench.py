@@ -9,11 +9,11 @@ from statistics import median
 import pytest
 import torch
 
+from mlfound import hardware
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.engines import ladder, products
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.processes import Processes
-from mlfound.experiments import hardware
 from mlfound.experiments.backprop import lesson, report, step
 from mlfound.experiments.backprop.report import BACKWARD, FORWARD, FULL_BACKWARD, Lap
 from mlfound.experiments.memory import peak_bytes
@@ -22,7 +22,7 @@ from mlfound.foundations.checks import relative_error
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.stages import STAGES
 from mlfound.reference import jax_scan, torch_compile, torch_graph, torch_nn
-from mlfound.timing import Timing
+from mlfound.stats.timing import Timing
 
 SAMPLE = ("backprop-bench", "--dataset", "mnist-sample", "--budget", "0.01")
 TWO = ("--impl", "modules", "--impl", "torch-nn")

@@ -8,19 +8,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from mlfound import hardware
 from mlfound.data import idx
 from mlfound.data.registry import NAMES
-from mlfound.experiments import hardware, init_stats
+from mlfound.experiments import init_stats
 from mlfound.experiments.initialization import convolution as init_convolution
 from mlfound.experiments.initialization import depth as init_depth
 from mlfound.experiments.initialization import layer as init_layer
 from mlfound.experiments.initialization import lesson as init_lesson
-from mlfound.experiments.initialization.estimate import Estimate, pooled_std, root_mean
 from mlfound.experiments.initialization.layer import label, verdict
 from mlfound.experiments.initialization.stack_tables import backward_verdict, forward_verdict
 from mlfound.foundations.activations import Floor, Leaky, Linear, ReLU, Subtract
 from mlfound.foundations.initialization import INITIALIZATIONS, Initialization, kaiming, normal
 from mlfound.foundations.randomness import generator
+from mlfound.stats.estimates import Estimate, pooled_std, root_mean
 
 SAMPLE = ("init-stats", "--set", "data.dataset=mnist-sample", "--threads", "1")
 ONE, STACK = (*SAMPLE, "--layer", "linear"), (*SAMPLE, "--width", "32", "--set", "rows=64")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mlfound import hardware
 from mlfound.config.loading import load, parse_set
 from mlfound.config.models import CONFIGS
 from mlfound.data import idx
@@ -15,10 +16,6 @@ from mlfound.data.load import Split, Splits
 from mlfound.data.registry import NAMES
 from mlfound.engines import products
 from mlfound.errors import UserError
-from mlfound.experiments import hardware
-from mlfound.experiments.gradients import BOUND, check_gradients
-from mlfound.experiments.training.epochs import Epoch
-from mlfound.experiments.training.interval import accuracy_interval
 from mlfound.experiments.training.outcome import (
     diverged,
     overfitting,
@@ -26,11 +23,14 @@ from mlfound.experiments.training.outcome import (
     test_sentence,
     training_metrics,
 )
-from mlfound.experiments.training.plan import plan
-from mlfound.experiments.training.scoring import Score
-from mlfound.experiments.training.state import Divergence
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
+from mlfound.stats.proportions import accuracy_interval
+from mlfound.training.epochs import Epoch
+from mlfound.training.gradients import BOUND, check_gradients
+from mlfound.training.plan import plan
+from mlfound.training.scoring import Score
+from mlfound.training.state import Divergence
 
 FOLDER = Path(__file__).parents[2] / "configs"
 TRAINED = [path for path in sorted(FOLDER.glob("*.yaml")) if path.stem not in CONFIGS]

@@ -20,7 +20,7 @@ assert relative_error(outer_products(a, b), a @ b) < 1e-5
 near_zero(outer_products(a, b) - a @ b, tolerance=1e-2)
 equal(outer_products(torch.eye(3), torch.eye(3)), torch.eye(3))"""
 
-TIME = """from mlfound.timing import measure
+TIME = """from mlfound.stats.timing import measure
 
 rungs = {**MATMULS, "outer-products": outer_products}
 timings = measure({name: lambda rung=rung: rung(a, b) for name, rung in rungs.items()}, budget=0.02)

@@ -5,9 +5,9 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from mlfound import hardware
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.data.load import Splits
-from mlfound.experiments import hardware
 from mlfound.experiments.backprop.report import BACKWARD, FORWARD, FULL_BACKWARD, VALIDATION, Lap, report
 from mlfound.experiments.memory import peak_bytes
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
@@ -16,7 +16,7 @@ from mlfound.foundations.stages import STAGES, Stage
 from mlfound.reference.torch_functional import torch_functional
 from mlfound.reference.torch_nn import torch_nn
 from mlfound.results import Context, Result
-from mlfound.timing import measure, prepared, timer_of
+from mlfound.stats.timing import measure, prepared, timer_of
 
 HIDDEN = 50
 OUTER_ROWS = 5_000  # each of its outer products is as large as the weights: all 50,000 take 7.8 GB

@@ -6,7 +6,7 @@ from typing import Any
 
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.results import Column, Picture, Result, Table
-from mlfound.timing import Timing
+from mlfound.stats.timing import Timing
 
 FORWARD = "forward"
 BACKWARD = "backward"

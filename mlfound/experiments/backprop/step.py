@@ -11,12 +11,12 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from mlfound import hardware
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.data.load import Split, Splits
 from mlfound.engines import ladder
 from mlfound.engines.storage import numbers
 from mlfound.errors import UserError
-from mlfound.experiments import hardware
 from mlfound.experiments.backprop.step_report import FLOAT32_STEPS, REFERENCE, Entry, report
 from mlfound.experiments.backprop.step_task import (
     LR,
@@ -31,7 +31,7 @@ from mlfound.experiments.backprop.step_task import (
 from mlfound.foundations.checks import relative_error
 from mlfound.reference import jax_scan, torch_compile, torch_graph, torch_nn
 from mlfound.results import Context, Result
-from mlfound.timing import Rung, measure, timer_of
+from mlfound.stats.timing import Rung, measure, timer_of
 
 INPUTS, OUTPUTS = 784, 10  # of the lesson's images, to choose threads by before they are here
 

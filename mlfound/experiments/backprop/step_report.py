@@ -7,7 +7,7 @@ from typing import Any
 from mlfound.engines import ladder
 from mlfound.experiments.backprop.step_task import Task, processes_of
 from mlfound.results import Check, Column, Picture, Result, Table
-from mlfound.timing import Ratio, Timing
+from mlfound.stats.timing import Ratio, Timing
 
 REFERENCE = "torch-nn"
 BOUND = 1e-10  # of the weights in float64 after the epoch, where 781 steps leave some 1e-15

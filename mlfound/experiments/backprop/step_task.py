@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mlfound import hardware
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.data.load import Split
 from mlfound.engines import ladder, products
 from mlfound.engines.recipe import Recipe
-from mlfound.experiments import hardware
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator

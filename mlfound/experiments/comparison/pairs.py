@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from mlfound.errors import UserError
 from mlfound.experiments.comparison.groups import Family
 from mlfound.experiments.comparison.samples import Side, sides
-from mlfound.experiments.comparison.statistics import ALPHA, Effect, holm, paired_effect, welch_effect
+from mlfound.stats.differences import ALPHA, Effect, holm, paired_effect, welch_effect
 
 
 @dataclass(frozen=True)

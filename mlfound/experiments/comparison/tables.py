@@ -8,9 +8,9 @@ from mlfound.config.documents import flat
 from mlfound.experiments.comparison.measures import MEASURES, Measure
 from mlfound.experiments.comparison.pairs import Comparison
 from mlfound.experiments.comparison.samples import CHANCE, Side, differing, settings, word
-from mlfound.experiments.comparison.statistics import deviation
 from mlfound.experiments.comparison.verdicts import direction
 from mlfound.results import Column, EarlierRun, Table
+from mlfound.stats.differences import deviation
 
 SHOWN_VALUES = 3  # of one side in a cell
 ASIDE = ("cores", "system")  # of the environment: no figure depends on them

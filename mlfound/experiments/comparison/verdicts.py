@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mlfound.experiments.comparison.measures import Measure
 from mlfound.experiments.comparison.pairs import Comparison
-from mlfound.experiments.comparison.statistics import ALPHA, EXACT_PAIRS, FLIPS, MOST_SEEDS
+from mlfound.stats.differences import ALPHA, EXACT_PAIRS, FLIPS, MOST_SEEDS
 
 
 def sentence(comparison: Comparison, measure: Measure, worth: float, rows: Mapping[str, int]) -> str:

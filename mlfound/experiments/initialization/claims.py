@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import torch
 
-from mlfound.experiments.initialization.estimate import Estimate
 from mlfound.experiments.initialization.found import Found
 from mlfound.experiments.initialization.layer import KEPT, label
 from mlfound.experiments.initialization.lesson import PRODUCTS, narrowing
 from mlfound.foundations.activations import Floor, Subtract
+from mlfound.stats.estimates import Estimate
 
 NEAR = 0.2  # of what it was: a mean that is left is near 0
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from mlfound.experiments.initialization.estimate import Estimate, pooled_std
 from mlfound.foundations.activations import Activation
 from mlfound.foundations.convolution import convolution, windows
 from mlfound.foundations.initialization import INITIALIZATIONS, Shape, uniform
 from mlfound.foundations.theory import pooled_moments
+from mlfound.stats.estimates import Estimate, pooled_std
 
 ONE = (32, 1, 5, 5)
 FOUR: tuple[Shape, ...] = ((8, 1, 5, 5), (16, 8, 3, 3), (32, 16, 3, 3), (1, 32, 3, 3))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from mlfound.experiments.initialization.estimate import Estimate, pooled_std, root_mean
 from mlfound.foundations.activations import Activation, Floor, Leaky, Linear, ReLU, Subtract
 from mlfound.foundations.initialization import INITIALIZATIONS, Shape, normal
 from mlfound.foundations.stacks import lsuv
 from mlfound.foundations.theory import pooled_moments
+from mlfound.stats.estimates import Estimate, pooled_std, root_mean
 
 AT_ONCE = 2**21  # numbers that the draws of one product may make: 8 MB, which is what a cache holds
 KEPT = 1.1  # a factor up to this is called kept: ten layers make less than 2.6 of it

@@ -8,10 +8,10 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor
 
-from mlfound.experiments.initialization.estimate import Estimate, root_mean
 from mlfound.foundations.activations import Linear, ReLU
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.stacks import plain, plain_gradients
+from mlfound.stats.estimates import Estimate, root_mean
 
 PRODUCTS, WIDTH = 100, 512
 SCALES = ("normal", "small", "xavier")  # 1, 0.01 and 1/sqrt(512)

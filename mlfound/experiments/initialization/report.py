@@ -7,7 +7,6 @@ from scipy.special import stdtrit
 
 from mlfound.experiments.initialization.claims import claims
 from mlfound.experiments.initialization.depth import FACTOR_ONLY
-from mlfound.experiments.initialization.estimate import Estimate
 from mlfound.experiments.initialization.found import Found
 from mlfound.experiments.initialization.pictures import pictures
 from mlfound.experiments.initialization.stack_tables import convolution_table, stack_tables
@@ -17,6 +16,7 @@ from mlfound.foundations.initialization import INITIALIZATIONS, normal, uniform
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.theory import pooled_moments, scatter_of_means
 from mlfound.results import Check, Result
+from mlfound.stats.estimates import Estimate
 
 FALSE_ALARM = 1e-6  # how seldom a right run may fail a check
 SCATTER_ROWS = 1000

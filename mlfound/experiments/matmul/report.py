@@ -10,7 +10,7 @@ import torch
 from mlfound.config.models import MatmulBenchConfig
 from mlfound.experiments.machine import Machine
 from mlfound.results import Check, Column, Picture, Result, Table
-from mlfound.timing import Timing
+from mlfound.stats.timing import Timing
 
 LESSON_SHAPE = (5, 784, 10)
 LESSON_SECONDS = {"loops": 0.606, "dot": 1.57e-3, "broadcast": 421e-6, "einsum": 47.7e-6, "matmul": 14e-6}

@@ -8,11 +8,6 @@ import torch
 from torch import Tensor
 
 from mlfound.config.training import TrainConfig
-from mlfound.experiments.inputs import Inputs
-from mlfound.experiments.training.epochs import Epoch, by_epoch, lowest, mean_valid_loss
-from mlfound.experiments.training.interval import accuracy_interval, too_few
-from mlfound.experiments.training.scoring import Score, confusion, evaluate, worst_mistakes
-from mlfound.experiments.training.state import Divergence
 from mlfound.experiments.training.views import (
     answers,
     class_table,
@@ -24,6 +19,11 @@ from mlfound.experiments.training.views import (
 )
 from mlfound.foundations.modules import MLP, Module
 from mlfound.results import Result
+from mlfound.stats.proportions import accuracy_interval, too_few
+from mlfound.training.epochs import Epoch, by_epoch, lowest, mean_valid_loss
+from mlfound.training.inputs import Inputs
+from mlfound.training.scoring import Score, confusion, evaluate, worst_mistakes
+from mlfound.training.state import Divergence
 
 SHOWN_MISTAKES = 25
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from mlfound.config.training import TrainConfig
-from mlfound.experiments.inputs import Inputs
-from mlfound.experiments.training.epochs import Epoch, by_epoch, lowest
-from mlfound.experiments.training.scoring import Score
 from mlfound.foundations.modules import MLP
 from mlfound.foundations.schedules import SCHEDULES
 from mlfound.results import Column, Picture, Table
+from mlfound.training.epochs import Epoch, by_epoch, lowest
+from mlfound.training.inputs import Inputs
+from mlfound.training.scoring import Score
 
 # of an epoch's figures, what the screen calls them and how it shows them
 SHOWN = {

@@ -5,8 +5,8 @@ import os
 import pytest
 import torch
 
+from mlfound import hardware
 from mlfound.errors import UserError
-from mlfound.experiments import cgroups, hardware
 
 
 @pytest.fixture(autouse=True)
@@ -67,10 +67,10 @@ def test_affinity_counts_and_not_the_machine(one_core):
 @pytest.mark.parametrize(("quota", "cores"), [(0.3, 1), (1.0, 1), (1.5, 2), (10_000.0, None)])
 def test_a_quota_of_cpu_time_counts(monkeypatch, quota, cores):
     unlimited = hardware.cores()
-    monkeypatch.setattr(cgroups, "cpu_quota", lambda: quota)
+    monkeypatch.setattr(hardware, "cpu_quota", lambda: quota)
     assert hardware.cores() == min(cores or unlimited, unlimited)
 
 
 def test_a_limit_of_memory_counts(monkeypatch):
-    monkeypatch.setattr(cgroups, "memory_limit", lambda: 2e7)
+    monkeypatch.setattr(hardware, "memory_limit", lambda: 2e7)
     assert hardware.memory_bytes() == 2e7

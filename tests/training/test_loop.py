@@ -11,15 +11,15 @@ import torch
 from mlfound.config.loading import load, parse_set
 from mlfound.data.load import Split, Splits
 from mlfound.engines import ladder
-from mlfound.experiments.training.epochs import Epoch, by_epoch, line, lowest
-from mlfound.experiments.training.loop import Training
-from mlfound.experiments.training.plan import plan
-from mlfound.experiments.training.scoring import evaluate
-from mlfound.experiments.training.state import Divergence
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.modules import LOSSES, MLP
 from mlfound.foundations.randomness import generator
 from mlfound.results import Checkpoint, Context, Resumed
+from mlfound.training.epochs import Epoch, by_epoch, line, lowest
+from mlfound.training.loop import Training
+from mlfound.training.plan import plan
+from mlfound.training.scoring import evaluate
+from mlfound.training.state import Divergence
 
 
 class Memory:
@@ -140,7 +140,7 @@ def after(looks):
 @pytest.mark.parametrize("looks", [0, 3, 6, 7, 11])
 def test_an_interrupted_training_goes_on_to_the_same_bits(engine, looks, monkeypatch):
     """A look a step, seven steps an epoch: in the middle of one, at its end, at its beginning."""
-    monkeypatch.setattr("mlfound.experiments.training.loop.LONGEST_LOOK", 1)
+    monkeypatch.setattr("mlfound.training.loop.LONGEST_LOOK", 1)
     dropout = "model.dropout=0.3", "model.input_dropout=0.1"
     config = config_of("replicates=2", *dropout, "optimizer.nesterov=true", "optimizer.max_norm=1.5", *engine)
     whole, told, _ = trained(config)
@@ -213,7 +213,7 @@ def test_the_best_epoch_is_kept_whether_a_checkpoint_is_due_or_not(losses, setti
 
 
 def test_an_interrupted_training_leaves_its_best_epoch_too(monkeypatch):
-    monkeypatch.setattr("mlfound.experiments.training.loop.LONGEST_LOOK", 1)
+    monkeypatch.setattr("mlfound.training.loop.LONGEST_LOOK", 1)
     memory = Memory()
     with training(config_of("checkpoint.seconds=1e6"), memory) as this:
         with_losses(this, [5, 4, 3]).run(after(9))  # in the second epoch
@@ -226,11 +226,11 @@ def test_an_interrupted_training_leaves_its_best_epoch_too(monkeypatch):
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
 @pytest.mark.parametrize("milestone", [1, 3, 500])
 def test_a_divergence_is_traced_to_its_step_and_tensor(engine, milestone, monkeypatch):
-    monkeypatch.setattr("mlfound.experiments.training.loop.MILESTONE", milestone)
+    monkeypatch.setattr("mlfound.training.loop.MILESTONE", milestone)
     config = config_of("optimizer.lr=1e25", "schedule=constant", "replicates=2", *engine)
     _, recorder, divergence = trained(config)
 
-    monkeypatch.setattr("mlfound.experiments.training.loop.LONGEST_LOOK", 1)
+    monkeypatch.setattr("mlfound.training.loop.LONGEST_LOOK", 1)
     _, _, by_step = trained(config)
     assert divergence == by_step, "how often one looks does not matter"
     assert divergence == Divergence(2, 1, 1e25, "the loss of seed 0"), "the first step makes weights of 1e24"
@@ -248,7 +248,7 @@ def test_a_resumed_training_diverges_where_an_uninterrupted_one_does(lr, monkeyp
     _, whole, divergence = trained(config)
     assert (divergence is None) == (lr == 1)
 
-    monkeypatch.setattr("mlfound.experiments.training.loop.LONGEST_LOOK", 1)
+    monkeypatch.setattr("mlfound.training.loop.LONGEST_LOOK", 1)
     last = divergence.step - 2 if divergence else 20
     for looks in range(0, last, max(1, last // 6)):
         begun, rest = Memory(), Memory()
@@ -303,7 +303,7 @@ def test_a_divergence_that_does_not_come_again_is_said():
 
 def test_only_finite_states_are_kept_when_interrupted(monkeypatch):
     """After the first step the loss is finite still, but a weight may not be: no one has looked at it yet."""
-    monkeypatch.setattr("mlfound.experiments.training.loop.LONGEST_LOOK", 1)
+    monkeypatch.setattr("mlfound.training.loop.LONGEST_LOOK", 1)
     memory = Memory()
     with training(config_of(), memory) as this:
         take = this.engine.run

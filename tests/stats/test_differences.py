@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlfound.experiments.comparison.statistics import (
+from mlfound.stats.differences import (
     ALPHA,
     EXACT_PAIRS,
     MOST_SEEDS,

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from mlfound.experiments.training import scoring
-from mlfound.experiments.training.scoring import confusion, evaluate, worst_mistakes
 from mlfound.foundations.modules import MSE, CrossEntropy
+from mlfound.training import scoring
+from mlfound.training.scoring import confusion, evaluate, worst_mistakes
 
 
 class Fixed:

@@ -11,13 +11,13 @@ from torch import Tensor
 from mlfound.config.training import TrainConfig
 from mlfound.data.load import Splits
 from mlfound.engines.recipe import Engine, Network
-from mlfound.experiments.training.epochs import Epoch, by_epoch, line, mean_valid_loss
-from mlfound.experiments.training.scoring import Score
-from mlfound.experiments.training.state import LOSSES, Divergence, copied, not_finite, numbers
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.schedules import SCHEDULES
 from mlfound.results import Checkpoint, Context, Resumed
+from mlfound.training.epochs import Epoch, by_epoch, line, mean_valid_loss
+from mlfound.training.scoring import Score
+from mlfound.training.state import LOSSES, Divergence, copied, not_finite, numbers
 
 LOOK = 3e9  # multiplications of all networks between two looks: some hundredths of a second
 LONGEST_LOOK = 100  # steps

@@ -9,8 +9,8 @@ import torch
 from mlfound.config.documents import flat
 from mlfound.config.training import TrainConfig
 from mlfound.errors import UserError
-from mlfound.experiments.inputs import Inputs
 from mlfound.results import Context
+from mlfound.training.inputs import Inputs
 
 # Each makes oneDNN, MKL, OpenBLAS or CUDA choose another kernel, which rounds in another order
 KERNEL_VARIABLES = (

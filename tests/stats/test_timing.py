@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from mlfound.timing import FEWEST_ROUNDS, NOISY, Ratio, Timing, measure, on_cpu, prepared, turns_of
+from mlfound.stats.timing import FEWEST_ROUNDS, NOISY, Ratio, Timing, measure, on_cpu, prepared, turns_of
 
 
 def scripted(rung, calls):

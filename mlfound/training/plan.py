@@ -6,14 +6,14 @@ from itertools import pairwise
 
 import torch
 
+from mlfound import hardware
 from mlfound.config.training import TrainConfig
 from mlfound.data.load import Splits
 from mlfound.engines import ladder, products
 from mlfound.engines.recipe import Recipe
 from mlfound.engines.storage import numbers
 from mlfound.errors import UserError
-from mlfound.experiments import hardware
-from mlfound.experiments.training.scoring import ROWS_AT_ONCE
+from mlfound.training.scoring import ROWS_AT_ONCE
 
 
 @dataclass(frozen=True)

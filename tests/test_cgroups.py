@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlfound.experiments import cgroups
+from mlfound import hardware
 
 V1_CPU = "33 31 0:29 {top} /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
 V1_MEMORY = "36 31 0:32 {top} /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
@@ -71,8 +71,8 @@ def test_the_limit_of_the_own_group_or_of_one_above(tmp_path, version, path, top
     cpu = dict.fromkeys(folders, none) | {limited: two, "/alien": two}
     memory = dict.fromkeys(folders, NO_LIMIT if version == 1 else "max") | {limited: "4096", "/alien": "1"}
     root = make(tmp_path, path, top, cpu, memory)
-    assert cgroups.cpu_quota(root) == 2
-    assert cgroups.memory_limit(root) == 4096
+    assert hardware.cpu_quota(root) == 2
+    assert hardware.memory_limit(root) == 4096
 
 
 def test_the_smallest_along_the_way_counts(tmp_path):
@@ -83,8 +83,8 @@ def test_the_smallest_along_the_way_counts(tmp_path):
         tmp_path / "2", "/a/b", "/", {"/a/b": V2_HALF, "/a": V2_TWO}, {"/a/b": "50", "/a": "max", "": "70"}
     )
     for root in (one, two):
-        assert cgroups.cpu_quota(root) == 0.5
-        assert cgroups.memory_limit(root) == 50
+        assert hardware.cpu_quota(root) == 0.5
+        assert hardware.memory_limit(root) == 50
 
 
 def test_both_versions_at_once(tmp_path):
@@ -93,20 +93,20 @@ def test_both_versions_at_once(tmp_path):
         file.write(V2.format(top="/").replace("/sys/fs/cgroup ", "/sys/fs/cgroup/unified "))
     (root / "sys/fs/cgroup/unified/z").mkdir(parents=True)
     (root / "sys/fs/cgroup/unified/z/memory.max").write_text("4096\n")
-    assert (cgroups.cpu_quota(root), cgroups.memory_limit(root)) == (2, 4096)
+    assert (hardware.cpu_quota(root), hardware.memory_limit(root)) == (2, 4096)
 
 
 def test_no_groups_and_no_limits(tmp_path):
-    assert (cgroups.cpu_quota(tmp_path), cgroups.memory_limit(tmp_path)) == (math.inf, math.inf)
+    assert (hardware.cpu_quota(tmp_path), hardware.memory_limit(tmp_path)) == (math.inf, math.inf)
     root = v2(tmp_path, "/a", "/", {"/a": V2_NONE}, {"/a": "max"})
-    assert (cgroups.cpu_quota(root), cgroups.memory_limit(root)) == (math.inf, math.inf)
-    assert cgroups.memory_limit() > 10**8, "of this machine"
+    assert (hardware.cpu_quota(root), hardware.memory_limit(root)) == (math.inf, math.inf)
+    assert hardware.memory_limit() > 10**8, "of this machine"
 
 
 @pytest.fixture
 def own_group():
     """A real group below this process's own, for CPU time; it is empty again when the test ends."""
-    for parent in cgroups.groups("cpu", Path("/")):
+    for parent in hardware.groups("cpu", Path("/")):
         group = parent / f"mlfound-test-{os.getpid()}"
         try:
             group.mkdir()
@@ -128,7 +128,7 @@ def test_a_real_quota(own_group):
         (own_group / "cpu.cfs_quota_us").write_text("30000")
     code = (
         f"import os; open({str(own_group / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))\n"
-        "from mlfound.experiments import cgroups; print(cgroups.cpu_quota())"
+        "from mlfound import hardware; print(hardware.cpu_quota())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) == 0.6

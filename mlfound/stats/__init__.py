@@ -1,0 +1,1 @@
+"""How a duration is measured, and how sure a number is: intervals, and differences between groups."""

@@ -1,0 +1,1 @@
+"""From a config to trained networks: inputs, plan, loop, evaluation, resume, the gradient check before step one."""
