@@ -70,6 +70,7 @@ def resume(context: typer.Context) -> None:
         from mlfound.results import Resumed
         from mlfound.runs.environment import environment
         from mlfound.runs.find import find_run
+        from mlfound.runs.plain_files import refuse_unplain
         from mlfound.runs.resume import ResumedRecorder
 
         for flag, value in (("CONFIG", flags["config"]), ("--name", flags["name"])):
@@ -77,6 +78,7 @@ def resume(context: typer.Context) -> None:
                 raise UserError(f"{flag} {value}: a resumed run has its own; leave it out")
         path, overrides = find_run(flags["resume_"], flags["runs_dir"]), overrides_of(flags)
         if flags["print_config"]:
+            refuse_unplain(path)
             typer.echo(dump(load("train", path / "config.yaml", overrides).config), nl=False)
             return
         machine = environment()
