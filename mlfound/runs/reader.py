@@ -17,6 +17,8 @@ from mlfound.runs.listing import list_runs, numbers
 from mlfound.runs.plain_files import read_json
 
 LARGEST_TABLE = 16 * 1024 * 1024  # bytes of a CSV, all of whose rows are kept: up to a GiB in memory
+# the columns that a comparison needs of the tables of a training
+NEEDED = {"seeds": ("seed",), "epochs": ("epoch", "valid_loss", "valid_accuracy")}
 # what run.json must say, or may leave out
 KINDS = {"id": str, "command": str, "environment": dict, "dataset": dict | None, "seeds": list | None}
 
@@ -60,6 +62,8 @@ def read_folder(folder: Path) -> EarlierRun:
     if (folder / "tables").is_symlink():
         raise UserError(f"{folder / 'tables'}: a link, not a folder")
     tables = {file.stem: read_csv(file) for file in sorted((folder / "tables").glob("*.csv"))}
+    if facts["command"] == "train":
+        refuse_odd_training(folder, facts, tables)
     metrics = numbers(read_json(folder / "summary.json").get("metrics"))
     return EarlierRun(folder.resolve(), facts, config, tables, metrics)
 
@@ -71,6 +75,25 @@ def read_facts(folder: Path) -> Mapping[str, Any]:
         if not isinstance(facts.get(name), kind):
             raise UserError(f"{folder / 'run.json'}: damaged, or not of a run ({name!r} is wrong)")
     return facts
+
+
+def refuse_odd_training(folder: Path, facts: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
+    """A comparison goes by the seeds of a training and by these tables, in which all are numbers."""
+    seeds = facts["seeds"]
+    if not seeds or not all(isinstance(seed, int) for seed in seeds):
+        raise UserError(f"{folder / 'run.json'}: damaged, or not of a run ('seeds' is wrong)")
+    for name, columns in NEEDED.items():
+        rows = tables.get(name, ())
+        missing = [column for column in columns if rows and column not in rows[0]]
+        try:
+            for row in rows:
+                int(row.get("seed", 0))
+                for cell in row.values():
+                    float(cell or 0)
+        except ValueError as error:
+            missing.append(str(error))
+        if missing:
+            raise UserError(f"{folder / 'tables' / name}.csv: damaged ({', '.join(missing)})")
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

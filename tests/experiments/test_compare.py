@@ -411,23 +411,33 @@ def test_no_runs_at_all(mlfound):
     refused(mlfound("compare", "--group", "epoch"), "did you mean 'epochs'")
 
 
-@pytest.mark.parametrize(
-    ("file", "content"),
-    [
-        ("tables/seeds.csv", "seed,test_accuracy\n0,many\n"),
-        ("tables/seeds.csv", "test_accuracy\n0.97\n"),
-        ("tables/seeds.csv", "seed,test_accuracy\n0\n"),
-        ("tables/epochs.csv", "epoch,seed,valid_loss\n1,0,0.1\n"),
-        ("config.yaml", "seed: ["),
-        ("summary.json", "{"),
-        ("run.json", '{"id": "x", "status": "completed", "command": "train", "environment": []}'),
-        (
-            "run.json",
-            '{"id": "x", "status": "completed", "command": "train", "environment": {}, "dataset": 3}',
-        ),
-        ("run.json", "[]"),
-    ],
-)
+DAMAGES = [
+    ("tables/seeds.csv", "seed,test_accuracy\n0,many\n"),
+    ("tables/seeds.csv", "test_accuracy\n0.97\n"),
+    ("tables/seeds.csv", "seed,test_accuracy\n0\n"),
+    ("tables/epochs.csv", "epoch,seed,valid_loss\n1,0,0.1\n"),
+    ("run.json", '{"id": "x", "status": "completed", "command": "train", "environment": {}, "seeds": []}'),
+    ("config.yaml", "seed: ["),
+    ("summary.json", "{"),
+    ("run.json", '{"id": "x", "status": "completed", "command": "train", "environment": []}'),
+    (
+        "run.json",
+        '{"id": "x", "status": "completed", "command": "train", "environment": {}, "dataset": 3}',
+    ),
+    ("run.json", "[]"),
+]
+
+
+@pytest.mark.parametrize(("file", "content"), DAMAGES)
+def test_a_damaged_run_is_left_out_of_a_group(mlfound, file, content):
+    made("a"), made("b", SHIFTED, model__relu_shift=0.5)
+    (made("torn") / file).write_text(content)
+    outcome = mlfound("compare", "--group", "model.relu_shift")
+    assert outcome.code == 0, outcome.err
+    assert "Left out: 1 damaged." in outcome.out
+
+
+@pytest.mark.parametrize(("file", "content"), DAMAGES)
 def test_damaged_runs(mlfound, file, content):
     a, b = made("a"), made("b", SHIFTED)
     (b / file).write_text(content)
