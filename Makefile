@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check demo faults bench clean
+.PHONY: help setup train test test-all check demo faults bench clean
 
 help: ## print these lines
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV)/.done ## make .venv and install mlfound with the tested versions
 
@@ -24,6 +24,9 @@ train: setup ## train configs/mlp.yaml on MNIST, fetched when missing; ARGS="--s
 
 test: setup ## run the tests, with their branch coverage; ARGS="-k config" selects
 	$(BIN)/python -m pytest --numprocesses auto --cov $(ARGS)
+
+test-all: setup ## the same with the slow ones: the short forms of the fault trials
+	$(BIN)/python -m pytest --numprocesses auto --cov -m "slow or not slow" $(ARGS)
 
 check: setup ## ruff, its format, and mypy
 	$(BIN)/ruff check

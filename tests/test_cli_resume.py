@@ -73,9 +73,6 @@ def test_its_config_can_be_looked_at(mlfound, broken_off):
     assert (outcome.code, outcome.out) == (0, (broken_off / "config.yaml").read_text())
 
 
-<<<<<<< ours
-def test_a_complete_run_has_nothing_left_to_do(mlfound, monkeypatch):
-=======
 def test_its_config_is_not_read_from_elsewhere(mlfound, broken_off):
     (broken_off / "config.yaml").rename("elsewhere.yaml")
     (broken_off / "config.yaml").symlink_to(Path("elsewhere.yaml").resolve())
@@ -83,8 +80,7 @@ def test_its_config_is_not_read_from_elsewhere(mlfound, broken_off):
         refused(mlfound("train", "--resume", broken_off, *options), "config.yaml: a link, not a file")
 
 
-def test_a_complete_run_has_nothing_left_to_do(mlfound):
->>>>>>> theirs
+def test_a_complete_run_has_nothing_left_to_do(mlfound, monkeypatch):
     path = mlfound("train", *QUICK).path
     before = (path / "run.json").read_bytes()
     outcome = mlfound("train", "--resume", "latest")

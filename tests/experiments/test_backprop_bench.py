@@ -271,6 +271,7 @@ def test_a_peer_that_is_not_here_is_said_and_the_others_run(mlfound, monkeypatch
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about its own compiler
+@pytest.mark.slow
 @pytest.mark.parametrize("peer", [torch_compile, torch_graph, jax_scan], ids=lambda peer: peer.__name__)
 def test_a_peer_trains_to_the_same_weights_twice(peer):
     device = torch.device("cuda" if peer is torch_graph and torch.cuda.is_available() else "cpu")

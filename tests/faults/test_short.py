@@ -7,6 +7,7 @@ from tests.faults.__main__ import TRIALS
 SEED = 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRIALS)
 def test_trial(name, tmp_path):
     trial, _, count = TRIALS[name]
