@@ -1,6 +1,7 @@
 """The command line as its user meets it: what it prints, what it leaves, how it ends."""
 
 import csv
+import inspect
 import json
 import os
 import shutil
@@ -310,3 +311,39 @@ def test_a_tilde_is_the_users_folder(mlfound, monkeypatch, own_folder):
         assert f"{own_folder}/home/data/mnist" in {each["path"] for each in json.loads(listed)}
     assert mlfound(*train, "--set", "data.dataset=~/digits").code == 0
     assert not list(own_folder.rglob("~"))
+
+
+def test_a_key_stands_behind_the_command_as_behind_set(mlfound):
+    keys = ("data.dataset=mnist-sample", "model.hidden=[7, 5]", "optimizer.lr=1e-3")
+    long = [word for key in keys for word in ("--set", key)]
+    for config in ((), ("c.yaml",)):
+        Path("c.yaml").write_text("epochs: 3\n")
+        wanted = mlfound("train", *config, *long, "--print-config").out
+        assert mlfound("train", *config, *keys, "--print-config").out == wanted
+        assert mlfound("train", *keys, *config, "--print-config").out == wanted, "in any order"
+    assert "lr: 0.001" in wanted
+    assert "epochs: 3" in wanted
+
+
+def test_a_run_stands_where_a_config_may(mlfound):
+    path = mlfound("train", *QUICK, "--set", "model.hidden=[7]", "--set", "data.train_rows=300").path
+    config = (path / "config.yaml").read_text()
+    for name in (path, "latest", "runs/latest", path.name, path.name[:-3], path / "config.yaml"):
+        outcome = mlfound("train", name, "epochs=4", "--print-config")
+        assert outcome.out == config.replace("epochs: 2", "epochs: 4"), name
+    again = mlfound("train", path)
+    assert (again.path / "model.safetensors").read_bytes() == (path / "model.safetensors").read_bytes()
+
+
+def test_a_flag_that_is_no_shared_one_is_a_key_of_its_command():
+    from mlfound.cli import app, notebook
+    from mlfound.cli.execute import KEYS
+    from mlfound.config.keys import fields
+    from mlfound.config.models import CONFIGS
+
+    commands = {each.callback.__name__.replace("_", "-"): each.callback for each in app.registered_commands}
+    commands["notebook-test"] = notebook.run_all
+    for name, model in CONFIGS.items():
+        taken = {flag.rstrip("_") for flag in inspect.signature(commands[name]).parameters if flag in KEYS}
+        assert taken <= fields(model).keys(), name
+        assert taken or name == "download", name

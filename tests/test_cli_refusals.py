@@ -66,6 +66,11 @@ def test_config_that_is_missing_a_folder_or_not_utf8(mlfound):
     [
         (["--set", "epochs"], ["--set epochs", "KEY=VALUE"]),
         (["--set", "epochs=0"], ["--set epochs=0", "from 1"]),
+        (["epochs=0"], ["epochs=0: epochs", "from 1"]),
+        (["optimizer.lrr=3"], ["optimizer.lrr=3: unknown key", "'optimizer.lr'"]),
+        (["nowhere"], ["nowhere", "no such run"]),
+        (["none.yaml"], ["none.yaml", "no such file"]),
+        (["a.yaml", "b.yaml"], ["b.yaml", "second CONFIG"]),
         (["--set", "optimizer.lr=-1"], ["--set optimizer.lr=-1", "above 0"]),
         (["--seed", "-1"], ["--seed -1", "from 0"]),
         (["--threads", "0"], ["--threads 0", "auto"]),
@@ -162,3 +167,8 @@ def test_a_folder_whose_name_is_no_unicode_is_one_like_any(tmp_path):
     facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
     assert os.fsdecode(runs) in facts["command_line"]
     assert b"run" in subprocess.run([*command, "--json"], capture_output=True, env=strict, check=True).stdout
+
+
+def test_a_run_of_another_command_is_no_config(mlfound, tmp_path):
+    path = mlfound("normalize-check", *SAMPLE, "--runs-dir", tmp_path / "others").path
+    refused(mlfound("train", path), f"{path}: a run of normalize-check", f"mlfound normalize-check {path}")

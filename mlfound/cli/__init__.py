@@ -1,13 +1,14 @@
 """The commands. No arithmetic, no files: a signature, a help text, one call."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mlfound import __version__
-from mlfound.cli import notebook, options, runs
-from mlfound.cli.execute import config_among, execute, resume, show_datasets
+from mlfound.cli import notebook, runs
+from mlfound.cli.execute import execute, resume, show_datasets
+from mlfound.cli.options import SHARED, takes
 from mlfound.cli.streams import open_streams
 
 app = typer.Typer(
@@ -36,55 +37,36 @@ def mlfound(
 
 
 @app.command()
-def download(
-    context: typer.Context,
-    config: options.ConfigFile = None,
-    dataset: options.Dataset = None,
-    from_: options.From = None,
-    verify: options.Verify = None,
-    list_: options.List = False,
-    set_: options.Set = None,
-    runs_dir: options.RunsDir = options.RUNS,
-    data_dir: options.DataDir = None,
-    name: options.Name = None,
-    json_: options.Json = False,
-    quiet: options.Quiet = False,
-    print_config: options.PrintConfig = False,
-) -> None:
+@takes("arguments", "dataset", "from_", "verify", "list_", *SHARED)
+def download(context: typer.Context, **flags: Any) -> None:
     """Bring a dataset into the cache, every byte verified.
 
     \b
     Example:
       mlfound download --dataset fashion-mnist
     """
-    if list_:
-        show_datasets(data_dir, json_)
+    if flags["list_"]:
+        show_datasets(flags["data_dir"], flags["json_"])
     else:
         execute(context)
 
 
 @app.command()
-def init_stats(
-    context: typer.Context,
-    config: options.ConfigFile = None,
-    init: options.Init = None,
-    relu_shift: options.ReluShift = None,
-    hidden: options.Hidden = None,
-    draws: options.Draws = None,
-    depth: options.Depth = None,
-    width: options.Width = None,
-    layer: options.LayerKind = None,
-    residual: options.Residual = None,
-    set_: options.Set = None,
-    seed: options.Seed = None,
-    threads: options.Threads = None,
-    runs_dir: options.RunsDir = options.RUNS,
-    data_dir: options.DataDir = None,
-    name: options.Name = None,
-    json_: options.Json = False,
-    quiet: options.Quiet = False,
-    print_config: options.PrintConfig = False,
-) -> None:
+@takes(
+    "arguments",
+    "init",
+    "relu_shift",
+    "hidden",
+    "draws",
+    "depth",
+    "width",
+    "layer",
+    "residual",
+    "seed",
+    "threads",
+    *SHARED,
+)
+def init_stats(context: typer.Context, **flags: Any) -> None:
     """Show what an initialisation does to a signal, measured beside theory.
 
     \b
@@ -95,25 +77,8 @@ def init_stats(
 
 
 @app.command()
-def matmul_bench(
-    context: typer.Context,
-    config: options.ConfigFile = None,
-    impl: options.Impl = None,
-    shape: options.Shapes = None,
-    dtype: options.Dtype = None,
-    budget: options.Budget = None,
-    compare: options.Compare = None,
-    set_: options.Set = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
-    threads: options.Threads = None,
-    runs_dir: options.RunsDir = options.RUNS,
-    data_dir: options.DataDir = None,
-    name: options.Name = None,
-    json_: options.Json = False,
-    quiet: options.Quiet = False,
-    print_config: options.PrintConfig = False,
-) -> None:
+@takes("arguments", "impl", "shape", "dtype", "budget", "compare", "seed", "device", "threads", *SHARED)
+def matmul_bench(context: typer.Context, **flags: Any) -> None:
     """Time the matrix product from three loops to BLAS, each rung checked first.
 
     \b
@@ -124,101 +89,61 @@ def matmul_bench(
 
 
 @app.command()
-def backprop_bench(
-    context: typer.Context,
-    config: options.ConfigFile = None,
-    workload: options.Workload = None,
-    impl: options.Stages = None,
-    rows: options.Rows = None,
-    check_only: options.CheckOnly = None,
-    budget: options.Budget = None,
-    dataset: options.Dataset = None,
-    set_: options.Set = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
-    threads: options.Threads = None,
-    runs_dir: options.RunsDir = options.RUNS,
-    data_dir: options.DataDir = None,
-    name: options.Name = None,
-    json_: options.Json = False,
-    quiet: options.Quiet = False,
-    print_config: options.PrintConfig = False,
-) -> None:
+@takes(
+    "arguments",
+    "workload",
+    "impl:stages",
+    "rows",
+    "check_only",
+    "budget",
+    "dataset",
+    "seed",
+    "device",
+    "threads",
+    *SHARED,
+)
+def backprop_bench(context: typer.Context, **flags: Any) -> None:
     """Check and time the gradients by hand, from functions to modules, beside the library's.
 
-    Example: mlfound backprop-bench --impl modules --impl torch-nn
+    \b
+    Example:
+      mlfound backprop-bench --impl modules --impl torch-nn
     """
     execute(context)
 
 
 @app.command()
-def normalize_check(
-    context: typer.Context,
-    config: options.ConfigFile = None,
-    tolerance: options.Tolerance = None,
-    set_: options.Set = None,
-    runs_dir: options.RunsDir = options.RUNS,
-    data_dir: options.DataDir = None,
-    name: options.Name = None,
-    json_: options.Json = False,
-    quiet: options.Quiet = False,
-    print_config: options.PrintConfig = False,
-) -> None:
+@takes("arguments", "tolerance", *SHARED)
+def normalize_check(context: typer.Context, **flags: Any) -> None:
     """Check that the data goes in sound, with mean 0 and standard deviation 1.
 
     \b
     Example:
-      mlfound normalize-check --set data.dataset=fashion-mnist --tolerance 1e-4
+      mlfound normalize-check data.dataset=fashion-mnist --tolerance 1e-4
     """
     execute(context)
 
 
 @app.command()
-def train(
-    context: typer.Context,
-    config: options.ConfigFile = None,
-    replicates: options.Replicates = None,
-    resume_: options.Resume = None,
-    set_: options.Set = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
-    threads: options.Threads = None,
-    runs_dir: options.RunsDir = options.RUNS,
-    data_dir: options.DataDir = None,
-    name: options.Name = None,
-    json_: options.Json = False,
-    quiet: options.Quiet = False,
-    print_config: options.PrintConfig = False,
-) -> None:
+@takes("arguments", "replicates", "resume_", "seed", "device", "threads", *SHARED)
+def train(context: typer.Context, **flags: Any) -> None:
     """Train a network whose gradients were derived by hand, or several that differ in their seed.
 
     \b
     Example:
-      mlfound train configs/mlp.yaml --set epochs=3 --set optimizer.lr=0.05
+      mlfound train configs/mlp.yaml epochs=3 optimizer.lr=0.05
       mlfound train configs/mlp.yaml --replicates 10
       mlfound train --resume runs/latest
     """
-    if resume_ is None:
+    if flags["resume_"] is None:
         execute(context)
     else:
         resume(context)
 
 
 @app.command()
-def compare(
-    context: typer.Context,
-    runs: options.Runs = None,
-    group: options.Group = None,
-    metric: options.Metric = None,
-    difference: options.Difference = None,
-    set_: options.Set = None,
-    runs_dir: options.RunsDir = options.RUNS,
-    data_dir: options.DataDir = None,
-    name: options.Name = None,
-    json_: options.Json = False,
-    quiet: options.Quiet = False,
-    print_config: options.PrintConfig = False,
-) -> None:
+@takes("arguments:compare", "group", "metric", "difference", *SHARED)
+def compare(context: typer.Context, **flags: Any) -> None:
     """Say whether a difference between runs is real.
 
     \b
@@ -226,8 +151,7 @@ def compare(
       mlfound compare runs/A runs/B
       mlfound compare --group model.relu_shift
     """
-    context.params |= config_among(runs)
-    execute(context)
+    execute(context, operands="runs")
 
 
 app.command()(runs.report)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mlfound.cli.failures import one_line_errors, prepare_imports
+from mlfound.cli.options import FLAGS, path_of_user, sorted_out
 from mlfound.cli.signals import deferred
 from mlfound.errors import UserError
 
@@ -23,23 +24,21 @@ if TYPE_CHECKING:
     from mlfound.results import Resumed
     from mlfound.runs.recorder import RunRecorder
 
-# parameters of the commands that are no config keys
-NO_KEYS = {
-    "config", "set_", "resume_", "runs_dir", "data_dir", "name", "json_", "quiet", "print_config", "list_"
-}  # fmt: skip
+KEYS = {name.partition(":")[0] for name, flag in FLAGS.items() if flag.is_key}
 
 
-def execute(context: typer.Context, command: str | None = None) -> None:
+def execute(context: typer.Context, command: str | None = None, operands: str | None = None) -> None:
     """What every command does: config, experiment, run folder, screen, exit code.
 
-    `command` is the experiment's name, where that is not the last word of the command line's.
+    `command` is the experiment's name, where that is not the last word of the command line's; `operands` the config
+    key that its arguments stand for, where they are more than one CONFIG.
     """
     command, flags = command or str(context.info_name), context.params
     with one_line_errors():
         from mlfound.config.loading import dump, load
 
-        overrides = overrides_of(flags)
-        loaded = load(command, flags["config"], overrides)
+        config, overrides = read_arguments(command, flags, operands)
+        loaded = load(command, config, overrides)
         if flags["print_config"]:
             typer.echo(dump(loaded.config), nl=False)
             return
@@ -54,8 +53,8 @@ def execute(context: typer.Context, command: str | None = None) -> None:
         with RunRecorder(
             command, sys.argv[1:], flags["runs_dir"], flags["name"], machine, stderr, flags["quiet"]
         ) as recorder:
-            if flags["config"] and not any(each.key in ("dataset", "data.dataset") for each in overrides):
-                recorder.repeated = run_of_config(flags["config"])
+            if config and not any(each.key in ("dataset", "data.dataset") for each in overrides):
+                recorder.repeated = run_of_config(config)
             passed = carry_out(command, loaded, recorder, flags)
     raise typer.Exit(0 if passed else 1)
 
@@ -73,10 +72,11 @@ def resume(context: typer.Context) -> None:
         from mlfound.runs.plain_files import refuse_unplain
         from mlfound.runs.resume import ResumedRecorder
 
-        for flag, value in (("CONFIG", flags["config"]), ("--name", flags["name"])):
+        path = find_run(flags["resume_"], flags["runs_dir"])
+        config, overrides = read_arguments("train", flags)
+        for flag, value in (("CONFIG", config), ("--name", flags["name"])):
             if value is not None:
                 raise UserError(f"{flag} {value}: a resumed run has its own; leave it out")
-        path, overrides = find_run(flags["resume_"], flags["runs_dir"]), overrides_of(flags)
         if flags["print_config"]:
             refuse_unplain(path)
             typer.echo(dump(load("train", path / "config.yaml", overrides).config), nl=False)
@@ -145,31 +145,53 @@ def as_json(summary: Mapping[str, Any]) -> str:
     return json.dumps(summary, indent=2, ensure_ascii=False)
 
 
-def config_among(runs: list[str] | None) -> dict[str, Any]:
-    """What is meant by arguments that may be runs, or one config: a file that is called as YAML files are."""
-    match runs:
-        case [only] if only.endswith((".yaml", ".yml")) and not Path(only).is_dir():
-            return {"config": Path(only), "runs": None}
-        case _:
-            return {"config": None, "runs": runs}
+def read_arguments(
+    command: str, flags: Mapping[str, Any], operands: str | None = None
+) -> "tuple[Path | None, list[Override]]":
+    """The config that is meant, and what flags, `--set` and KEY=VALUE override in it.
 
-
-def overrides_of(flags: dict[str, Any]) -> "list[Override]":
-    """What `--set` says, and the flags that stand for config keys of the same name, where they were given."""
+    An argument that is a run folder, or what a run is called, means its config, unless arguments are `operands`.
+    """
     from mlfound.config.loading import Override, parse_set
 
-    given = {name.rstrip("_"): value for name, value in flags.items() if name not in NO_KEYS}
-    return list(map(parse_set, flags["set_"] or ())) + [
-        Override(key, list(value) if isinstance(value, tuple) else value, as_typed(key, value))
-        for key, value in given.items()
-        if value not in (None, [], ())
-    ]
+    settings, words = sorted_out(flags["arguments"])
+    overrides = [parse_set(each) for each in flags["set_"] or ()]
+    overrides += [parse_set(each, flag="") for each in settings]
+    for name, value in flags.items():
+        if name in KEYS and value not in (None, [], ()):
+            key = name.rstrip("_")
+            overrides.append(Override(key, value, as_typed(key, value)))
+    if operands is None and len(words) > 1:
+        raise UserError(f"{words[1]}: a second CONFIG; give one, and KEY=VALUE behind it")
+    if operands is None:
+        return config_file(words[0], command, flags["runs_dir"]) if words else None, overrides
+    if [word for word in words if is_yaml(word)] == words and len(words) == 1:
+        return path_of_user(words[0]), overrides
+    return None, [*overrides, Override(operands, words, "")] if words else overrides
+
+
+def config_file(word: str, command: str, runs_dir: Path) -> Path:
+    """The YAML file that is meant, or that of the run that is."""
+    from mlfound.runs.find import find_run
+    from mlfound.runs.reader import run_of_config
+
+    path = path_of_user(word)
+    if is_yaml(word) or (path.is_file() and path.name != "latest"):
+        return path
+    config = find_run(word, runs_dir) / "config.yaml"
+    of = run_of_config(config).get("command", command)
+    if of != command:
+        raise UserError(f"{word}: a run of {of}; mlfound {of} {word} repeats it")
+    return config
+
+
+def is_yaml(word: str) -> bool:
+    """Whether it is called as YAML files are, and no folder."""
+    return word.endswith((".yaml", ".yml")) and not path_of_user(word).is_dir()
 
 
 def as_typed(key: str, value: object) -> str:
-    """A flag as the user will have typed it, once for each of several values; nothing for arguments."""
-    if key in ("runs", "notebooks"):
-        return ""
+    """A flag as the user will have typed it, once for each of several values."""
     if isinstance(value, list | tuple):
         return " ".join(as_typed(key, item) for item in value)
     flag = f"--{key.replace('_', '-')}"

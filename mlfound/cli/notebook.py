@@ -1,23 +1,13 @@
 """`mlfound notebook`: notebooks become modules, tests and commands."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mlfound.cli.execute import execute
 from mlfound.cli.failures import one_line_errors
-from mlfound.cli.options import (
-    RUNS,
-    Json,
-    Name,
-    PrintConfig,
-    Quiet,
-    RunsDir,
-    Set,
-    number_or_word,
-    path_of_user,
-)
+from mlfound.cli.options import SHARED, path_of_user, takes
 from mlfound.errors import printable
 
 Notebooks = Annotated[list[Path], typer.Argument(metavar="NOTEBOOK", help="Notebooks, and folders of them.")]
@@ -78,30 +68,8 @@ def export(
 
 
 @app.command("test")
-def run_all(
-    context: typer.Context,
-    notebooks: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NOTEBOOK",
-            help="Notebooks, and folders of them; or the config.yaml of an earlier run.",
-        ),
-    ] = None,
-    timeout: Annotated[
-        object | None,
-        typer.Option(metavar="SECONDS", parser=number_or_word, help="How long a cell may take."),
-    ] = None,
-    kernel: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A kernel other than the notebook's own, as python3.")
-    ] = None,
-    save: Annotated[bool | None, typer.Option("--save", help="Write the outputs into the notebooks.")] = None,
-    set_: Set = None,
-    runs_dir: RunsDir = RUNS,
-    name: Name = None,
-    json_: Json = False,
-    quiet: Quiet = False,
-    print_config: PrintConfig = False,
-) -> None:
+@takes("arguments:notebooks", "timeout", "kernel", "save", *SHARED)
+def run_all(context: typer.Context, **flags: Any) -> None:
     """Run notebooks, each in a fresh kernel.
 
     Its asserts are its tests: a cell that fails ends it, and is shown. A cell with #| eval: false is not run.
@@ -111,13 +79,7 @@ def run_all(
       mlfound notebook test 01_matmul.ipynb
       mlfound notebook test notebooks/ --timeout 60
     """
-    match notebooks:
-        case [only] if only.endswith((".yaml", ".yml")) and not Path(only).is_dir():
-            context.params |= {"config": Path(only), "notebooks": None}
-        case _:
-            context.params["config"] = None
-    context.params["data_dir"] = None
-    execute(context, "notebook-test")
+    execute(context, "notebook-test", operands="notebooks")
 
 
 @app.command(context_settings={"allow_interspersed_args": False})

@@ -1,13 +1,30 @@
-"""The flags, each described once: annotations for the signatures of the commands."""
+"""The flags and arguments, each described once; a command names those that it takes."""
 
+import inspect
 import os
+import re
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 RUNS = Path("runs")
+SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*=")  # how KEY=VALUE begins
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A parameter of a command: its type, what typer is to know of it, its default."""
+
+    kind: Any
+    info: Any  # a typer.Option or typer.Argument
+    default: Any = None
+    is_key: bool = True  # it stands for the config key of its name
 
 
 def number_or_word(text: str) -> float | str:
@@ -23,122 +40,129 @@ def path_of_user(text: str | Path) -> Path:
     return Path(os.path.expanduser(text))
 
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Argument(metavar="CONFIG", parser=path_of_user, help="A YAML file; without it the defaults hold."),
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a config key; repeatable, wins over the file."),
-]
-Seed = Annotated[int | None, typer.Option(metavar="N", help="Where the random numbers start.")]
-Device = Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
-Threads = Annotated[
-    Any,
-    typer.Option(metavar="N|auto", parser=number_or_word, help="CPU threads that torch may use."),
-]
-RunsDir = Annotated[
-    Path,
-    typer.Option(metavar="DIR", envvar="MLFOUND_RUNS_DIR", parser=path_of_user, help="Where run folders go."),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        envvar="MLFOUND_DATA_DIR",
-        parser=path_of_user,
-        help="The data cache; else the user's cache folder.",
-    ),
-]
-Name = Annotated[str | None, typer.Option(metavar="TEXT", help="Added to the run folder's name.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no tables; errors still.")]
-PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the config as YAML and stop.")]
+def text(metavar: str, says: str, *names: str, kind: Any = str, **more: Any) -> Flag:
+    """A config key with a value of this kind."""
+    return Flag(kind | None, typer.Option(*names, metavar=metavar, help=says, **more))
 
-Dataset = Annotated[str | None, typer.Option(metavar="NAME", help="mnist, fashion-mnist or mnist-sample.")]
-From = Annotated[
-    str | None,
-    typer.Option(
-        "--from", metavar="PATH", help="Your own copy: a folder of IDX files, a mnist.npz or a mnist.pkl.gz."
-    ),
-]
-Verify = Annotated[bool | None, typer.Option("--verify", help="Fetch nothing, check what is there.")]
-List = Annotated[bool, typer.Option("--list", help="Show all datasets, where they are and their licence.")]
 
-Impl = Annotated[
-    list[str] | None,
-    typer.Option(metavar="RUNG", help="A rung, as einsum; repeatable; else the whole ladder."),
-]
-Stages = Annotated[
-    list[str] | None,
-    typer.Option("--impl", metavar="STAGE", help="A stage or a peer, as modules; repeatable; else all."),
-]
-Workload = Annotated[
-    str | None, typer.Option(metavar="NAME", help="lesson (all rows at once) or step (training).")
-]
-Rows = Annotated[int | None, typer.Option(metavar="N", help="How many training rows; else all.")]
-CheckOnly = Annotated[
-    bool | None, typer.Option("--check-only", help="Check the gradients, time nothing, need no data.")
-]
-Shapes = Annotated[
-    list[str] | None,
-    typer.Option("--shape", metavar="MxKxN", help="Sizes, as 5x784x10 for (5,784) x (784,10); repeatable."),
-]
-Dtype = Annotated[str | None, typer.Option(metavar="NAME", help="float32, float64, float16 or bfloat16.")]
-Budget = Annotated[float | None, typer.Option(metavar="SECONDS", help="How long to time each rung.")]
-Compare = Annotated[
-    str | None, typer.Option(metavar="RUN", help="The folder of an earlier run: faster or slower now?")
-]
+def texts(metavar: str, says: str, *names: str) -> Flag:
+    """A config key that is a list: one flag for each item."""
+    return text(metavar, f"{says}; repeatable", *names, kind=list[str])
 
-Init = Annotated[
-    list[str] | None,
-    typer.Option(metavar="SCHEME", help="A scheme, as kaiming; repeatable; else those of the lesson."),
-]
-ReluShift = Annotated[
-    Any, typer.Option(metavar="S", parser=number_or_word, help="Only max(x, 0) - S, draw by draw.")
-]
-Hidden = Annotated[Any, typer.Option(metavar="N", parser=number_or_word, help="Units of the one layer.")]
-Draws = Annotated[Any, typer.Option(metavar="N", parser=number_or_word, help="How often weights are drawn.")]
-Depth = Annotated[
-    Any, typer.Option(metavar="N", parser=number_or_word, help="Only a stack of so many layers.")
-]
-Width = Annotated[Any, typer.Option(metavar="N", parser=number_or_word, help="Units of its layers.")]
-Residual = Annotated[bool | None, typer.Option("--residual", help="Only a stack of residual blocks.")]
-LayerKind = Annotated[str | None, typer.Option("--layer", metavar="KIND", help="Only linear, or only conv.")]
 
-Tolerance = Annotated[
-    Any,
-    typer.Option(
-        metavar="X",
-        parser=number_or_word,
-        help="How far the training mean may be from 0 and the std from 1.",
-    ),
-]
+def number(metavar: str, says: str, *names: str) -> Flag:
+    """A config key whose value may also be a word."""
+    return Flag(Any, typer.Option(*names, metavar=metavar, parser=number_or_word, help=says))
 
-Replicates = Annotated[
-    int | None, typer.Option(metavar="N", help="Train N networks together: seeds SEED to SEED + N - 1.")
-]
-Resume = Annotated[
-    str | None,
-    typer.Option("--resume", metavar="RUN", help="Go on with a run that was broken off, in its folder."),
-]
-Runs = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="RUN", help="Paths, ids, beginnings of ids, or latest; or one CONFIG, a YAML file."
+
+def switch(name: str, says: str) -> Flag:
+    """A config key that is true or false."""
+    return Flag(bool | None, typer.Option(name, help=says))
+
+
+def shared(kind: Any, says: str, *names: str, default: Any = None, **more: Any) -> Flag:
+    """What is no config key."""
+    return Flag(kind, typer.Option(*names, help=says, **more), default, is_key=False)
+
+
+def folder(kind: Any, variable: str, says: str, default: Any = None) -> Flag:
+    """Where something lies: by flag, or by a variable of the surroundings."""
+    return shared(kind, says, default=default, metavar="DIR", envvar=variable, parser=path_of_user)
+
+
+def arguments(metavar: str, says: str) -> Flag:
+    """All that is not a flag."""
+    return Flag(list[str] | None, typer.Argument(metavar=metavar, help=says), is_key=False)
+
+
+def takes(*names: str) -> Callable[[Command], Command]:
+    """Gives a command these parameters beside its own, in place of its `**flags`: typer reads its signature."""
+
+    def described(command: Command) -> Command:
+        own = [each for each in inspect.signature(command).parameters.values() if each.name != "flags"]
+        flags = [
+            inspect.Parameter(
+                name.partition(":")[0],
+                inspect.Parameter.KEYWORD_ONLY,
+                default=FLAGS[name].default,
+                annotation=Annotated[FLAGS[name].kind, FLAGS[name].info],
+            )
+            for name in names
+        ]
+        command.__signature__ = inspect.Signature([*own, *flags])  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in (*own, *flags)}
+        return command
+
+    return described
+
+
+def sorted_out(words: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Of the arguments of a command the KEY=VALUE, and the others."""
+    settings = [word for word in words or () if SETTING.match(word)]
+    return settings, [word for word in words or () if not SETTING.match(word)]
+
+
+# By the parameter's name; behind a colon, where several commands mean different things by one
+FLAGS: dict[str, Flag] = {
+    "arguments": arguments(
+        "CONFIG|KEY=VALUE",
+        "A YAML file or a run, without which the defaults hold; and config keys, as epochs=3.",
     ),
-]
-Group = Annotated[
-    str | None, typer.Option(metavar="KEY", help="Compare all train runs that differ in this key alone.")
-]
-Metric = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The figure to decide by, else test_accuracy.")
-]
-Difference = Annotated[
-    Any,
-    typer.Option(
-        metavar="X",
-        parser=number_or_word,
-        help="How many seeds would it take to see so much? In points: 0.1.",
+    "arguments:compare": arguments(
+        "RUN|KEY=VALUE",
+        "Paths, ids, beginnings of ids, or latest; or one YAML file; and config keys.",
     ),
-]
+    "arguments:notebooks": arguments(
+        "NOTEBOOK|KEY=VALUE",
+        "Notebooks, and folders of them; or one YAML file; and config keys.",
+    ),
+    "set_": shared(
+        list[str] | None,
+        "Override a config key, as KEY=VALUE does; repeatable, wins over the file.",
+        "--set",
+        metavar="KEY=VALUE",
+    ),
+    "runs_dir": folder(Path, "MLFOUND_RUNS_DIR", "Where run folders go.", default=RUNS),
+    "data_dir": folder(Path | None, "MLFOUND_DATA_DIR", "The data cache; else the user's cache folder."),
+    "name": shared(str | None, "Added to the run folder's name.", metavar="TEXT"),
+    "json_": shared(bool, "Print one JSON document and nothing else.", "--json", default=False),
+    "quiet": shared(bool, "No progress, no tables; errors still.", "--quiet", default=False),
+    "print_config": shared(bool, "Print the config as YAML and stop.", "--print-config", default=False),
+    "list_": shared(bool, "Show all datasets, where they are and their licence.", "--list", default=False),
+    "resume_": shared(
+        str | None, "Go on with a run that was interrupted, in its folder.", "--resume", metavar="RUN"
+    ),
+    "seed": text("N", "Where the random numbers start.", kind=int),
+    "device": text("DEVICE", "auto, cpu, cuda, cuda:N or mps."),
+    "threads": number("N|auto", "CPU threads that torch may use."),
+    "dataset": text("NAME", "mnist, fashion-mnist or mnist-sample."),
+    "from_": text("PATH", "Your own copy: IDX files, raw or .gz, a mnist.pkl.gz or a mnist.npz.", "--from"),
+    "verify": switch("--verify", "Fetch nothing, check what is there."),
+    "impl": texts("RUNG", "A rung, as einsum; else the whole ladder"),
+    "impl:stages": texts("STAGE", "A stage or a library, as modules or torch-nn; else all"),
+    "workload": text("NAME", "lesson (all rows at once) or step (training)."),
+    "rows": text("N", "How many training rows; else all.", kind=int),
+    "check_only": switch("--check-only", "Check the gradients, time nothing, need no data."),
+    "shape": texts("MxKxN", "Sizes, as 5x784x10 for (5,784) x (784,10)"),
+    "dtype": text("NAME", "float32, float64, float16 or bfloat16."),
+    "budget": text("SECONDS", "How long to time each rung.", kind=float),
+    "compare": text("RUN", "The folder of an earlier run: faster or slower now?"),
+    "init": texts("SCHEME", "A scheme, as kaiming; else those of the lesson"),
+    "relu_shift": number("S", "Only max(x, 0) - S, draw by draw."),
+    "hidden": number("N", "Units of the one layer."),
+    "draws": number("N", "How often weights are drawn."),
+    "depth": number("N", "Only a stack of so many layers."),
+    "width": number("N", "Units of its layers."),
+    "residual": switch("--residual", "Only a stack of residual blocks."),
+    "layer": text("KIND", "Only linear, or only conv."),
+    "tolerance": number("X", "How far the training mean may be from 0 and the std from 1."),
+    "replicates": text("N", "Train N networks together: seeds SEED to SEED + N - 1.", kind=int),
+    "group": text("KEY", "Compare all train runs that differ in this key alone."),
+    "metric": text("NAME", "The figure to decide by, else test_accuracy."),
+    "difference": number("X", "How many seeds would it take to see so much? In points: 0.1."),
+    "timeout": number("SECONDS", "How long a cell may take."),
+    "kernel": text("NAME", "A kernel other than the notebook's own, as python3."),
+    "save": switch("--save", "Write the outputs into the notebooks."),
+}
+# What every experiment takes
+SHARED = ("set_", "runs_dir", "data_dir", "name", "json_", "quiet", "print_config")

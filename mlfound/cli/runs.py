@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mlfound.cli.failures import one_line_errors
-from mlfound.cli.options import RUNS, Json, RunsDir, path_of_user
+from mlfound.cli.options import path_of_user, takes
 
 if TYPE_CHECKING:
     from mlfound.results import Table
@@ -19,14 +19,14 @@ app = typer.Typer(name="runs", invoke_without_command=True, rich_markup_mode=Non
 
 
 @app.callback()
+@takes("runs_dir", "json_")
 def runs(
     context: typer.Context,
     command: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only runs of this command, as train.")
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the newest N.")] = None,
-    runs_dir: RunsDir = RUNS,
-    json_: Json = False,
+    **flags: Any,
 ) -> None:
     """List the runs, newest first, or look at one.
 
@@ -36,13 +36,14 @@ def runs(
       mlfound runs show latest
     """
     if context.invoked_subcommand is not None:
-        context.default_map = {context.invoked_subcommand: {"runs_dir": runs_dir, "json_": json_}}
+        context.default_map = {context.invoked_subcommand: flags}
         return
+    runs_dir = flags["runs_dir"]
     with one_line_errors():
         from mlfound.runs.listing import list_runs
 
         entries = [entry for entry in list_runs(runs_dir) if command in (None, entry.command)][:limit]
-        if json_:
+        if flags["json_"]:
             from mlfound.runs.folder import finite
 
             typer.echo(json.dumps([finite(entry.as_json()) for entry in entries], indent=2))
@@ -81,7 +82,8 @@ def entry_table(entries: "list[Entry]") -> "Table":
 
 
 @app.command()
-def show(run: Run, runs_dir: RunsDir = RUNS, json_: Json = False) -> None:
+@takes("runs_dir", "json_")
+def show(run: Run, **flags: Any) -> None:
     """Show one run: config, figures, checks, and where its files are.
 
     \b
@@ -92,8 +94,8 @@ def show(run: Run, runs_dir: RunsDir = RUNS, json_: Json = False) -> None:
         from mlfound.runs.contents import read_contents
         from mlfound.runs.find import find_run
 
-        contents = read_contents(find_run(run, runs_dir))
-        if json_:
+        contents = read_contents(find_run(run, flags["runs_dir"]))
+        if flags["json_"]:
             from mlfound.report.contents import as_json
             from mlfound.runs.folder import finite
 
@@ -106,13 +108,14 @@ def show(run: Run, runs_dir: RunsDir = RUNS, json_: Json = False) -> None:
 
 
 @app.command()
+@takes("runs_dir")
 def export(
     run: Run,
     tensorboard: Annotated[
         Path,
         typer.Option(metavar="DIR", parser=path_of_user, help="Where the run gets a folder of event files."),
     ],
-    runs_dir: RunsDir = RUNS,
+    **flags: Any,
 ) -> None:
     """Write a run for another program: curves, pictures, config and figures as TensorBoard reads them.
 
@@ -124,13 +127,14 @@ def export(
         from mlfound.runs.find import find_run
         from mlfound.runs.tensorboard import export
 
-        typer.echo(str(export(find_run(run, runs_dir), tensorboard)))
+        typer.echo(str(export(find_run(run, flags["runs_dir"]), tensorboard)))
 
 
+@takes("runs_dir")
 def report(
     run: Run,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
-    runs_dir: RunsDir = RUNS,
+    **flags: Any,
 ) -> None:
     """Write the page of a run, one HTML file that needs no other and no network.
 
@@ -142,7 +146,7 @@ def report(
         from mlfound.runs.find import find_run
         from mlfound.runs.pages import write_page
 
-        path = write_page(find_run(run, runs_dir))
+        path = write_page(find_run(run, flags["runs_dir"]))
         if open_:
             import webbrowser
 

@@ -22,12 +22,12 @@ class Override(NamedTuple):
     origin: str
 
 
-def parse_set(text: str) -> Override:
-    """The KEY=VALUE of `--set`."""
+def parse_set(text: str, flag: str = "--set ") -> Override:
+    """A KEY=VALUE, as it stands behind a flag, or alone."""
     key, equals, value = text.partition("=")
     if not (key and equals):
-        raise UserError(f"{_typed(f'--set {text}')}: write --set KEY=VALUE, as in --set epochs=3")
-    return parse_flag(key, value, f"--set {text}")
+        raise UserError(f"{_typed(f'{flag}{text}')}: write {flag}KEY=VALUE, as in {flag}epochs=3")
+    return parse_flag(key, value, f"{flag}{text}")
 
 
 def parse_flag(key: str, text: str, origin: str) -> Override:
