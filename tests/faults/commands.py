@@ -106,10 +106,12 @@ class Commands:
         return Ended(code, out, err, *map(int, calls.split()))
 
     def alive(self) -> bool:
-        """Whether the command that was started, or a process that it started, is still there."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, 0)
-            return True
+        """Whether the command that was started, or a process of its group, still runs; a zombie does not."""
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
+                if int(group) == self.pid and state not in "ZX":
+                    return True
         return False
 
     def run(self, *arguments: str, **fault: int) -> Ended:

@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections import Counter
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
@@ -46,6 +47,9 @@ def trial(count: int, seed: int, folder: Path) -> Report:
             except Exception as error:
                 where = f"{fault}, worker {position}, {phase}"
                 failures.append(f"case {number}, {where}: {type(error).__name__}: {error}")
+                if commands.child is not None:
+                    commands.send(signal.SIGKILL)
+                    commands.end()
             training.forget()
     words = "; ".join(f"{times:,} {word}" for word, times in seen.most_common())
     note = f"{words}; the slowest ended {slowest:.2f} s after the fault"
@@ -64,18 +68,17 @@ def case(
             reason = f"process {position} of {CORES} could not be started (Resource temporarily unavailable)"
         else:
             commands.start(*training.order())
-            worker = workers(training, phase, chance)[position - 1]
             started = time.perf_counter()
-            disturb(commands, worker, fault)
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended by then
+                started = disturb(commands, workers(training, phase, chance)[position - 1], fault)
             ended, seconds = commands.end(), time.perf_counter() - started
             reason = "a process that trained some of the networks has ended"
         gone(commands)
-        assert seconds < SECONDS, f"ended after {seconds:.2f} s"
-        run = training.run()
-        assert run is not None
         if ended.code == 0:
             training.check()
             continue
+        assert seconds < SECONDS, f"ended after {seconds:.2f} s"
+        run = training.run()
         if fault in ("fork", "KILL"):
             line = f"mlfound: {re.escape(reason)}.*; mlfound train --resume {run} goes on from here\n"
             assert (ended.code, bool(re.fullmatch(line, ended.err))) == (1, True), (
@@ -107,10 +110,11 @@ def workers(training: Training, phase: str, chance: random.Random) -> list[int]:
     raise TimeoutError("no workers")
 
 
-def disturb(commands: Commands, worker: int, fault: str) -> None:
-    """Do it to the worker, and what follows to its parent."""
+def disturb(commands: Commands, worker: int, fault: str) -> float:
+    """Do it to the worker, and what follows to its parent; the time when that began."""
     while fault == "STOP, parent KILL" and not listed("SigIgn", worker, signal.SIGTERM):
         time.sleep(0.001)  # it has yet to say that it wants to die with its parent
+    started = time.perf_counter()
     os.kill(worker, signal.SIGKILL if fault == "KILL" else signal.SIGSTOP)
     if fault == "STOP, parent KILL":
         commands.send(signal.SIGKILL)
@@ -119,6 +123,7 @@ def disturb(commands: Commands, worker: int, fault: str) -> None:
     if fault == "STOP, Ctrl-C twice":
         time.sleep(0.2)
         commands.send(signal.SIGINT)
+    return started
 
 
 def gone(commands: Commands) -> None:
