@@ -1,18 +1,20 @@
 """When Ctrl-C and SIGTERM take effect; with real processes at random moments: tests/faults/signals.py."""
 
+import json
 import signal
 import subprocess
 import sys
 import time
 import weakref
+from pathlib import Path
 
 import pytest
 
 from mlfound.cli import signals
-from mlfound.cli.signals import Terminated, deferred, raised
+from mlfound.cli.signals import Interrupted, Terminated, deferred, raised
 from mlfound.runs import recorder
 
-EXCEPTIONS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+EXCEPTIONS = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated}
 both = pytest.mark.parametrize("number", EXCEPTIONS)
 
 
@@ -36,6 +38,22 @@ def test_from_the_first_line_they_end_the_process_without_a_word(number):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
+
+
+@both
+def test_the_exit_code_is_right_from_within_a_text_that_is_executed(number):
+    """As in the making of a dataclass: after a bare KeyboardInterrupt there `python -m` ends by the signal."""
+    code = (
+        "import signal, sys, typer\n"
+        "from mlfound.cli.execute import one_line_errors\n"
+        "try:\n"
+        f"    with one_line_errors(): exec('signal.raise_signal({int(number)}); signal.pause()')\n"
+        "except typer.Exit as done:\n"
+        "    sys.exit(done.exit_code)\n"
+    )
+    Path("probe.py").write_text(code)
+    done = subprocess.run([sys.executable, "-m", "probe"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (128 + number, "")
 
 
 @both
@@ -97,18 +115,21 @@ def test_one_that_was_ignored_stays_ignored():
         signal.signal(signal.SIGINT, before)
 
 
-def test_a_run_that_is_being_written_is_written_whole(mlfound, monkeypatch):
-    """It is in the first picture when the signal comes."""
-    png, numbers = recorder.png, [signal.SIGINT]
+@pytest.mark.parametrize(("where", "grace"), [("png", 60), ("write_page", 0.01)])
+def test_a_run_that_is_being_written_is_written_whole(mlfound, monkeypatch, where, grace):
+    """It is in the first picture when the signal comes; or in the page, and the time is over there."""
+    write, numbers = getattr(recorder, where), [signal.SIGINT]
 
-    def interrupted_png(picture):
+    def interrupted(what):
         while numbers:
             signal.raise_signal(numbers.pop())
-        return png(picture)
+            if grace < 1:
+                wait()
+        return write(what)
 
-    monkeypatch.setattr(recorder, "png", interrupted_png)
-    monkeypatch.setattr(signals, "GRACE_SECONDS", 60)
+    monkeypatch.setattr(recorder, where, interrupted)
+    monkeypatch.setattr(signals, "GRACE_SECONDS", grace)
     outcome = mlfound("normalize-check", "--set", "data.dataset=mnist-sample")
     assert outcome.code == 130
-    assert outcome.json("run.json")["status"] == "completed"
-    assert (outcome.path / "report.html").exists()
+    assert json.loads(Path("runs/latest/run.json").read_text())["status"] == "completed"
+    assert Path("runs/latest/report.html").exists()

@@ -14,13 +14,17 @@ GRACE_SECONDS = 1.2  # to come to a good place: the process is to be gone within
 RETRY_SECONDS = 0.01
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C. After a bare KeyboardInterrupt in an `exec`, `python -m` would end by the signal, without exit code."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM, taken as the Ctrl-C of another process: the run folder says `interrupted`."""
 
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Both are exceptions in the block: KeyboardInterrupt and Terminated."""
+    """Both are exceptions in the block: Interrupted and Terminated."""
     hook, sys.unraisablehook = sys.unraisablehook, raise_again
     try:
         with handled(take_effect):
@@ -65,7 +69,7 @@ def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
 def take_effect(number: int, frame: FrameType | None = None) -> None:
     """Raise what stands for this signal."""
     take_effect_after(0)
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    raise Terminated if number == signal.SIGTERM else Interrupted
 
 
 def take_effect_after(seconds: float, number: int = 0) -> None:

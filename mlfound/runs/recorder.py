@@ -193,7 +193,11 @@ class RunRecorder:
         folder.write_json(self.path / "summary.json", summary)
         status = "failed" if result.status == "completed" and not result.passed else result.status
         self.close(status)
-        self.make_page()
+        try:
+            self.make_page()
+        except KeyboardInterrupt:  # once more: nothing else is missing, and it takes but a moment
+            self.make_page()
+            raise
         return self.identified(folder.finite(summary))
 
     def identified(self, summary: Mapping[str, Any]) -> dict[str, Any]:
