@@ -1,12 +1,16 @@
 """What `auto` comes to, by rule."""
 
+import inspect
 import os
 
 import pytest
 import torch
 
 from mlfound import hardware
+from mlfound.engines import ladder, products
 from mlfound.errors import UserError
+from mlfound.foundations import matmul
+from mlfound.reference import libraries
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +78,21 @@ def test_a_quota_of_cpu_time_counts(monkeypatch, quota, cores):
 def test_a_limit_of_memory_counts(monkeypatch):
     monkeypatch.setattr(hardware, "memory_limit", lambda: 2e7)
     assert hardware.memory_bytes() == 2e7
+
+
+@pytest.mark.parametrize(
+    ("unavailable", "names"),
+    [
+        (matmul.unavailable, matmul.MATMULS),
+        (matmul.unavailable, products.PRODUCTS),
+        (ladder.unavailable, ladder.ENGINES),
+        (libraries.unavailable, libraries.LIBRARIES),
+    ],
+)
+def test_every_ladder_says_in_the_same_way_what_is_not_here(unavailable, names):
+    """By name, device and dtype: a reason, or None."""
+    assert [*inspect.signature(unavailable).parameters] == ["name", "device", "dtype"]
+    for name in names:
+        reason = unavailable(name, torch.device("cpu"))
+        assert reason is None or (reason and "\n" not in reason)
+    assert unavailable(next(iter(names)), torch.device("cpu"), torch.float64) is None

@@ -18,8 +18,8 @@ ENGINES: dict[str, Callable[..., Engine]] = {
 }
 
 
-def unavailable(name: str, device: torch.device) -> str | None:
-    """Why this engine cannot work there, or None: it can."""
+def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
+    """Why this engine cannot run there, or None: it can; all of them with every `dtype`."""
     if name == "graph" and device.type != "cuda":
         return f"graph needs a CUDA GPU, and the device is {device.type}"
     return None

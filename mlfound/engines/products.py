@@ -1,5 +1,7 @@
 """The three matrix products of a linear layer, by the library that suits machine and shape.
 
+They are named after the rungs of `foundations.matmul`, and can be had where those can.
+
 Units come first here: a layer makes (out, batch) of (in, batch), and its weights are (out, in). On a CPU that is
 the quicker way round. All shapes may begin with an axis of networks.
 """
@@ -76,17 +78,6 @@ def onednn(a: Tensor, b: Tensor) -> Tensor:
 def products(name: str, axes: int, multiplications: int) -> Products:
     """Those of one layer whose tensors have so many `axes`, by `name`; small ones always by torch's own."""
     return PRODUCTS[name if multiplications >= LARGE else "matmul"](axes)
-
-
-def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
-    """Why this product cannot be had here, or None: it can."""
-    if name != "onednn":
-        return None
-    if device.type != "cpu" or dtype != torch.float32:
-        return f"onednn multiplies float32 on a CPU, not {str(dtype).removeprefix('torch.')} on {device.type}"
-    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        return "this torch was built without oneDNN's product"
-    return None
 
 
 PRODUCTS: dict[str, Callable[[int], Products]] = {

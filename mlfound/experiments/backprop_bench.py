@@ -13,10 +13,11 @@ from mlfound.data.normalize import normalized
 from mlfound.data.registry import find
 from mlfound.errors import UserError
 from mlfound.experiments.backprop import lesson, step
+from mlfound.experiments.backprop.cases import draw, situations
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.modules import LOSSES
 from mlfound.results import Check, Column, Context, Result, Table
-from mlfound.training.gradients import BOUND, draw, errors, situations
+from mlfound.training.gradients import BOUND, errors
 from mlfound.training.inputs import dataset_facts
 
 SHIFTS = (0.0, 0.5)

@@ -86,7 +86,7 @@ def onednn(a: Tensor, b: Tensor) -> Tensor:
     return product
 
 
-def unavailable(name: str, device: torch.device, dtype: torch.dtype) -> str | None:
+def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
     """Why this rung cannot run here, or None: it can."""
     if name != "onednn":
         return None

@@ -2,23 +2,10 @@
 
 import os
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
-
-
-def unavailable(device: torch.device) -> str | None:
-    """Why JAX cannot run here, or None."""
-    if find_spec("jax") is None:
-        return "is not installed: pip install 'mlfound[peers]'"
-    if device.type == "cuda":
-        try:
-            start_jax().devices("gpu")
-        except RuntimeError:
-            return "sees no GPU here"
-    return None  # the CPU it always has; not to be started just to ask, for it starts threads
 
 
 def sgd(

@@ -1,11 +1,8 @@
 """The step of `torch_nn.sgd` with forward, loss and backward through torch.compile."""
 
 import os
-import shutil
-import sysconfig
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
@@ -13,17 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from mlfound.reference.torch_nn import Network
-
-
-def unavailable(device: torch.device) -> str | None:
-    """Why torch.compile cannot work here, or None: it needs what it compiles with."""
-    if device.type == "cuda":
-        return None  # torch for CUDA brings its compiler
-    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
-        return "needs a C++ compiler, as g++"
-    if not Path(sysconfig.get_path("include"), "Python.h").exists():
-        return "needs Python.h, from Python's development package"
-    return None
 
 
 def sgd(

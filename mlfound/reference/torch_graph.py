@@ -12,11 +12,6 @@ from mlfound.reference.torch_nn import Network
 WARM_UP = 3  # steps outside the graph, which torch asks for: libraries and the optimiser make their memory
 
 
-def unavailable(device: torch.device) -> str | None:
-    """Why there is no CUDA graph here, or None."""
-    return None if device.type == "cuda" else "needs a CUDA GPU: --device cuda"
-
-
 def sgd(
     parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, lr: float, momentum: float
 ) -> Callable[[Tensor], dict[str, Tensor]]:

@@ -1,7 +1,7 @@
 """What one epoch of training came to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from operator import attrgetter
 from statistics import mean
@@ -31,6 +31,12 @@ def by_epoch(epochs: Sequence[Epoch]) -> list[list[Epoch]]:
     return [list(rows) for _, rows in groupby(epochs, attrgetter("epoch"))]
 
 
+def averaged(rows: Sequence[Epoch]) -> Epoch:
+    """One epoch's rows as one: each figure's mean over the seeds, under the first seed."""
+    names = [field.name for field in fields(Epoch) if field.name not in ("epoch", "seed")]
+    return replace(rows[0], **{name: mean(getattr(row, name) for row in rows) for name in names})
+
+
 def mean_valid_loss(rows: Sequence[Epoch]) -> float:
     """Over the seeds of one epoch."""
     return mean(row.valid_loss for row in rows)
@@ -43,12 +49,9 @@ def lowest(epochs: Sequence[Epoch]) -> list[Epoch]:
 
 def line(rows: Sequence[Epoch]) -> str:
     """One epoch as a line of text: means over the seeds."""
-    first = rows[0]
-    train, valid, accuracy = (
-        mean(getattr(row, name) for row in rows) for name in ("train_loss", "valid_loss", "valid_accuracy")
-    )
+    means = averaged(rows)
     seeds = f"  mean of {len(rows)} seeds" if len(rows) > 1 else ""
     return (
-        f"epoch {first.epoch:3}  train loss {train:.4f}  valid loss {valid:.4f}  valid accuracy {accuracy:.2%}  "
-        f"lr {first.lr:.2e}  {first.train_seconds:.2f} s{seeds}"
+        f"epoch {means.epoch:3}  train loss {means.train_loss:.4f}  valid loss {means.valid_loss:.4f}  "
+        f"valid accuracy {means.valid_accuracy:.2%}  lr {means.lr:.2e}  {means.train_seconds:.2f} s{seeds}"
     )

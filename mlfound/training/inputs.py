@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mlfound.config.training import DataConfig
 from mlfound.data.fetch import fetch
-from mlfound.data.load import Split, Splits, load
+from mlfound.data.load import Splits, load
 from mlfound.data.normalize import normalized
 from mlfound.data.registry import Dataset, find
 from mlfound.errors import UserError
@@ -26,11 +26,7 @@ class Inputs:
 
     def to(self, device: torch.device) -> Self:
         """The same, with the splits on `device`."""
-        s = self.splits
-        train, valid, test = (
-            Split(split.x.to(device), split.y.to(device)) for split in (s.train, s.valid, s.test)
-        )
-        return replace(self, splits=replace(s, train=train, valid=valid, test=test))
+        return replace(self, splits=self.splits.to(device))
 
 
 def prepare(config: DataConfig, context: Context, min_classes: int = 1) -> Inputs:

@@ -1,141 +1,179 @@
-"""A training in progress: steps by an engine, looked at now and then, kept in checkpoints, taken up again."""
+"""The loop: epochs of steps by an engine, checked now and then, evaluated, kept in checkpoints, resumed."""
 
 import math
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from time import monotonic, perf_counter
+from collections.abc import Callable, Sequence
+from time import perf_counter
 
 import torch
 from torch import Tensor
 
-from mlfound.config.training import TrainConfig
 from mlfound.data.load import Splits
 from mlfound.engines.recipe import Engine, Network
 from mlfound.foundations.batches import shuffled
+from mlfound.foundations.modules import LOSSES, MLP
 from mlfound.foundations.randomness import generator
-from mlfound.foundations.schedules import SCHEDULES
-from mlfound.results import Checkpoint, Context, Resumed
-from mlfound.training.epochs import Epoch, by_epoch, line, mean_valid_loss
-from mlfound.training.scoring import Score
-from mlfound.training.state import LOSSES, Divergence, copied, not_finite, numbers
+from mlfound.results import Context, Recorder, Resumed
+from mlfound.training.epochs import Epoch, line
+from mlfound.training.evaluation import Score, evaluate
+from mlfound.training.plan import Plan
+from mlfound.training.snapshots import (
+    EPOCH_LOSSES,
+    Checkpoints,
+    Divergence,
+    Snapshot,
+    not_finite,
+    step_state,
+)
 
-LOOK = 3e9  # multiplications of all networks between two looks: some hundredths of a second
-LONGEST_LOOK = 100  # steps
-MILESTONE = 500  # steps at least between two copies of the state, to trace a divergence from
+CHECK_MULTIPLICATIONS = 3e9  # of all networks in a check interval: some hundredths of a second
+MAX_STEPS_PER_CHECK = 100
+SNAPSHOT_STEPS = 500  # at least between two snapshots, to trace a divergence from
 
 
-class Training:
-    """The networks of the seeds `config.seed` and following. What one of them gets does not depend on the others.
+class Trainer:
+    """Trains the networks of `plan.seeds`, by `engine`. What one of them gets does not depend on the others."""
 
-    `ask` is how a network is judged after each epoch.
-    """
-
-    def __init__(
-        self,
-        config: TrainConfig,
-        engine: Engine,
-        splits: Splits,
-        ask: Callable[[Network], Score],
-        context: Context,
-    ) -> None:
-        self.config, self.engine, self.ask, self.context = config, engine, ask, context
-        self.x = splits.train.x
-        self.seeds = config.seeds
-        self.shuffling = [generator(seed, "shuffling") for seed in self.seeds]
-        self.steps_an_epoch = math.ceil(len(self.x) / config.batch_size)
-        products = sum(w.numel() for network in engine.networks for w in network.values())
-        self.steps_a_look = max(1, min(LONGEST_LOOK, int(LOOK / (3 * config.batch_size * products))))
+    def __init__(self, plan: Plan, engine: Engine, splits: Splits) -> None:
+        self.plan, self.engine, self.splits = plan, engine, splits
+        self.x, self.batch_size = splits.train.x, plan.recipe.batch_size
+        self.shuffling = [generator(seed, "shuffling") for seed in plan.seeds]
+        self.steps_per_epoch = math.ceil(len(self.x) / self.batch_size)
+        weights = sum(w.numel() for network in engine.networks for w in network.values())
+        steps = int(CHECK_MULTIPLICATIONS / (3 * self.batch_size * weights))
+        self.steps_per_check = max(1, min(MAX_STEPS_PER_CHECK, steps))
         self.epochs: list[Epoch] = []  # finished, of each a row a seed
-        self.lowest = math.inf  # validation loss of an epoch, in the mean over the seeds
-        self.best: dict[str, Tensor] | None = (
-            None  # state after the best epoch, not yet written: a better may follow
-        )
-        self.seconds = 0.0  # of this epoch
-        self.saved_at = monotonic()
-        self.begin_epoch()
+        self.epoch, self.seconds = 0, 0.0  # epochs that are done; seconds of the one that is not
+        self.close = engine.close
 
-    @property
-    def finished(self) -> int:
-        """Epochs that are done."""
-        return len(self.epochs) // len(self.seeds)
+    def run(self, context: Context, interrupted: Callable[[], bool] = lambda: False) -> Divergence | None:
+        """To the end, or to a divergence, or until it is `interrupted`: then there is a checkpoint to go on from."""
+        self.begin(context.resumed)
+        checkpoints = Checkpoints(self.plan, context.recorder, self.epochs)
+        while self.epoch < self.plan.epochs:
+            while self.step < self.steps_per_epoch:
+                finite = self.take(min(self.steps_per_check, self.steps_per_epoch - self.step))
+                if not (finite and self.check()):
+                    checkpoints.write_best()
+                    return self.trace()
+                self.report(context.recorder)
+                if self.step < self.steps_per_epoch and interrupted():
+                    checkpoints.interrupt(self.snapshot())
+                    return None
+
+            start = perf_counter()
+            scores = [self.validate(network) for network in self.engine.networks]
+            rows = self.rows(scores, eval_seconds=perf_counter() - start)
+            if diverged := [row.seed for row in rows if not math.isfinite(row.valid_loss)]:
+                checkpoints.write_best()
+                return self.divergence(f"the validation loss of seed {diverged[0]}")
+
+            improved = checkpoints.improve(rows)
+            context.recorder.metrics([vars(row) for row in rows], line(rows))
+            self.epochs += rows
+            self.begin_epoch(self.epoch + 1)
+            checkpoints.end_epoch(self.last_good, improved)
+            if interrupted():
+                checkpoints.interrupt(self.last_good)
+                return None
+        return None
 
     @property
     def step(self) -> int:
         """Steps of this epoch that are done."""
         return self.losses.shape[1]
 
-    def run(self, interrupted: Callable[[], bool] = lambda: False) -> Divergence | None:
-        """To the end, or to a divergence, or until it is `interrupted`: then there is a checkpoint to go on from."""
-        while self.finished < self.config.epochs:
-            divergence = self.advance(min(self.steps_a_look, self.steps_an_epoch - self.step))
-            if divergence:
-                self.keep_best()
-                return divergence
-            if interrupted():
-                with suppress(FloatingPointError):  # on its way to diverge: then the last good one stays
-                    self.keep()
-                return None
-        return None
+    def begin(self, resumed: Resumed | None) -> None:
+        """From the checkpoint and the rows of `metrics.jsonl` before it; without one from the beginning."""
+        if resumed is None or resumed.checkpoint is None:
+            self.begin_epoch(0)
+            return
+        facts = resumed.checkpoint.facts
+        self.epochs = [Epoch(**row) for row in resumed.rows]
+        self.restore(Snapshot(facts["epoch"], facts["seconds"], resumed.checkpoint.tensors))
 
-    def begin_epoch(self, losses: Tensor | None = None) -> None:
-        """Another order for each network, and a state to trace a divergence from; `losses` of steps already done."""
-        self.before = [each.get_state() for each in self.shuffling]
-        self.losses = self.x.new_empty(len(self.seeds), 0) if losses is None else losses
+    def begin_epoch(self, epoch: int, seconds: float = 0.0, losses: Tensor | None = None) -> None:
+        """After so many epochs: another order for each network; `seconds` and `losses` are of steps already done."""
+        self.epoch, self.seconds = epoch, seconds
+        self.losses = self.x.new_empty(len(self.plan.seeds), 0) if losses is None else losses
+        self.shuffling_before = [each.get_state() for each in self.shuffling]
         self.order = torch.stack([shuffled(len(self.x), each) for each in self.shuffling]).to(self.x.device)
-        self.milestone = copied(self.state())
+        self.last_good = self.snapshot().copy()
 
-    def advance(self, steps: int) -> Divergence | None:
-        """Some steps of this epoch, and a look at them; at its end also at how the networks answer."""
-        start = perf_counter()
-        self.take(steps)
-        finite = bool(self.losses.isfinite().all())
-        self.seconds += perf_counter() - start
-        ended = self.step == self.steps_an_epoch
-        if finite and (ended or self.step - self.milestone[LOSSES].shape[1] >= MILESTONE):
-            state = self.state()
-            if finite := not_finite(state) is None:
-                self.milestone = copied(state)
-        if not finite:
-            return self.trace()
-        self.report()
-        return self.end_epoch() if ended else None
-
-    def take(self, steps: int) -> None:
-        """So many steps."""
-        size, done = self.config.batch_size, self.finished * self.steps_an_epoch
+    def take(self, steps: int) -> bool:
+        """So many steps; whether their losses are finite."""
+        start, size = perf_counter(), self.batch_size
+        done = self.epoch * self.steps_per_epoch + self.step
         rows = self.order[:, self.step * size : (self.step + steps) * size]
-        rates = [self.rates(done + self.step + n) for n in range(steps)]
-        self.losses = torch.cat([self.losses, self.engine.run(rows, rates)], dim=1)
+        losses = self.engine.run(rows, [self.rates(done + n) for n in range(steps)])
+        self.losses = torch.cat([self.losses, losses], dim=1)
+        finite = bool(losses.isfinite().all())  # a GPU is done only when a number is here
+        self.seconds += perf_counter() - start
+        return finite
 
     def rates(self, step: int) -> tuple[float, float]:
         """Learning rate and momentum of this step, counted from 0 over all epochs."""
-        optimizer, steps = self.config.optimizer, self.steps_an_epoch * self.config.epochs
-        return SCHEDULES[self.config.schedule](step / steps, optimizer.lr, optimizer.momentum)
+        return self.plan.rates(step / (self.steps_per_epoch * self.plan.epochs))
 
-    def report(self) -> None:
-        """To the progress bar."""
-        done, steps = (
-            self.finished * self.steps_an_epoch + self.step,
-            self.config.epochs * self.steps_an_epoch,
-        )
-        loss = f"{self.losses[:, -1].mean():.4f}"
-        last = self.epochs[-len(self.seeds) :]
-        accuracy = f"{sum(each.valid_accuracy for each in last) / len(last):.2%}" if last else "–"
-        self.context.recorder.progress("training", done, steps, loss=loss, accuracy=accuracy)
+    def check(self) -> bool:
+        """Whether parameters and velocities are finite, looked at only where a new snapshot is due."""
+        if self.step < self.steps_per_epoch and self.step - self.last_good.step < SNAPSHOT_STEPS:
+            return True
+        now = self.snapshot()
+        finite = not_finite(now.tensors) is None
+        if finite:
+            self.last_good = now.copy()
+        return finite
 
-    def end_epoch(self) -> Divergence | None:
-        """The figures of every network, and a checkpoint when it is time for one."""
-        start = perf_counter()
-        scores = [self.ask(network) for network in self.engine.networks]
-        asked = perf_counter() - start
-        done = (self.finished + 1) * self.steps_an_epoch
-        lr, momentum = self.rates(done - 1)
-        for seed, score in zip(self.seeds, scores, strict=True):
-            if not math.isfinite(score.loss):
-                return Divergence(done, self.finished + 1, lr, f"the validation loss of seed {seed}")
-        rows = [
+    def trace(self) -> Divergence:
+        """Go back to the last good snapshot, and from there step by step to where a number is not finite."""
+        end = self.step
+        self.restore(self.last_good)
+        while self.step < end:
+            self.take(1)
+            losses = {
+                f"the loss of seed {seed}": self.losses[n, -1] for n, seed in enumerate(self.plan.seeds)
+            }
+            if tensor := not_finite({**losses, **self.snapshot().tensors}):
+                return self.divergence(tensor)
+        # not all a GPU does is repeatable
+        return self.divergence("a number that was finite when the steps were repeated")
+
+    def divergence(self, tensor: str) -> Divergence:
+        """At the last step that was taken."""
+        step = self.epoch * self.steps_per_epoch + self.step
+        return Divergence(step, self.epoch + 1, self.rates(step - 1)[0], tensor)
+
+    def snapshot(self) -> Snapshot:
+        """Of now: its tensors are no copies."""
+        tensors = {EPOCH_LOSSES: self.losses}
+        for n, seed in enumerate(self.plan.seeds):
+            tensors[f"shuffling of seed {seed}"] = self.shuffling_before[n]
+            tensors[f"dropout of seed {seed}"] = self.engine.generators[n].get_state()
+            tensors |= {f"{name} of seed {seed}": tensor for name, tensor in step_state(self.engine, n)}
+        return Snapshot(self.epoch, self.seconds, tensors)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from there."""
+        tensors = snapshot.tensors
+        for n, seed in enumerate(self.plan.seeds):
+            self.shuffling[n].set_state(tensors[f"shuffling of seed {seed}"].clone())
+            self.engine.generators[n].set_state(tensors[f"dropout of seed {seed}"].clone())
+            for name, tensor in step_state(self.engine, n):
+                tensor.copy_(tensors[f"{name} of seed {seed}"])
+        self.begin_epoch(snapshot.epoch, snapshot.seconds, tensors[EPOCH_LOSSES].to(self.x))
+
+    def validate(self, network: Network) -> Score:
+        """This network on the validation set."""
+        model, loss = MLP(network, self.plan.recipe.relu_shift), LOSSES[self.plan.recipe.loss]()
+        return evaluate(model, loss, self.splits.valid.x, self.splits.valid.y, self.splits.classes)
+
+    def rows(self, scores: Sequence[Score], eval_seconds: float) -> list[Epoch]:
+        """The figures of the epoch whose steps are done, a row a network."""
+        lr, momentum = self.rates((self.epoch + 1) * self.steps_per_epoch - 1)
+        images_per_s = len(scores) * len(self.x) / self.seconds
+        return [
             Epoch(
-                epoch=self.finished + 1,
+                epoch=self.epoch + 1,
                 seed=seed,
                 train_loss=loss,
                 valid_loss=score.loss,
@@ -143,102 +181,23 @@ class Training:
                 lr=lr,
                 momentum=momentum,
                 train_seconds=self.seconds,
-                eval_seconds=asked,
-                images_per_s=len(self.seeds) * len(self.x) / self.seconds,
+                eval_seconds=eval_seconds,
+                images_per_s=images_per_s,
             )
-            for seed, loss, score in zip(self.seeds, self.train_losses(), scores, strict=True)
+            for seed, loss, score in zip(self.plan.seeds, self.train_losses(), scores, strict=True)
         ]
-        improved = mean_valid_loss(rows) < self.lowest
-        if not improved:
-            self.keep_best()  # before these rows: a checkpoint notes where metrics.jsonl ends
-        self.epochs += rows
-        self.context.recorder.metrics([vars(row) for row in rows], line(rows))
-        self.seconds = 0.0
-        self.begin_epoch()
-        if improved:
-            self.lowest, self.best = mean_valid_loss(rows), self.milestone
-        if self.due():
-            self.keep()
-        return None
 
     def train_losses(self) -> list[float]:
         """Of each network the mean over the epoch's rows."""
-        sizes = torch.full((self.step,), self.config.batch_size, dtype=torch.float64)
-        sizes[-1] = len(self.x) - (self.step - 1) * self.config.batch_size
+        sizes = torch.full((self.step,), self.batch_size, dtype=torch.float64)
+        sizes[-1] = len(self.x) - (self.step - 1) * self.batch_size
         means: list[float] = (self.losses.double().cpu() @ sizes / len(self.x)).tolist()
         return means
 
-    def trace(self) -> Divergence:
-        """Go back to where all was well, and from there step by step to where it was not."""
-        end = self.step
-        self.restore(self.milestone)
-        while self.step < end:
-            self.take(1)
-            losses = {f"the loss of seed {seed}": self.losses[n, -1] for n, seed in enumerate(self.seeds)}
-            tensor = not_finite({**losses, **self.state()})
-            if tensor is not None:
-                step = self.finished * self.steps_an_epoch + self.step
-                return Divergence(step, self.finished + 1, self.rates(step - 1)[0], tensor)
-        step = self.finished * self.steps_an_epoch + end
-        tensor = "a number that was finite when the steps were repeated"  # not all a GPU does is repeatable
-        return Divergence(step, self.finished + 1, self.rates(step - 1)[0], tensor)
-
-    def state(self) -> dict[str, Tensor]:
-        """All that a step depends on and changes, by name; no copies."""
-        state = {LOSSES: self.losses}
-        for n, seed in enumerate(self.seeds):
-            state[f"shuffling of seed {seed}"] = self.before[n]
-            state[f"dropout of seed {seed}"] = self.engine.generators[n].get_state()
-            for name, tensor in numbers(self.engine, n):
-                state[f"{name} of seed {seed}"] = tensor
-        return state
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
-        for n, seed in enumerate(self.seeds):
-            self.shuffling[n].set_state(state[f"shuffling of seed {seed}"].clone())
-            self.engine.generators[n].set_state(state[f"dropout of seed {seed}"].clone())
-            for name, tensor in numbers(self.engine, n):
-                tensor.copy_(state[f"{name} of seed {seed}"])
-        self.begin_epoch(state[LOSSES].to(self.x))
-
-    def due(self) -> bool:
-        """Whether the end of this epoch is to be kept: the last one always is."""
-        every, seconds = self.config.checkpoint.every, self.config.checkpoint.seconds
-        if self.finished == self.config.epochs:
-            return True
-        return self.finished % every == 0 and monotonic() - self.saved_at >= seconds
-
-    def keep(self) -> None:
-        """Write a checkpoint of this state, and before it that of the best epoch."""
-        is_best = self.best is not None and self.step == 0
-        self.keep_best()
-        if not is_best:
-            self.write(self.state())
-
-    def keep_best(self) -> None:
-        """Write the checkpoint of the best epoch, unless that is done."""
-        if self.best is not None:
-            self.write(self.best, best=True)
-            self.best = None
-
-    def write(self, state: Mapping[str, Tensor], best: bool = False) -> None:
-        """A checkpoint of a state of this epoch."""
-        step = state[LOSSES].shape[1]
-        facts = {
-            "epoch": self.finished,
-            "step": step,
-            "seconds": self.seconds if step else 0.0,
-            "config": self.config.model_dump(mode="json"),
-        }
-        self.context.recorder.checkpoint(Checkpoint(state, facts), self.config.checkpoint.keep, best=best)
-        self.saved_at = monotonic()
-
-    def resume(self, resumed: Resumed) -> None:
-        """Go on from a checkpoint and the rows of `metrics.jsonl` before it; without one from the beginning."""
-        if resumed.checkpoint is None:
-            return
-        self.epochs = [Epoch(**row) for row in resumed.rows]
-        self.lowest = min(map(mean_valid_loss, by_epoch(self.epochs)), default=math.inf)
-        self.restore(resumed.checkpoint.tensors)
-        self.seconds = resumed.checkpoint.facts["seconds"]
+    def report(self, recorder: Recorder) -> None:
+        """To the progress bar; after every check interval, for a resumed run takes it as a sign of a step."""
+        done, total = (n * self.steps_per_epoch for n in (self.epoch, self.plan.epochs))
+        last = self.epochs[-len(self.plan.seeds) :]
+        accuracy = f"{sum(each.valid_accuracy for each in last) / len(last):.2%}" if last else "–"
+        loss = f"{self.losses[:, -1].mean():.4f}"
+        recorder.progress("training", done + self.step, total, loss=loss, accuracy=accuracy)

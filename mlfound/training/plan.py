@@ -1,4 +1,4 @@
-"""What a training will be: sizes, device, threads, engine. Every `auto` is resolved here, by rule."""
+"""What a training will be: sizes, rates, device, threads, engine. Every `auto` is resolved here, by rule."""
 
 import sys
 from dataclasses import dataclass
@@ -7,68 +7,65 @@ from itertools import pairwise
 import torch
 
 from mlfound import hardware
-from mlfound.config.training import TrainConfig
+from mlfound.config.training import CheckpointConfig, TrainConfig
 from mlfound.data.load import Splits
-from mlfound.engines import ladder, products
+from mlfound.engines import ladder
 from mlfound.engines.recipe import Recipe
 from mlfound.engines.storage import numbers
 from mlfound.errors import UserError
-from mlfound.training.scoring import ROWS_AT_ONCE
+from mlfound.foundations import matmul
+from mlfound.foundations.schedules import SCHEDULES
+from mlfound.training.evaluation import ROWS_AT_ONCE
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`config` without any `auto`; networks are shared out among `processes`."""
+    """All that a training needs but its data. Networks, one a seed, are shared out among `processes`."""
 
-    config: TrainConfig
-    sizes: tuple[int, ...]
+    recipe: Recipe
+    seeds: range
+    init: str
+    epochs: int
+    schedule: str
+    lr: float
+    momentum: float
+    checkpoint: CheckpointConfig
     device: torch.device
+    threads: int
+    engine: str
     processes: int
+    config: TrainConfig  # as resolved, to be written down: nothing is read from it
 
-    @property
-    def recipe(self) -> Recipe:
-        """The config, as engines know it."""
-        config, model, optimizer = self.config, self.config.model, self.config.optimizer
-        return Recipe(
-            sizes=self.sizes,
-            loss=config.loss,
-            batch_size=config.batch_size,
-            relu_shift=model.relu_shift,
-            dropout=model.dropout,
-            input_dropout=model.input_dropout,
-            nesterov=optimizer.nesterov,
-            weight_decay=optimizer.weight_decay,
-            max_norm=optimizer.max_norm,
-            product=config.product,
-        )
+    def rates(self, progress: float) -> tuple[float, float]:
+        """Learning rate and momentum at this share of all steps, from 0 to 1."""
+        return SCHEDULES[self.schedule](progress, self.lr, self.momentum)
 
     def __str__(self) -> str:
-        config = self.config
-        words = ["-".join(map(str, self.sizes)), config.loss]
-        if config.replicates > 1:
-            words.append(f"{config.replicates} networks")
-        by = f" by {config.product}" if config.engine != "modules" else ""
-        words.append(f"engine {config.engine}{by}")
-        words.append(f"{self.device}, {config.threads} thread{'s' * (config.threads != 1)}")
+        words = ["-".join(map(str, self.recipe.sizes)), self.recipe.loss]
+        if len(self.seeds) > 1:
+            words.append(f"{len(self.seeds)} networks")
+        by = f" by {self.recipe.product}" if self.engine != "modules" else ""
+        words.append(f"engine {self.engine}{by}")
+        words.append(f"{self.device}, {self.threads} thread{'s' * (self.threads != 1)}")
         if self.processes > 1:
             words.append(f"{self.processes} processes")
         return ", ".join(words)
 
 
 def plan(config: TrainConfig, splits: Splits) -> Plan:
-    """Resolve what the config leaves open; refuse what does not fit the data or the machine."""
-    sizes = layer_sizes(config, splits)
-    device = hardware.resolve_device(config.device)
-    require_memory(config, sizes, splits, device)
+    """Resolve what the config leaves open, and let torch work with so many threads; refuse what cannot be done."""
+    sizes, device = layer_sizes(config, splits), hardware.resolve_device(config.device)
     engine = ladder.fastest(device) if config.engine == "auto" else config.engine
     if reason := ladder.unavailable(engine, device):
         raise UserError(f"{reason}; write auto, or buffers", key="engine")
     product = config.product
     if product == "auto":
-        product = "matmul" if engine == "modules" or products.unavailable("onednn", device) else "onednn"
-    elif reason := products.unavailable(product, device):
-        raise UserError(f"{reason}; write auto, or matmul", key="product")
+        lacking = engine == "modules" or matmul.unavailable("onednn", device, splits.train.x.dtype)
+        product = "matmul" if lacking else "onednn"
+    elif reason := matmul.unavailable(product, device, splits.train.x.dtype):
+        raise UserError(f"{product} cannot run here: {reason}; write auto, or matmul", key="product")
 
+    # a CPU's networks are shared out among all cores that this process may use, with one thread each
     shared = (
         engine == "buffers" and device.type == "cpu" and config.replicates > 1 and sys.platform == "linux"
     )
@@ -76,8 +73,32 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
     largest = max(config.batch_size * fan_in * fan_out for fan_in, fan_out in pairwise(sizes))
     threads = hardware.use_threads(threads, largest)
     processes = min(config.replicates, hardware.cores()) if shared and threads == 1 else 1
+
+    model, optimizer = config.model, config.optimizer
+    recipe = Recipe(
+        sizes=sizes,
+        loss=config.loss,
+        batch_size=config.batch_size,
+        product=product,
+        **model.model_dump(include={"relu_shift", "dropout", "input_dropout"}),
+        **optimizer.model_dump(include={"nesterov", "weight_decay", "max_norm"}),
+    )
     resolved = {"device": str(device), "threads": threads, "engine": engine, "product": product}
-    return Plan(config.model_copy(update=resolved), sizes, device, processes)
+    return Plan(
+        recipe=recipe,
+        seeds=config.seeds,
+        init=model.init,
+        epochs=config.epochs,
+        schedule=config.schedule,
+        lr=optimizer.lr,
+        momentum=optimizer.momentum,
+        checkpoint=config.checkpoint,
+        device=device,
+        threads=threads,
+        engine=engine,
+        processes=processes,
+        config=config.model_copy(update=resolved),
+    )
 
 
 def layer_sizes(config: TrainConfig, splits: Splits) -> tuple[int, ...]:
@@ -97,15 +118,16 @@ def layer_sizes(config: TrainConfig, splits: Splits) -> tuple[int, ...]:
     return features, *config.model.hidden, outputs
 
 
-def require_memory(config: TrainConfig, sizes: tuple[int, ...], splits: Splits, device: torch.device) -> None:
+def require_memory(planned: Plan, splits: Splits) -> None:
     """Refuse more than there is, before any of it is taken; in bytes, by what each part holds at most."""
+    sizes, replicates = planned.recipe.sizes, len(planned.seeds)
     of_one = numbers(sizes)
-    # weights, velocities, gradients, where they began; weights and velocities again of a milestone and the best epoch
+    # weights, velocities, gradients, where they began; weights and velocities again of a snapshot and the best epoch
     copies = 8 * 4
-    batch = config.batch_size * sum(sizes) * 4 * 4  # outputs, gradients, two masks
+    batch = planned.recipe.batch_size * sum(sizes) * 4 * 4  # outputs, gradients, two masks
     each = of_one * copies + batch + len(splits.train.x) * 2 * 8  # and an epoch's order, twice
     once = of_one * 4 * 8 + ROWS_AT_ONCE * sum(sizes) * 3 * 4  # a check in float64, an evaluation
     network = f"a network {'-'.join(map(str, sizes))}"
-    hardware.require_memory(each + once, "model.hidden", network, device)
-    together = f"training {config.replicates:,} networks together"
-    hardware.require_memory(config.replicates * each + once, "replicates", together, device)
+    hardware.require_memory(each + once, "model.hidden", network, planned.device)
+    together = f"training {replicates:,} networks together"
+    hardware.require_memory(replicates * each + once, "replicates", together, planned.device)

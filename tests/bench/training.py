@@ -8,21 +8,19 @@ import torch
 
 from mlfound.config.loading import load
 from mlfound.data.folder import default_data_dir
-from mlfound.engines import ladder
 from mlfound.foundations.batches import shuffled
-from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.schedules import SCHEDULES
 from mlfound.results import Context
 from mlfound.runs.reader import read_run
 from mlfound.stats.timing import measure
+from mlfound.training.build import build, initial
+from mlfound.training.evaluation import Score
 from mlfound.training.inputs import prepare
-from mlfound.training.loop import Training
 from mlfound.training.plan import plan
-from mlfound.training.scoring import Score
 from tests.bench.row import FEW_ROUNDS, ROUNDS, Row, Rows, at_most
 
-NOT_ASKED = Score(0.0, 0.0, torch.empty(0), torch.empty(0), "confidence")
+NOT_EVALUATED = Score(0.0, 0.0, torch.empty(0), torch.empty(0), "confidence")
 
 
 class Silence:
@@ -82,23 +80,15 @@ def training(context: Context) -> Rows:
     splits = prepare(config.data, context).splits
     x, y = splits.train.x, splits.train.y
 
-    def start(planned):
-        return mlp_parameters(
-            planned.sizes, INITIALIZATIONS[config.model.init], generator(0, "initialization")
-        )
-
-    def engine(planned):
-        draws = [generator(0, "dropout")]
-        return ladder.engine(planned.config.engine, planned.recipe, [start(planned)], draws, x, y)
-
     def whole(planned):
-        """Steps, looks at them, copies to go back to; no evaluation, which is no part of it."""
-        made = engine(planned)
-        Training(planned.config, made, splits, lambda network: NOT_ASKED, context).run()
-        return made.networks[0]
+        """Steps, checks, snapshots; no evaluation, which is no part of it."""
+        trainer = build(planned, splits)
+        trainer.validate = lambda network: NOT_EVALUATED
+        trainer.run(context)
+        return trainer.engine.networks[0]
 
     def steps_alone(planned):
-        made, order = engine(planned), shuffled(len(y), generator(0, "shuffling"))
+        made, order = build(planned, splits).engine, shuffled(len(y), generator(0, "shuffling"))
         made.run(order[None], rates_of(config, y))
         return made.networks[0]
 
@@ -106,7 +96,7 @@ def training(context: Context) -> Rows:
     fast = plan(config, splits)
     rungs = {
         "modules": partial(whole, readable),
-        "bare": lambda: bare_epoch(start(readable), x, y, config),
+        "bare": lambda: bare_epoch(initial(readable, config.seed, x), x, y, config),
         "auto": partial(whole, fast),
         "its steps": partial(steps_alone, fast),
     }
@@ -118,7 +108,7 @@ def training(context: Context) -> Rows:
     times = measure(rungs, budget=ROUNDS, block=1.0)
     what = "epoch of configs/mlp.yaml, engine modules / a bare loop of the same maths"
     yield at_most(what, times["modules"], times["bare"], 1.3)
-    what = f"epoch of configs/mlp.yaml, engine {fast.config.engine} / the engine's steps alone"
+    what = f"epoch of configs/mlp.yaml, engine {fast.engine} / the engine's steps alone"
     yield at_most(what, times["auto"], times["its steps"], 1.1)
 
     data = measure({"data": partial(prepare, config.data, context)}, budget=FEW_ROUNDS, block=1.0)["data"]

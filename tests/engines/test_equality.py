@@ -14,6 +14,7 @@ from mlfound.engines.graph import Graph
 from mlfound.engines.modules import Modules
 from mlfound.engines.processes import Processes
 from mlfound.engines.recipe import Recipe
+from mlfound.foundations import matmul
 from mlfound.foundations.checks import relative_error
 from tests.engines.conftest import Task, Uncaptured
 
@@ -64,7 +65,7 @@ def test_each_option_changes_what_is_learned(option, far_apart):
 
 
 @pytest.mark.skipif(
-    products.unavailable("onednn", torch.device("cpu")) is not None, reason="this torch has no oneDNN product"
+    matmul.unavailable("onednn", torch.device("cpu")) is not None, reason="this torch has no oneDNN product"
 )
 @pytest.mark.parametrize("option", OPTIONS)
 def test_the_product_of_onednn_gives_the_same_weights_to_float32(option, far_apart, monkeypatch):

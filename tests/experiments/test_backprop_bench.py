@@ -17,11 +17,11 @@ from mlfound.engines.processes import Processes
 from mlfound.experiments.backprop import lesson, report, step
 from mlfound.experiments.backprop.report import BACKWARD, FORWARD, FULL_BACKWARD, Lap
 from mlfound.experiments.memory import peak_bytes
-from mlfound.foundations import functions
+from mlfound.foundations import functions, matmul
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.stages import STAGES
-from mlfound.reference import jax_scan, torch_compile, torch_graph, torch_nn
+from mlfound.reference import libraries, torch_nn
 from mlfound.stats.timing import Timing
 
 SAMPLE = ("backprop-bench", "--dataset", "mnist-sample", "--budget", "0.01")
@@ -227,9 +227,7 @@ def test_other_weights_make_a_row_void(mlfound, monkeypatch, fault):
         assert "modules train" in outcome.out, "then they are the best of ours"
 
 
-@pytest.mark.skipif(
-    products.unavailable("onednn", CPU) is not None, reason="this torch has no oneDNN product"
-)
+@pytest.mark.skipif(matmul.unavailable("onednn", CPU) is not None, reason="this torch has no oneDNN product")
 def test_a_product_that_is_coarse_makes_a_row_void(mlfound, monkeypatch):
     """The float64 epoch cannot see it: it is done by another product."""
     whole = products.onednn
@@ -254,7 +252,7 @@ def test_one_relu_on_the_other_side_is_no_coarse_product():
 
 
 def test_a_peer_that_is_not_here_is_said_and_the_others_run(mlfound, monkeypatch):
-    monkeypatch.setattr(jax_scan, "find_spec", lambda name: None)
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
     outcome = mlfound(*STEP, *TWO, "--impl", "jax", "--impl", "torch-graph", "--impl", "graph")
     assert outcome.code == 0, outcome
     ours, engine, _, graph, jax = outcome.rows("step")
@@ -272,10 +270,10 @@ def test_a_peer_that_is_not_here_is_said_and_the_others_run(mlfound, monkeypatch
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about its own compiler
 @pytest.mark.slow
-@pytest.mark.parametrize("peer", [torch_compile, torch_graph, jax_scan], ids=lambda peer: peer.__name__)
+@pytest.mark.parametrize("peer", list(libraries.LIBRARIES)[1:])
 def test_a_peer_trains_to_the_same_weights_twice(peer):
-    device = torch.device("cuda" if peer is torch_graph and torch.cuda.is_available() else "cpu")
-    if reason := peer.unavailable(device):
+    device = torch.device("cuda" if peer == "torch-graph" and torch.cuda.is_available() else "cpu")
+    if reason := libraries.unavailable(peer, device):
         pytest.skip(reason)
     draws = generator(0, "peers")
     tensor = partial(torch.randn, generator=draws, dtype=torch.float64)
@@ -289,7 +287,7 @@ def test_a_peer_trains_to_the_same_weights_twice(peer):
     )
     *given, order = given
     wanted = torch_nn.sgd(*given, 0.05, 0.9)(order)
-    train = peer.sgd(*given, 0.05, 0.9)
+    train = libraries.LIBRARIES[peer](*given, 0.05, 0.9)
     for got in (train(order), train(order)):
         for name in wanted:
             assert relative_error(got[name], wanted[name]) <= 1e-12, name

@@ -14,23 +14,19 @@ from mlfound.config.models import CONFIGS
 from mlfound.data import idx
 from mlfound.data.load import Split, Splits
 from mlfound.data.registry import NAMES
-from mlfound.engines import products
+from mlfound.engines.recipe import Recipe
 from mlfound.errors import UserError
-from mlfound.experiments.training.outcome import (
-    diverged,
-    overfitting,
-    test_metrics,
-    test_sentence,
-    training_metrics,
-)
+from mlfound.experiments.trained.history import diverged, overfitting, training_metrics
+from mlfound.experiments.trained.test_set import test_metrics, test_sentence
+from mlfound.foundations import matmul
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
 from mlfound.stats.proportions import accuracy_interval
 from mlfound.training.epochs import Epoch
+from mlfound.training.evaluation import Score
 from mlfound.training.gradients import BOUND, check_gradients
-from mlfound.training.plan import plan
-from mlfound.training.scoring import Score
-from mlfound.training.state import Divergence
+from mlfound.training.plan import plan, require_memory
+from mlfound.training.snapshots import Divergence
 
 FOLDER = Path(__file__).parents[2] / "configs"
 TRAINED = [path for path in sorted(FOLDER.glob("*.yaml")) if path.stem not in CONFIGS]
@@ -43,10 +39,16 @@ EPOCH = Epoch(1, 0, 0.5, 0.4, 0.9, 0.1, 0.9, 2.0, 0.1, 25_000.0)
 @pytest.mark.parametrize("path", TRAINED, ids=lambda path: path.stem)
 def test_gradients_of_every_shipped_config(path):
     config = load("train", path).config
-    sizes = [784, *config.model.hidden, config.model.outputs]
-    parameters = mlp_parameters(sizes, INITIALIZATIONS[config.model.init], generator(0, "initialization"))
+    recipe = Recipe(
+        (784, *config.model.hidden, config.model.outputs), config.loss, relu_shift=config.model.relu_shift
+    )
+    parameters = mlp_parameters(
+        recipe.sizes, INITIALIZATIONS[config.model.init], generator(0, "initialization")
+    )
     x, y = torch.randn(32, 784, generator=generator(0, "x")), torch.arange(32) % 10
-    check, table = check_gradients(parameters, x, y, config.model.relu_shift, config.loss)
+    result = check_gradients(parameters, x, y, recipe)
+    [check], [table] = result.checks, result.tables
+    assert result.passed
     assert check.passed
     assert check.value <= BOUND == 1e-10
     assert [row[0] for row in table.rows] == [*parameters, "x"]
@@ -180,8 +182,7 @@ def test_the_figures_of_several_seeds_are_means_and_the_seconds_are_shared():
 
 
 def test_what_a_divergence_says():
-    config = load("train", None, [parse_set("optimizer.lr=0.5")]).config
-    result = diverged(config, Divergence(1234, 2, 0.25, "w1 of seed 3"), [EPOCH])
+    result = diverged(planned("optimizer.lr=0.5"), Divergence(1234, 2, 0.25, "w1 of seed 3"), [EPOCH])
     assert result.status == "diverged"
     assert result.metrics == {"epochs": 1, "diverged_step": 1234}
     [finding] = result.findings
@@ -194,12 +195,14 @@ def planned(*changes):
     split = Split(torch.zeros(100, 784), torch.zeros(100, dtype=torch.int64))
     splits = Splits(split, split, split, (28, 28), 10, "", {})
     changes = ("batch_size=10", "device=cpu", "threads=1", *changes)
-    return plan(load("train", None, [parse_set(text) for text in changes]).config, splits)
+    made = plan(load("train", None, [parse_set(text) for text in changes]).config, splits)
+    require_memory(made, splits)
+    return made
 
 
 def test_memory_is_estimated_before_it_is_taken(monkeypatch):
     monkeypatch.setattr(hardware, "memory_bytes", lambda device: 10**9)
-    assert planned().sizes == (784, 50, 10)
+    assert planned().recipe.sizes == (784, 50, 10)
     with pytest.raises(UserError, match=r"about \d+ GB, and this process may use 1 GB") as refused:
         planned("model.hidden=[1000000]")
     assert refused.value.key == "model.hidden"
@@ -211,7 +214,7 @@ def test_memory_is_estimated_before_it_is_taken(monkeypatch):
 def test_every_auto_is_resolved_and_stands_in_the_config():
     config = planned("threads=auto").config
     assert (config.device, config.threads, config.engine) == ("cpu", 1, "buffers")
-    assert config.product == ("matmul" if products.unavailable("onednn", torch.device("cpu")) else "onednn")
+    assert config.product == ("matmul" if matmul.unavailable("onednn", torch.device("cpu")) else "onednn")
     assert planned("engine=modules").config.product == "matmul"
 
 
@@ -248,7 +251,8 @@ def test_what_does_not_fit_is_refused(changes, key, words):
 
 
 def test_a_torch_without_onednn(monkeypatch):
-    monkeypatch.setattr(products, "unavailable", lambda name, device: "this torch has none")
+    absent = {"onednn": "this torch has none"}
+    monkeypatch.setattr(matmul, "unavailable", lambda name, device, dtype: absent.get(name))
     assert planned().config.product == "matmul"
     with pytest.raises(UserError, match="this torch has none; write auto, or matmul") as refused:
         planned("product=onednn")

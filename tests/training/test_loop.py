@@ -1,7 +1,7 @@
 """The training loop: many seeds at once, divergence to the step, interruption and resumption to the bit."""
 
 import math
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +10,13 @@ import torch
 
 from mlfound.config.loading import load, parse_set
 from mlfound.data.load import Split, Splits
-from mlfound.engines import ladder
-from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.modules import LOSSES, MLP
 from mlfound.foundations.randomness import generator
 from mlfound.results import Checkpoint, Context, Resumed
+from mlfound.training.build import build
 from mlfound.training.epochs import Epoch, by_epoch, line, lowest
-from mlfound.training.loop import Training
 from mlfound.training.plan import plan
-from mlfound.training.scoring import evaluate
-from mlfound.training.state import Divergence
+from mlfound.training.snapshots import Divergence
 
 
 class Memory:
@@ -63,33 +60,21 @@ def config_of(*changes):
     return load("train", None, [parse_set(text) for text in (*SMALL, *changes)]).config
 
 
-@contextmanager
-def training(config, recorder=None):
-    """A `Training` ready to run, with the engine that the plan chose."""
+def context_of(recorder=None, resumed=None):
+    return Context(recorder or Memory(), Path(), {}, None, resumed=resumed)
+
+
+def trainer_of(config):
+    """A trainer as `train` builds it, to be closed."""
     splits = images()
-    planned = plan(config, splits)
-    starts = [
-        mlp_parameters(planned.sizes, INITIALIZATIONS[config.model.init], generator(seed, "initialization"))
-        for seed in planned.config.seeds
-    ]
-    draws = [generator(seed, "dropout") for seed in planned.config.seeds]
-    x, y = splits.train.x, splits.train.y
-    engine = ladder.engine(planned.config.engine, planned.recipe, starts, draws, x, y, planned.processes)
-    context = Context(recorder or Memory(), Path(), {}, None)
-
-    def ask(network):
-        model, valid = MLP(network, config.model.relu_shift), splits.valid
-        return evaluate(model, LOSSES[config.loss](), valid.x, valid.y, splits.classes)
-
-    with closing(engine):
-        yield Training(planned.config, engine, splits, ask, context)
+    return closing(build(plan(config, splits), splits))
 
 
 def trained(config):
     recorder = Memory()
-    with training(config, recorder) as this:
-        divergence = this.run()
-        weights = [{name: p.clone() for name, p in network.items()} for network in this.engine.networks]
+    with trainer_of(config) as trainer:
+        divergence = trainer.run(context_of(recorder))
+        weights = [{name: p.clone() for name, p in network.items()} for network in trainer.engine.networks]
     return weights, recorder, divergence
 
 
@@ -130,35 +115,34 @@ def test_the_training_loss_is_the_mean_over_rows_not_over_batches():
     )
 
 
-def after(looks):
-    """An interruption that comes at this look."""
+def after(checks):
+    """An interruption that comes at this check."""
     count = iter(range(10**9))
-    return lambda: next(count) >= looks
+    return lambda: next(count) >= checks
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
-@pytest.mark.parametrize("looks", [0, 3, 6, 7, 11])
-def test_an_interrupted_training_goes_on_to_the_same_bits(engine, looks, monkeypatch):
-    """A look a step, seven steps an epoch: in the middle of one, at its end, at its beginning."""
-    monkeypatch.setattr("mlfound.training.loop.LONGEST_LOOK", 1)
+@pytest.mark.parametrize("checks", [0, 3, 6, 7, 11])
+def test_an_interrupted_training_goes_on_to_the_same_bits(engine, checks, monkeypatch):
+    """A check a step, seven steps an epoch: in the middle of one, at its end, at its beginning."""
+    monkeypatch.setattr("mlfound.training.loop.MAX_STEPS_PER_CHECK", 1)
     dropout = "model.dropout=0.3", "model.input_dropout=0.1"
     config = config_of("replicates=2", *dropout, "optimizer.nesterov=true", "optimizer.max_norm=1.5", *engine)
-    whole, told, _ = trained(config)
+    whole, undisturbed, _ = trained(config)
 
     begun = Memory()
-    with training(config, begun) as this:
-        this.run(after(looks))
+    with trainer_of(config) as trainer:
+        trainer.run(context_of(begun), after(checks))
     checkpoint, _ = begun.checkpoints[-1]
-    assert (checkpoint.facts["epoch"], checkpoint.facts["step"]) == divmod(looks + 1, 7)
+    assert (checkpoint.facts["epoch"], checkpoint.facts["step"]) == divmod(checks + 1, 7)
 
     rest = Memory()
-    with training(config, rest) as this:
-        this.resume(Resumed(checkpoint, begun.rows, {}))
-        assert this.run() is None
-        assert same(this.engine.networks, whole)
+    with trainer_of(config) as trainer:
+        assert trainer.run(context_of(rest, Resumed(checkpoint, begun.rows, {}))) is None
+        assert same(trainer.engine.networks, whole)
     timeless = [
         [(row["epoch"], row["seed"], row["train_loss"], row["valid_loss"]) for row in rows]
-        for rows in (begun.rows + rest.rows, told.rows)
+        for rows in (begun.rows + rest.rows, undisturbed.rows)
     ]
     assert timeless[0] == timeless[1]
 
@@ -166,10 +150,9 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(engine, looks, monkeyp
 def test_a_run_without_a_checkpoint_begins_again():
     config = config_of()
     whole, _, _ = trained(config)
-    with training(config) as this:
-        this.resume(Resumed(None, [], {}))
-        this.run()
-        assert same(this.engine.networks, whole)
+    with trainer_of(config) as trainer:
+        trainer.run(context_of(resumed=Resumed(None, [], {})))
+        assert same(trainer.engine.networks, whole)
 
 
 def test_when_checkpoints_are_written():
@@ -179,11 +162,11 @@ def test_when_checkpoints_are_written():
     assert [checkpoint.facts["epoch"] for checkpoint, _ in seldom.checkpoints] == [5], "the last one always"
 
 
-def with_losses(this, losses):
+def with_losses(trainer, losses):
     """A training whose epochs end with these validation losses."""
-    validate, losses = this.ask, iter(losses)
-    this.ask = lambda network: replace(validate(network), loss=next(losses))
-    return this
+    validate, losses = trainer.validate, iter(losses)
+    trainer.validate = lambda network: replace(validate(network), loss=next(losses))
+    return trainer
 
 
 @pytest.mark.parametrize(
@@ -199,40 +182,40 @@ def with_losses(this, losses):
 def test_the_best_epoch_is_kept_whether_a_checkpoint_is_due_or_not(losses, settings, written):
     """Written with the rows of its own epoch before it, so that it is as good to go on from as any other."""
     config, memory = config_of("epochs=4", *settings), Memory()
-    with training(config, memory) as this:
-        with_losses(this, losses).run()
+    with trainer_of(config) as trainer:
+        with_losses(trainer, losses).run(context_of(memory))
     assert [(checkpoint.facts["epoch"], best) for checkpoint, best in memory.checkpoints] == written
     assert memory.rows_before == [epoch for epoch, _ in written]
 
     whole, _, _ = trained(config)
     for checkpoint, _ in memory.checkpoints:
-        with training(config) as this:
-            this.resume(Resumed(checkpoint, memory.rows[: checkpoint.facts["epoch"]], {}))
-            this.run()
-            assert same(this.engine.networks, whole)
+        with trainer_of(config) as trainer:
+            rows = memory.rows[: checkpoint.facts["epoch"]]
+            trainer.run(context_of(resumed=Resumed(checkpoint, rows, {})))
+            assert same(trainer.engine.networks, whole)
 
 
 def test_an_interrupted_training_leaves_its_best_epoch_too(monkeypatch):
-    monkeypatch.setattr("mlfound.training.loop.LONGEST_LOOK", 1)
+    monkeypatch.setattr("mlfound.training.loop.MAX_STEPS_PER_CHECK", 1)
     memory = Memory()
-    with training(config_of("checkpoint.seconds=1e6"), memory) as this:
-        with_losses(this, [5, 4, 3]).run(after(9))  # in the second epoch
-    told = [
+    with trainer_of(config_of("checkpoint.seconds=1e6")) as trainer:
+        with_losses(trainer, [5, 4, 3]).run(context_of(memory), after(9))  # in the second epoch
+    written = [
         (checkpoint.facts["epoch"], checkpoint.facts["step"], best) for checkpoint, best in memory.checkpoints
     ]
-    assert told == [(1, 0, True), (1, 3, False)]
+    assert written == [(1, 0, True), (1, 3, False)]
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
-@pytest.mark.parametrize("milestone", [1, 3, 500])
-def test_a_divergence_is_traced_to_its_step_and_tensor(engine, milestone, monkeypatch):
-    monkeypatch.setattr("mlfound.training.loop.MILESTONE", milestone)
+@pytest.mark.parametrize("steps", [1, 3, 500])
+def test_a_divergence_is_traced_to_its_step_and_tensor(engine, steps, monkeypatch):
+    monkeypatch.setattr("mlfound.training.loop.SNAPSHOT_STEPS", steps)
     config = config_of("optimizer.lr=1e25", "schedule=constant", "replicates=2", *engine)
     _, recorder, divergence = trained(config)
 
-    monkeypatch.setattr("mlfound.training.loop.LONGEST_LOOK", 1)
+    monkeypatch.setattr("mlfound.training.loop.MAX_STEPS_PER_CHECK", 1)
     _, _, by_step = trained(config)
-    assert divergence == by_step, "how often one looks does not matter"
+    assert divergence == by_step, "how often it is checked does not matter"
     assert divergence == Divergence(2, 1, 1e25, "the loss of seed 0"), "the first step makes weights of 1e24"
     assert not recorder.rows
     assert not recorder.checkpoints
@@ -248,73 +231,73 @@ def test_a_resumed_training_diverges_where_an_uninterrupted_one_does(lr, monkeyp
     _, whole, divergence = trained(config)
     assert (divergence is None) == (lr == 1)
 
-    monkeypatch.setattr("mlfound.training.loop.LONGEST_LOOK", 1)
+    monkeypatch.setattr("mlfound.training.loop.MAX_STEPS_PER_CHECK", 1)
     last = divergence.step - 2 if divergence else 20
-    for looks in range(0, last, max(1, last // 6)):
+    for checks in range(0, last, max(1, last // 6)):
         begun, rest = Memory(), Memory()
-        with training(config, begun) as this:
-            this.run(after(looks))
-        with training(config, rest) as this:
-            this.resume(Resumed(begun.checkpoints[-1][0], begun.rows, {}))
-            assert this.run() == divergence
+        with trainer_of(config) as trainer:
+            trainer.run(context_of(begun), after(checks))
+        with trainer_of(config) as trainer:
+            resumed = Resumed(begun.checkpoints[-1][0], begun.rows, {})
+            assert trainer.run(context_of(rest, resumed)) == divergence
         assert len(begun.rows + rest.rows) == len(whole.rows)
 
 
 def test_a_weight_that_is_infinite_is_found_though_the_loss_is_finite():
     """The last step of an epoch can spoil a weight that no loss has seen yet."""
     config = config_of("epochs=1")
-    with training(config) as this:
-        take = this.engine.run
+    with trainer_of(config) as trainer:
+        take = trainer.engine.run
 
         def spoiling(rows, rates):
             losses = take(rows, rates)
             if rows.shape[1] % 32:  # the last, smaller batch is among them
-                this.engine.networks[0]["b1"][3] = math.inf
+                trainer.engine.networks[0]["b1"][3] = math.inf
             return losses
 
-        this.engine.run = spoiling
-        divergence = this.run()
+        trainer.engine.run = spoiling
+        divergence = trainer.run(context_of())
     assert (divergence.step, divergence.tensor) == (7, "b1 of seed 0")
 
 
 def test_a_validation_loss_that_is_not_finite_is_a_divergence():
     """Of finite weights: only the validation images are too much for them."""
     memory = Memory()
-    with training(config_of("replicates=2"), memory) as this:
-        ask = this.ask
-        answers = iter([False, True])
-        this.ask = lambda network: replace(ask(network), loss=math.inf) if next(answers) else ask(network)
-        assert this.run() == Divergence(7, 1, pytest.approx(0.1, rel=0.2), "the validation loss of seed 1")
+    with trainer_of(config_of("replicates=2")) as trainer:
+        validate, losses = trainer.validate, iter([0.5, math.inf])
+        trainer.validate = lambda network: replace(validate(network), loss=next(losses))
+        divergence = trainer.run(context_of(memory))
+    assert divergence == Divergence(7, 1, pytest.approx(0.1, rel=0.2), "the validation loss of seed 1")
     assert not memory.rows
     assert not memory.checkpoints
 
 
 def test_a_divergence_that_does_not_come_again_is_said():
-    with training(config_of()) as this:
-        take, spoilt = this.engine.run, iter([True])
+    with trainer_of(config_of()) as trainer:
+        take, spoilt = trainer.engine.run, iter([True])
 
         def once(rows, rates):
             losses = take(rows, rates)
             return losses * math.nan if next(spoilt, False) else losses
 
-        this.engine.run = once
-        assert "finite when the steps were repeated" in this.run().tensor
+        trainer.engine.run = once
+        assert "finite when the steps were repeated" in trainer.run(context_of()).tensor
 
 
 def test_only_finite_states_are_kept_when_interrupted(monkeypatch):
     """After the first step the loss is finite still, but a weight may not be: no one has looked at it yet."""
-    monkeypatch.setattr("mlfound.training.loop.LONGEST_LOOK", 1)
+    monkeypatch.setattr("mlfound.training.loop.MAX_STEPS_PER_CHECK", 1)
     memory = Memory()
-    with training(config_of(), memory) as this:
-        take = this.engine.run
+    with trainer_of(config_of()) as trainer:
+        take = trainer.engine.run
 
         def spoiling(rows, rates):
             losses = take(rows, rates)
-            this.engine.networks[0]["b1"][3] = math.inf
+            trainer.engine.networks[0]["b1"][3] = math.inf
             return losses
 
-        this.engine.run = spoiling
-        assert this.run(after(0)) is None
+        trainer.engine.run = spoiling
+        assert trainer.run(context_of(memory), after(0)) is None
     assert not memory.checkpoints
 
 

@@ -17,7 +17,7 @@ from mlfound.data.load import Split, Splits
 from mlfound.engines import ladder
 from mlfound.engines.storage import numbers
 from mlfound.errors import UserError
-from mlfound.experiments.backprop.step_report import FLOAT32_STEPS, REFERENCE, Entry, report
+from mlfound.experiments.backprop.step_report import FLOAT32_STEPS, Entry, report
 from mlfound.experiments.backprop.step_task import (
     LR,
     MOMENTUM,
@@ -26,10 +26,10 @@ from mlfound.experiments.backprop.step_task import (
     Training,
     Weights,
     by_engine,
-    by_peer,
+    by_library,
 )
 from mlfound.foundations.checks import relative_error
-from mlfound.reference import jax_scan, torch_compile, torch_graph, torch_nn
+from mlfound.reference import libraries, torch_nn
 from mlfound.results import Context, Result
 from mlfound.stats.timing import Rung, measure, timer_of
 
@@ -66,18 +66,15 @@ def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) ->
 
 def unavailable(name: str, config: BackpropBenchConfig) -> str | None:
     """Why an implementation cannot run here, or None: it can."""
-    device = torch.device(config.device)
-    if name in ladder.ENGINES:
-        return ladder.unavailable(name, device)
-    reason = ASK_FIRST[name](device) if name in ASK_FIRST else None
-    return f"{name} {reason}" if reason else None
+    why_not: hardware.Unavailable = ladder.unavailable if name in ladder.ENGINES else libraries.unavailable
+    return why_not(name, torch.device(config.device))
 
 
 def climb(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, context: Context) -> Result:
     """The same epoch by each implementation, in interleaved rounds; who ends at other weights is not timed."""
-    train = splits.train.first(config.rows or len(splits.train.y))
-    task = Task(config, train, (train.x.shape[1], *config.hidden, splits.classes))
-    double = replace(task, train=Split(train.x.double(), train.y))
+    task = Task(config, splits.first(config.rows or len(splits.train.y)))
+    train = task.train
+    double = replace(task, splits=replace(task.splits, train=Split(train.x.double(), train.y)))
     order, entries, rungs = task.order(config.replicates), list[Entry](), dict[str, Rung]()
     wanted, soon = (by_reference(double, part) for part in (order, order[:, :FLOAT32_STEPS]))
 
@@ -119,7 +116,7 @@ def an_epoch(training: Training, task: Task, networks: int) -> Sequence[Weights]
 
 def by_reference(task: Task, order: Order) -> Trained:
     """What the reference makes of the first and the last network."""
-    starts = task.starts(task.config.replicates)
+    starts = task.initial(task.config.replicates)
     return {
         n: torch_nn.sgd(starts[n], task.train.x, task.train.y, LR, MOMENTUM)(order[n])
         for n in (0, len(starts) - 1)
@@ -148,14 +145,6 @@ def typical_error(got: Tensor, want: Tensor) -> float:
 
 LADDER: dict[str, Callable[[Task, ExitStack], Training]] = {
     **{name: partial(by_engine, name) for name in ladder.ENGINES},
-    REFERENCE: partial(by_peer, torch_nn.sgd),
-    "torch-compile": partial(by_peer, torch_compile.sgd),
-    "torch-graph": partial(by_peer, torch_graph.sgd),
-    "jax": partial(by_peer, jax_scan.sgd),
+    **{name: partial(by_library, sgd) for name, sgd in libraries.LIBRARIES.items()},
 }
-ASK_FIRST: dict[str, Callable[[torch.device], str | None]] = {
-    "torch-compile": torch_compile.unavailable,
-    "torch-graph": torch_graph.unavailable,
-    "jax": jax_scan.unavailable,
-}
-SET_UP = {"graph", *ASK_FIRST}  # those whose first epoch compiles or captures
+SET_UP = {"graph", "torch-compile", "torch-graph", "jax"}  # those whose first epoch compiles or captures

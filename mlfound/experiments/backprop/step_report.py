@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlfound.engines import ladder
-from mlfound.experiments.backprop.step_task import Task, processes_of
+from mlfound.experiments.backprop.step_task import Task
 from mlfound.results import Check, Column, Picture, Result, Table
 from mlfound.stats.timing import Ratio, Timing
 
@@ -176,7 +176,7 @@ def notes(entry: Entry, timing: Timing, task: Task) -> list[str]:
     said = ["noisy"] if timing.noisy else []
     if entry.networks < task.config.replicates:
         said.append(f"one network, {task.config.replicates} times")
-    if (processes := processes_of(entry.impl, task.config)) > 1:
+    if (processes := task.processes(entry.impl)) > 1:
         said.append(f"{processes} processes")
     return said
 

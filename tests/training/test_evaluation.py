@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mlfound.foundations.modules import MSE, CrossEntropy
-from mlfound.training import scoring
-from mlfound.training.scoring import confusion, evaluate, worst_mistakes
+from mlfound.training import evaluation
+from mlfound.training.evaluation import confusion, evaluate, worst_mistakes
 
 
 class Fixed:
@@ -16,7 +16,7 @@ class Fixed:
 
 
 def test_a_classifier_says_its_likeliest_class(monkeypatch):
-    monkeypatch.setattr(scoring, "ROWS_AT_ONCE", 2)  # so that the parts are put together, too
+    monkeypatch.setattr(evaluation, "ROWS_AT_ONCE", 2)  # so that the parts are put together, too
     logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [1e4, -1e4, 0.0]])
     y = torch.tensor([0, 2, 0])
     score = evaluate(Fixed(), CrossEntropy(), logits, y, classes=3)

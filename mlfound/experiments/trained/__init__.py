@@ -1,0 +1,1 @@
+"""What train has to show when it is done: a file a part."""

@@ -1,0 +1,43 @@
+"""The libraries that we compare with, by name: each trains the network of `torch_nn.sgd`, to the same weights."""
+
+import shutil
+import sysconfig
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mlfound.reference import jax_scan, torch_compile, torch_graph, torch_nn
+
+# initial parameters, images, labels, learning rate, momentum; from the row numbers (steps, batch) to the weights
+SGD = Callable[[Mapping[str, Tensor], Tensor, Tensor, float, float], Callable[[Tensor], Mapping[str, Tensor]]]
+
+
+def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
+    """Why this library cannot run there, or None: it can; all of them with every `dtype`."""
+    cuda = device.type == "cuda"
+    if name == "torch-graph" and not cuda:
+        return "torch-graph needs a CUDA GPU: --device cuda"
+    if name == "torch-compile" and not cuda:  # torch for CUDA brings its compiler
+        if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+            return "torch-compile needs a C++ compiler, as g++"
+        if not Path(sysconfig.get_path("include"), "Python.h").exists():
+            return "torch-compile needs Python.h, from Python's development package"
+    if name == "jax" and find_spec("jax") is None:
+        return "jax is not installed: pip install 'mlfound[peers]'"
+    if name == "jax" and cuda:  # the CPU it always has; not to be started just to ask, for it starts threads
+        try:
+            jax_scan.start_jax().devices("gpu")
+        except RuntimeError:
+            return "jax sees no GPU here"
+    return None
+
+
+LIBRARIES: dict[str, SGD] = {
+    "torch-nn": torch_nn.sgd,
+    "torch-compile": torch_compile.sgd,
+    "torch-graph": torch_graph.sgd,
+    "jax": jax_scan.sgd,
+}

@@ -1,0 +1,26 @@
+"""From a plan to what trains by it."""
+
+from torch import Tensor
+
+from mlfound.data.load import Splits
+from mlfound.engines import ladder
+from mlfound.engines.recipe import Network
+from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
+from mlfound.foundations.randomness import generator
+from mlfound.training.loop import Trainer
+from mlfound.training.plan import Plan
+
+
+def build(plan: Plan, splits: Splits) -> Trainer:
+    """Networks at their beginning, in an engine that has this data; `close` it, for some engines have processes."""
+    x, y = splits.train.x, splits.train.y
+    networks = [initial(plan, seed, x) for seed in plan.seeds]
+    dropout = [generator(seed, "dropout", x.device) for seed in plan.seeds]
+    engine = ladder.engine(plan.engine, plan.recipe, networks, dropout, x, y, plan.processes)
+    return Trainer(plan, engine, splits)
+
+
+def initial(plan: Plan, seed: int, x: Tensor) -> Network:
+    """The parameters that the network of this seed begins at, of the type of the images `x` and where these are."""
+    drawn = mlp_parameters(plan.recipe.sizes, INITIALIZATIONS[plan.init], generator(seed, "initialization"))
+    return {name: p.to(x.device, x.dtype) for name, p in drawn.items()}

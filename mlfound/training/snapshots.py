@@ -1,0 +1,119 @@
+"""What a training can go back to, or go on from; and when such snapshots are written as checkpoints."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from time import monotonic
+
+from torch import Tensor
+
+from mlfound.engines.recipe import Engine
+from mlfound.results import Checkpoint, Recorder
+from mlfound.training.epochs import Epoch, by_epoch, mean_valid_loss
+from mlfound.training.plan import Plan
+
+EPOCH_LOSSES = "losses of this epoch"  # a name among the tensors: (networks, steps done)
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Where a number was first not finite: at which step (of all epochs, from 1), in which tensor of which seed."""
+
+    step: int
+    epoch: int
+    lr: float
+    tensor: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All on which the rest of a training depends, after `epoch` whole epochs and some steps of the next.
+
+    `tensors` are, by the names that checkpoints and messages use, the losses of those steps, and of each network the
+    states that its generators had for shuffling (at the beginning of the epoch) and have for dropout, its
+    velocities and its parameters. `seconds` were spent on those steps.
+    """
+
+    epoch: int
+    seconds: float
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def step(self) -> int:
+        """Steps that are done of the epoch after `epoch`."""
+        return self.tensors[EPOCH_LOSSES].shape[1]
+
+    def copy(self) -> "Snapshot":
+        return replace(self, tensors={name: tensor.clone() for name, tensor in self.tensors.items()})
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first one that holds a nan or an infinity."""
+    return next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+
+
+def step_state(engine: Engine, n: int) -> Iterator[tuple[str, Tensor]]:
+    """What a step changes in network `n`, no copies: what goes wrong first comes first."""
+    for name, velocity in engine.velocities[n].items():
+        yield f"momentum of {name}", velocity
+    yield from engine.networks[n].items()
+
+
+class Checkpoints:
+    """Writes the snapshots that are due by the plan, and that of the best epoch whether it is due or not.
+
+    The best one waits, for a better may follow. It is written before the rows of a worse epoch are recorded: a
+    checkpoint notes where `metrics.jsonl` ends. `epochs` are those that are done.
+    """
+
+    def __init__(self, plan: Plan, recorder: Recorder, epochs: Sequence[Epoch]) -> None:
+        self.plan, self.recorder = plan, recorder
+        self.lowest = min(map(mean_valid_loss, by_epoch(epochs)), default=math.inf)
+        self.best: Snapshot | None = None  # not yet written
+        self.saved_at = monotonic()
+
+    def improve(self, rows: Sequence[Epoch]) -> bool:
+        """Whether these rows, not yet recorded, are the best epoch so far; if not, that one is written now."""
+        loss = mean_valid_loss(rows)
+        if loss < self.lowest:
+            self.lowest = loss
+            return True
+        self.write_best()
+        return False
+
+    def end_epoch(self, snapshot: Snapshot, improved: bool) -> None:
+        """After the rows are recorded: written when it is due, and the last one always is."""
+        if improved:
+            self.best = snapshot
+        last, policy = snapshot.epoch == self.plan.epochs, self.plan.checkpoint
+        if last or (snapshot.epoch % policy.every == 0 and monotonic() - self.saved_at >= policy.seconds):
+            self.write(snapshot)
+
+    def interrupt(self, snapshot: Snapshot) -> None:
+        """What a resumed run goes on from: this one, unless it is on its way to diverge, then the last good one."""
+        with suppress(FloatingPointError):
+            self.write(snapshot)
+
+    def write(self, snapshot: Snapshot) -> None:
+        """This one, and before it the best one."""
+        is_best = snapshot is self.best
+        self.write_best()
+        if not is_best:
+            self.to_recorder(snapshot)
+
+    def write_best(self) -> None:
+        """The best one, unless that is done."""
+        if self.best is not None:
+            self.to_recorder(self.best, best=True)
+            self.best = None
+
+    def to_recorder(self, snapshot: Snapshot, best: bool = False) -> None:
+        facts = {
+            "epoch": snapshot.epoch,
+            "step": snapshot.step,
+            "seconds": snapshot.seconds,
+            "config": self.plan.config.model_dump(mode="json"),
+        }
+        self.recorder.checkpoint(Checkpoint(snapshot.tensors, facts), self.plan.checkpoint.keep, best=best)
+        self.saved_at = monotonic()
