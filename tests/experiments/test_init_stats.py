@@ -3,24 +3,25 @@
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from mlfound import hardware
+from mlfound.config.models import InitStatsConfig
 from mlfound.data import idx
 from mlfound.data.registry import NAMES
 from mlfound.experiments import init_stats
-from mlfound.experiments.initialization import convolution as init_convolution
-from mlfound.experiments.initialization import depth as init_depth
-from mlfound.experiments.initialization import layer as init_layer
-from mlfound.experiments.initialization import lesson as init_lesson
-from mlfound.experiments.initialization.layer import label, verdict
-from mlfound.experiments.initialization.stack_tables import backward_verdict, forward_verdict
+from mlfound.experiments.initialization import convolutions, depth, draws, layer, products
+from mlfound.experiments.initialization.activations import label
+from mlfound.experiments.initialization.claims import Claim, claim_table, verdict
+from mlfound.experiments.initialization.stacks import backward_verdict, forward_verdict
 from mlfound.foundations.activations import Floor, Leaky, Linear, ReLU, Subtract
 from mlfound.foundations.initialization import INITIALIZATIONS, Initialization, kaiming, normal
 from mlfound.foundations.randomness import generator
+from mlfound.results import Column, Picture, Result, Table
 from mlfound.stats.estimates import Estimate, pooled_std, root_mean
 
 SAMPLE = ("init-stats", "--set", "data.dataset=mnist-sample", "--threads", "1")
@@ -38,7 +39,10 @@ def one_thread():
 @pytest.fixture
 def quick(mlfound, monkeypatch):
     """The command line with nothing drawn."""
-    monkeypatch.setattr("mlfound.experiments.initialization.report.pictures", lambda found: [])
+    drawn = init_stats.with_one_claim_table
+    monkeypatch.setattr(
+        init_stats, "with_one_claim_table", lambda result: replace(drawn(result), pictures=[])
+    )
     return mlfound
 
 
@@ -127,6 +131,32 @@ def test_a_constant_moves_every_draws_mean_and_no_draws_std(story):
         assert float(before["std"]) == pytest.approx(float(after["std"]), abs=1e-6)
     assert "moves the mean" in story.out
     assert "leaves the standard deviation at" in story.out
+
+
+def test_a_new_part_is_one_line_in_the_dict(mlfound, monkeypatch):
+    """The sample part brings its figures; nothing else knows of it."""
+
+    def run(config, inputs, schemes, context):
+        rows = [(init, INITIALIZATIONS[init].std((2, 3))) for init in schemes]
+        claims = [Claim("a sample holds", "std", rows[0][1], 1.0, True)]
+        data = {"title": "A sample", "layer": [1], "forward": {"a": [1.0]}, "backward": {}}
+        return Result(
+            metrics={"sample": rows[0][1]},
+            findings=["A sample was drawn."],
+            tables=[Table("sample", "A sample", [Column("init"), Column("std")], rows), *claim_table(claims)],
+            pictures=[Picture("sample", "signal_by_layer", data)],
+        )
+
+    monkeypatch.setitem(init_stats.PARTS, "sample", init_stats.Part(run, ["normal"]))
+    outcome = mlfound(*STACK, "--draws", "2")
+    assert outcome.code == 0, outcome
+    assert outcome.rows("sample") == [{"init": "normal", "std": "1.0"}]
+    assert (outcome.path / "plots" / "sample.png").exists()
+    assert list(holds(outcome))[-2:] == ["... and keep it with a = 0", "a sample holds"]
+    summary = outcome.json("summary.json")
+    assert summary["metrics"]["sample"] == 1.0
+    assert summary["findings"][-1] == "A sample was drawn."
+    assert (outcome.path / "tables" / "convolutions.csv").exists()
 
 
 # Each part alone
@@ -256,7 +286,7 @@ def test_the_same_seed_gives_the_same_figures_whatever_else_is_looked_at(quick):
 
 def test_gaussian_rows_have_the_closed_form():
     x = torch.randn(1000, 784, generator=generator(0, "rows"))
-    [relu] = init_layer.measure(x, "kaiming", [ReLU()], 50, 400, generator(0, "weights"))
+    [relu] = draws.measure_layer(x, "kaiming", [ReLU()], 50, 400, generator(0, "weights"))
     assert relu.mean.value == pytest.approx(0.5642, abs=0.002)
     assert relu.std.value == pytest.approx(0.8256, abs=0.002)
     assert verdict(relu.factor.value) == "keeps"
@@ -268,14 +298,14 @@ def test_each_draw_is_a_layer_of_its_own_however_many_make_one_product(monkeypat
     drawn = []
 
     def keeping(*arguments):
-        drawn.append(draw(*arguments))
+        drawn.append(draw_weights(*arguments))
         return drawn[-1]
 
-    draw = init_layer.draw
-    monkeypatch.setattr(init_layer, "AT_ONCE", at_once)
-    monkeypatch.setattr(init_layer, "draw", keeping)
-    [layer] = init_layer.measure(x, "kaiming", [Subtract(0.5)], 4, 7, generator(0, "w"))
-    for w, mean, std in zip(torch.cat(drawn), layer.means, layer.stds, strict=True):
+    draw_weights = draws.draw_weights
+    monkeypatch.setattr(draws, "PRODUCT_NUMBERS", at_once)
+    monkeypatch.setattr(draws, "draw_weights", keeping)
+    [measured] = draws.measure_layer(x, "kaiming", [Subtract(0.5)], 4, 7, generator(0, "w"))
+    for w, mean, std in zip(torch.cat(drawn), measured.means, measured.stds, strict=True):
         y = Subtract(0.5)(x @ w).double()
         assert mean.item() == pytest.approx(y.mean().item(), abs=1e-6)
         assert std.item() == pytest.approx(y.std(correction=0).item(), abs=1e-6)
@@ -306,8 +336,8 @@ def test_estimates():
 def test_a_scheme_of_the_wrong_size_fails_the_check(quick, monkeypatch, bad):
     wrong = Initialization(kaiming, lambda shape, std, draws: normal(shape, bad * std, draws))
     monkeypatch.setitem(INITIALIZATIONS, "kaiming", wrong)
-    monkeypatch.setattr("mlfound.experiments.initialization.layer.normal", wrong.distribution)
-    monkeypatch.setattr("mlfound.experiments.initialization.report.normal", wrong.distribution)
+    monkeypatch.setattr(draws, "normal", wrong.distribution)
+    monkeypatch.setattr(layer, "normal", wrong.distribution)
     outcome = quick(*ONE, "--init", "kaiming", "--draws", "100")
     assert outcome.code == 1, outcome
     assert not checks_of(outcome)["stds of the weights: farthest from theory, in standard errors"]["passed"]
@@ -334,9 +364,9 @@ def test_verdicts_on_a_layer(factor, words):
     assert verdict(factor) == words
 
 
-def stack_of(init, depth, width=16):
+def stack_of(init, layers, width=16):
     x = torch.randn(32, width, generator=generator(0, "rows"))
-    return init_depth.plain_stack(x, init, ReLU(), depth, width, generator(0, "stack"))
+    return depth.plain_stack(x, init, ReLU(), layers, width, generator(0, "stack"))
 
 
 def test_verdicts_on_a_stack():
@@ -346,16 +376,16 @@ def test_verdicts_on_a_stack():
     grown, lost = stack_of("normal", 3), stack_of("normal", 200)
     assert backward_verdict(grown).startswith("grows by ")
     assert forward_verdict(lost) == f"overflows at layer {lost.overflowed}"
-    assert not math.isfinite(lost.std[lost.overflowed - 1])
-    assert math.isfinite(lost.std[lost.overflowed - 2])
+    assert not math.isfinite(lost.layers[lost.overflowed - 1].std)
+    assert math.isfinite(lost.layers[lost.overflowed - 2].std)
     assert backward_verdict(lost) == "none: the signal overflowed"
 
 
 def test_a_gradient_is_lost_on_its_way_from_the_end():
     stack = stack_of("small", 12)
-    layer, how = stack.gradient_lost
+    number, how = stack.gradient_lost
     assert how == "vanishes"
-    assert stack.gradient[layer - 1] < init_depth.GONE <= stack.gradient[layer]
+    assert stack.gradients[number - 1] < depth.VANISHED_SHARE <= stack.gradients[number]
 
 
 def test_dead_units():
@@ -364,21 +394,22 @@ def test_dead_units():
     z = x @ w
     z[1:, 0] *= -1  # alive for one row alone
     for activation, share in ((ReLU(), 0.5), (Subtract(0.5), 0.5), (Leaky(0.1), 0.0), (Linear(), 0.0)):
-        assert init_depth.layer_figures(activation(z), z, activation)[2] == share, activation
+        assert depth.signal_figures(activation(z), z, activation)[2] == share, activation
 
 
 def test_mean_and_std_are_torchs_also_where_a_square_would_overflow():
     x = 3 + torch.randn(60, 7, generator=generator(0, "rows"))
-    assert init_depth.moments(x) == pytest.approx((x.mean().item(), x.std(correction=0).item()), rel=1e-5)
-    assert init_depth.moments(x * 1e37)[1] == pytest.approx(1e37 * x.std(correction=0).item(), rel=1e-5)
-    assert math.isnan(init_depth.moments(torch.tensor([1.0, math.inf]))[1])
+    assert depth.moments(x) == pytest.approx((x.mean().item(), x.std(correction=0).item()), rel=1e-5)
+    assert depth.moments(x * 1e37)[1] == pytest.approx(1e37 * x.std(correction=0).item(), rel=1e-5)
+    assert math.isnan(depth.moments(torch.tensor([1.0, math.inf]))[1])
 
 
 def test_a_hundred_products():
-    found = init_lesson.products(generator(0, "products"), 3)
-    assert all(27 <= end <= 30 for end in found["normal"].ends)
-    assert all(60 <= end <= 80 for end in found["small"].ends)
-    assert found["xavier"].ends == [None] * 3
+    normal, small, xavier = products.measure_products(generator(0, "products"), 3)
+    assert all(27 <= end <= 30 for end in normal.ends)
+    assert all(60 <= end <= 80 for end in small.ends)
+    assert xavier.ends == [None] * 3
+    assert [each.init for each in (normal, small, xavier)] == ["normal", "small", "xavier"]
 
 
 def test_activations_have_names():
@@ -460,7 +491,11 @@ def test_black_images_have_no_signal(quick):
     refused(quick(*own, "--set", "data.normalize=none"), "data.dataset", "every pixel is 0")
 
 
-def test_every_part_has_schemes_and_a_look():
-    assert init_stats.SCHEMES.keys() == init_stats.LOOKS.keys()
-    assert set(init_stats.STORY) < init_stats.LOOKS.keys()
-    assert init_convolution.FOUR[0][1] == init_convolution.ONE[1] == 1
+def test_every_part_is_told_about_schemes_that_it_is_made_for():
+    for name, part in init_stats.PARTS.items():
+        assert set(part.about) <= {*INITIALIZATIONS, *part.also}, name
+        assert set(part.also) <= init_stats.ADVICE.keys(), name
+    assert convolutions.FOUR[0][1] == convolutions.ONE[1] == 1
+    told = init_stats.part_names(InitStatsConfig())
+    assert told == ["layer", "stacks", "products", "convolutions"]
+    assert [name for name in init_stats.PARTS if name not in told] == ["shift", "residual"]

@@ -1,211 +1,101 @@
-"""The lesson's claims, one by one: what was measured, what theory says, and whether it holds."""
+"""What the parts say in the same way: the lesson's claims, a figure beside theory, what became of a signal."""
 
 import math
-import statistics
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-import torch
-
-from mlfound.experiments.initialization.found import Found
-from mlfound.experiments.initialization.layer import KEPT, label
-from mlfound.experiments.initialization.lesson import PRODUCTS, narrowing
-from mlfound.foundations.activations import Floor, Subtract
+from mlfound.results import Column, Result, Table
 from mlfound.stats.estimates import Estimate
 
-NEAR = 0.2  # of what it was: a mean that is left is near 0
+KEPT_FACTOR = 1.1  # a factor up to this is called kept: ten layers make less than 2.6 of it
 
 
-class Claim(NamedTuple):
-    """One line of the verdict table."""
+@dataclass(frozen=True)
+class Claim:
+    """One line of the table of claims: what was measured, what theory and the lesson have, whether it holds."""
 
     claim: str
     figure: str  # what was measured
-    measured: float
-    half: float | None  # of its 95% interval
+    measured: Estimate | float
     theory: float | None
-    lesson: str
     holds: bool
+    lesson: str = ""  # its figure
+
+    @property
+    def value(self) -> float:
+        return self.measured.value if isinstance(self.measured, Estimate) else self.measured
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the 95% interval; None of a single number."""
+        return self.measured.half if isinstance(self.measured, Estimate) else None
 
 
-def claims(found: Found) -> list[Claim]:
-    """Those that what was looked at can answer."""
-    parts = (one_layer, shifting, small_stacks, convolutions, residual)
-    return [claim for part in parts for claim in part(found)]
+def factor_claim(claim: str, factor: Estimate, theory: float, holds: bool, lesson: str = "") -> Claim:
+    """Of the root mean square that comes out over that which went in."""
+    return Claim(claim, "signal out / in", factor, theory, holds, lesson)
 
 
-def kept(factor: float) -> bool:
-    return 1 / KEPT <= factor <= KEPT
-
-
-def one_layer(found: Found) -> Iterator[Claim]:
-    """The right size of a weight, and torch's."""
-    n = found.shape[0] * found.shape[1]
-    if layer := found.layer("xavier", "linear"):
-        std, theory = layer.std, layer.theory
-        yield Claim(
-            f"randn / sqrt({n}) keeps the std near 1",
-            "std",
-            std.value,
-            std.half,
-            theory and theory[1],
-            "1.0006",
-            kept(std.value),
-        )
-    if layer := found.layer("xavier", "relu"):
-        yield of_factor(
-            "... and a ReLU takes half of the square",
-            layer.factor,
-            math.sqrt(0.5),
-            "0.704",
-            kept(layer.factor.value / math.sqrt(0.5)),
-        )
-    if layer := found.layer("kaiming", "relu"):
-        w = layer.w_std
-        yield Claim(
-            f"randn * sqrt(2/{n}) has std {layer.w_theory:.4f}",
-            "std of w",
-            w.value,
-            w.half,
-            layer.w_theory,
-            "0.0506",
-            math.isclose(w.value, layer.w_theory or 0, rel_tol=0.01),
-        )
-        yield of_factor(
-            f"sqrt(2/{n}) makes up for the ReLU", layer.factor, 1.0, "1.047", kept(layer.factor.value)
-        )
-    if layer := found.layer("torch-default", "relu"):
-        factor = layer.factor
-        yield of_factor(
-            "the library's default, a = sqrt(5), shrinks the signal",
-            factor,
-            1 / math.sqrt(6),
-            "",
-            factor.value < 1 / KEPT,
-        )
-
-
-def of_factor(claim: str, factor: Estimate, theory: float, lesson: str, holds: bool) -> Claim:
-    return Claim(claim, "signal out / in", factor.value, factor.half, theory, lesson, holds)
-
-
-def shifting(found: Found) -> Iterator[Claim]:
-    """What a shift does, on the same products: the draws are compared one with one."""
-    relu = found.layer(found.drawn, "relu")
-    shifted = found.layers[found.drawn][-1] if found.layers else None
-    if relu is None or shifted is None or not isinstance(shifted.activation, Subtract | Floor):
-        return
-    what = (
-        f"ReLU - {found.shift:g}" if isinstance(shifted.activation, Subtract) else label(shifted.activation)
+def claim_table(claims: Sequence[Claim]) -> list[Table]:
+    """The claims of a part; no table where there are none."""
+    columns = (
+        Column("claim"),
+        Column("figure", "what was measured"),
+        Column("measured", format=".4g", of="value"),
+        Column("half_width", "±", ".2g"),
+        Column("theory", format=".4g"),
+        Column("lesson"),
+        Column("holds", "holds?"),
     )
-    was, now = relu.mean.value, shifted.mean
-    yield Claim(
-        f"{what} brings the mean back near 0",
-        f"mean (was {was:.4f})",
-        now.value,
-        now.half,
-        shifted.theory and shifted.theory[0],
-        "-0.061 to 0.159",
-        abs(now.value) < NEAR * was,
-    )
-    change = Estimate.mean((shifted.stds - relu.stds).round(decimals=6))  # float32 knows no more digits
-    wanted = shifted.theory[1] - relu.theory[1] if shifted.theory and relu.theory else None
-    yield Claim(
-        "... and lowers the variance",
-        "change of the std",
-        change.value,
-        change.half,
-        wanted,
-        "",
-        change.value < -0.001 * relu.std.value,
-    )
+    return [Table.of("claims", "The lesson's claims", columns, claims)] if claims else []
 
 
-def small_stacks(found: Found) -> Iterator[Claim]:
-    """What fan_in and fan_out keep, and a hundred products."""
-    widths = " ".join(map(str, narrowing(found.shape[0] * found.shape[1], found.config.hidden)))
-    for name, funnel in found.funnels.items():
-        fan = "fan_out" if name == "kaiming-fan-out" else "fan_in"
-        ways = [
-            (f"{fan} keeps the signal forward ({widths})", funnel.forward, funnel.forward_theory),
-            (f"{fan} keeps the gradient backward", funnel.backward, funnel.backward_theory),
-        ]
-        for claim, factor, theory in ways:
-            yield of_factor(claim, factor, theory, "", kept(factor.value))
-    if not found.products:
-        return
-    names = {
-        "normal": "randn(512, 512) overflow",
-        "small": "0.01 randn vanish",
-        "xavier": "randn / sqrt(512) last",
-    }
-    for init, claim in names.items():
-        ends = [end for end in found.products[init].ends if end]
-        stds = found.products[init].stds
-        if init == "xavier":
-            yield Claim(
-                f"{PRODUCTS} products by {claim}",
-                "std after all, median",
-                stds.median().item(),
-                None,
-                None,
-                "near 1",
-                not ends and bool(((stds > 0.01) & (stds < 100)).all()),
-            )
-        else:
-            yield Claim(
-                f"{PRODUCTS} products by {claim}",
-                "after product, median",
-                statistics.median(ends or [math.nan]),
-                None,
-                end_in_theory(init),
-                "28" if init == "normal" else "0 at the end",
-                len(ends) == len(stds),
-            )
+def with_one_claim_table(result: Result) -> Result:
+    """The parts' tables of claims as one, under the other tables."""
+    claims = [table for table in result.tables if table.name == "claims"]
+    tables = [table for table in result.tables if table.name != "claims"]
+    if claims:
+        tables.append(replace(claims[0], rows=[row for table in claims for row in table.rows]))
+    return replace(result, tables=tables)
 
 
-def end_in_theory(init: str) -> float:
-    """The product after which numbers of 512^(n/2) scale^n pass float32's largest or its smallest."""
-    scale = math.sqrt(512) * (1.0 if init == "normal" else 0.01)
-    return math.log(2.0**128 if init == "normal" else 2.0**-149) / math.log(scale)
+class Theory(NamedTuple):
+    """What the numbers that come out must have."""
+
+    mean: float
+    std: float
 
 
-def convolutions(found: Found) -> Iterator[Claim]:
-    """Four of them, by default and with a = 0."""
-    last = {name: each.four[:, -1].median().item() for name, each in found.convolutions.items()}
-    if "torch-default" in last and "kaiming" in last:
-        yield Claim(
-            "four convolutions all but lose the signal by default",
-            "std, median",
-            last["torch-default"],
-            None,
-            None,
-            "0.0089",
-            last["torch-default"] < 0.1,
-        )
-        yield Claim(
-            "... and keep it with a = 0",
-            "std, median",
-            last["kaiming"],
-            None,
-            None,
-            "0.285",
-            last["kaiming"] > 0.1,
-        )
+def columns_beside_theory(name: str, label: str = "") -> list[Column]:
+    """Of records with an estimate `name`, "mean" or "std": its value, half of its interval, the theory's."""
+    return [
+        Column(name, label, "z.4f", f"{name}.value"),
+        Column(f"{name}_half_width", "±", ".4f", f"{name}.half"),
+        Column(f"{name}_theory", "theory", "z.4f", in_theory(name)),
+    ]
 
 
-def residual(found: Found) -> Iterator[Claim]:
-    """Fixup beside kaiming, as deep as was asked for."""
-    if not found.config.residual:
-        return
-    for stack in found.stacks:
-        layers = stack.each * len(stack.std)
-        yield Claim(
-            f"{stack.init} carries the signal through {layers:,} layers",
-            "signal out / in",
-            stack.factor,
-            None,
-            None if stack.theory is None else (torch.tensor(stack.theory).double() ** layers).item(),
-            "10,000 layers" if stack.init == "fixup" else "",
-            0.5 <= stack.factor <= 2,
-        )
+def in_theory(name: str) -> Any:
+    """For a column: the `mean` or `std` of a record's theory; None where it has none."""
+    return lambda record: record.theory and getattr(record.theory, name)
+
+
+def finite_metrics(figures: Mapping[str, float]) -> dict[str, float]:
+    """The finite ones, by names without spaces."""
+    return {name.replace(" ", "_"): value for name, value in figures.items() if math.isfinite(value)}
+
+
+def is_kept(factor: float) -> bool:
+    return 1 / KEPT_FACTOR <= factor <= KEPT_FACTOR
+
+
+def verdict(factor: float) -> str:
+    """What happened to a signal: keeps, shrinks by x or grows by x."""
+    if not math.isfinite(factor):
+        return "overflows"
+    if is_kept(factor):
+        return "keeps"
+    if factor == 0:
+        return "vanishes"
+    return f"grows by {factor:.3g}" if factor > 1 else f"shrinks by {1 / factor:.3g}"

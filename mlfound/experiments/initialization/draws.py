@@ -1,0 +1,121 @@
+"""One layer, drawn many times: what activation(x w) has for mean and std, beside what it must have."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from mlfound.experiments.initialization.activations import label
+from mlfound.experiments.initialization.claims import Theory
+from mlfound.foundations.activations import Activation, Linear
+from mlfound.foundations.initialization import INITIALIZATIONS, Shape, normal
+from mlfound.foundations.stacks import lsuv
+from mlfound.foundations.theory import pooled_moments
+from mlfound.stats.estimates import Estimate, pooled_std, root_mean
+
+PRODUCT_NUMBERS = 2**21  # that the draws of one product may make: 8 MB, which is what a cache holds
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one scheme and one activation gave. `means` and `squares` (draws,) are each draw's, float64."""
+
+    init: str
+    activation: Activation
+    means: Tensor
+    squares: Tensor
+    w_mean: Estimate
+    w_std: Estimate
+    incoming: float  # the rows' root mean square
+    w_theory: float | None  # the std of a weight; None where the rows set it
+    theory: Theory | None  # for these rows
+    gaussian: Theory  # for rows of N(0, 1)
+
+    @property
+    def label(self) -> str:
+        return label(self.activation)
+
+    @property
+    def shift(self) -> float:
+        return getattr(self.activation, "s", 0.0)
+
+    @property
+    def mean(self) -> Estimate:
+        return Estimate.mean(self.means)
+
+    @property
+    def std(self) -> Estimate:
+        return pooled_std(self.means, self.squares)
+
+    @property
+    def stds(self) -> Tensor:
+        return (self.squares - self.means**2).clamp_min(0).sqrt()
+
+    @property
+    def factor(self) -> Estimate:
+        """How many times larger the signal comes out, as a root mean square: what the next layer multiplies."""
+        out = root_mean(self.squares)
+        return Estimate(out.value / self.incoming, out.error / self.incoming, out.draws)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the theory is: x w is Gaussian only where the weights are."""
+        return INITIALIZATIONS[self.init].distribution is normal or isinstance(self.activation, Linear)
+
+
+def measure_layer(
+    x: Tensor,
+    init: str,
+    activations: Sequence[Activation],
+    hidden: int,
+    draws: int,
+    generator: Generator,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Layer]:
+    """x (rows, in) through `draws` layers of `hidden` units, several in one product; all activations see the same."""
+    shape = (x.shape[1], hidden)
+    figures = torch.empty(1 + len(activations), 2, draws, dtype=torch.float64)  # of w, then of what comes out
+    chunk = max(1, PRODUCT_NUMBERS // (max(x.shape) * hidden))
+    for start in range(0, draws, chunk):
+        these = slice(start, min(start + chunk, draws))
+        w = draw_weights(init, shape, generator, these.stop - start, x)
+        figures[0, :, these] = torch.stack([w.mean((1, 2)), w.square().mean((1, 2))])
+        z = x @ w.transpose(0, 1).reshape(shape[0], -1)  # (rows, draws * hidden)
+        for each, activation in zip(figures[1:], activations, strict=True):
+            y = activation(z)
+            moments = torch.stack([y.mean(0), torch.linalg.vector_norm(y, dim=0).square() / len(y)])
+            each[:, these] = moments.double().view(2, -1, hidden).mean(2)
+        on_progress(these.stop, draws)
+    (w_means, w_squares), *outputs = figures
+    lengths = x.double().square().sum(1)
+    std = None if init == "lsuv" else INITIALIZATIONS[init].std(shape)
+    return [
+        Layer(
+            init,
+            activation,
+            means,
+            squares,
+            w_mean=Estimate.mean(w_means),
+            w_std=pooled_std(w_means, w_squares),
+            incoming=(lengths.mean() / shape[0]).sqrt().item(),
+            w_theory=std,
+            theory=None if std is None else Theory(*pooled_moments(activation, lengths, std**2)),
+            gaussian=gaussian_theory(activation, 1.0 if std is None else std * math.sqrt(shape[0])),
+        )
+        for activation, (means, squares) in zip(activations, outputs, strict=True)
+    ]
+
+
+def draw_weights(init: str, shape: Shape, generator: Generator, draws: int, x: Tensor) -> Tensor:
+    """(draws, in, out) of a scheme; `lsuv` looks at x first."""
+    if init == "lsuv":
+        return next(lsuv(x, [INITIALIZATIONS["orthogonal"](shape, generator, draws)], Linear()))
+    return INITIALIZATIONS[init](shape, generator, draws)
+
+
+def gaussian_theory(activation: Activation, sigma: float) -> Theory:
+    """The closed form for N(0, sigma^2), as plain numbers."""
+    mean, std = activation.moments(0.0, sigma)
+    return Theory(mean.item(), std.item())

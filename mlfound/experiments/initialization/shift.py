@@ -1,0 +1,163 @@
+"""The part `shift`: what a shifted ReLU does to the draws of `layer`, one by one as the lesson has them."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mlfound.config.models import InitStatsConfig
+from mlfound.experiments.initialization.activations import leak
+from mlfound.experiments.initialization.claims import Claim, claim_table, in_theory
+from mlfound.experiments.initialization.draws import Layer, draw_weights
+from mlfound.foundations.activations import Floor, Subtract
+from mlfound.foundations.randomness import generator
+from mlfound.foundations.theory import pooled_moments, scatter_of_means
+from mlfound.results import Column, Picture, Result, Table
+from mlfound.stats.estimates import Estimate
+from mlfound.training.inputs import Inputs
+
+SHOWN_DRAWS = 10
+MAX_MEAN_LEFT = 0.2  # of what it was: a mean that is left is near 0
+SCATTER_ROWS = 1000
+HISTOGRAM_ROWS, HISTOGRAM_DRAWS, HISTOGRAM_BINS = 1000, 10, 90
+
+
+def run(config: InitStatsConfig, inputs: Inputs, layers: Sequence[Layer]) -> Result:
+    """Of one of the layers' schemes: kaiming, or else the first. Its last activation is the shifted one."""
+    init = "kaiming" if any(layer.init == "kaiming" for layer in layers) else layers[0].init
+    layers = [layer for layer in layers if layer.init == init]
+    nonlinear = [layer for layer in layers if layer.label != "linear"]
+    x, shifted = inputs.splits.valid.x[: config.rows], layers[-1]
+    pictures = [draws_picture(config, inputs, nonlinear), histogram_picture(config, x, nonlinear)]
+    relu = next((layer for layer in layers if layer.label == "relu"), None)
+    if relu is None:
+        return Result({}, pictures=pictures)
+    return Result(
+        {},
+        findings=[*shift_findings(x, relu, shifted), *scatter_findings(config, x, relu)],
+        tables=[*draws_table(relu, shifted), *claim_table(claims(relu, shifted))],
+        pictures=pictures,
+    )
+
+
+def draws_table(relu: Layer, shifted: Layer) -> list[Table]:
+    """A line a draw, then all draws together, and theory; of no shift, nothing."""
+    if not shifted.shift:
+        return []
+    figures = torch.stack([relu.means, relu.stds, shifted.means, shifted.stds], 1)[:SHOWN_DRAWS].tolist()
+    estimates = [relu.mean, relu.std, shifted.mean, shifted.std]
+    theories = [theory for layer in (relu, shifted) for theory in layer.theory or (None, None)]
+    rows = [
+        *((str(n), *draw) for n, draw in enumerate(figures, 1)),
+        (f"all {relu.mean.draws:,}", *(estimate.value for estimate in estimates)),
+        ("± 95%", *(estimate.half for estimate in estimates)),
+        ("theory", *theories),
+        ("theory, N(0, 1) rows", *relu.gaussian, *shifted.gaussian),
+    ]
+    columns = [
+        Column("draw"),
+        Column("relu_mean", f"{relu.label}: mean", "z.4f"),
+        Column("relu_std", f"{relu.label}: std", ".4f"),
+        Column("shifted_mean", f"{shifted.label}: mean", "z.4f"),
+        Column("shifted_std", f"{shifted.label}: std", ".4f"),
+    ]
+    lessons = "the lesson's ten: means -0.061 to 0.159, stds 0.719 to 0.937"
+    title = f"{len(figures)} draws of {relu.init}, one by one ({lessons})"
+    return [Table("ten-draws", title, columns, rows)]
+
+
+def claims(relu: Layer, shifted: Layer) -> list[Claim]:
+    """The mean and the variance, on the same products: the draws are compared one with one."""
+    is_constant = isinstance(shifted.activation, Subtract)
+    what = f"ReLU - {shifted.shift:g}" if is_constant else shifted.label
+    was, now = relu.mean.value, shifted.mean
+    change = Estimate.mean((shifted.stds - relu.stds).round(decimals=6))  # float32 knows no more digits
+    wanted = shifted.theory.std - relu.theory.std if shifted.theory and relu.theory else None
+    return [
+        Claim(
+            f"{what} brings the mean back near 0", f"mean (was {was:.4f})", now, in_theory("mean")(shifted),
+            abs(now.value) < MAX_MEAN_LEFT * was, "-0.061 to 0.159",
+        ),
+        Claim(
+            "... and lowers the variance", "change of the std", change, wanted,
+            change.value < -0.001 * relu.std.value,
+        ),
+    ]  # fmt: skip
+
+
+def shift_findings(x: Tensor, relu: Layer, shifted: Layer) -> list[str]:
+    """What a shift does to the mean and to the std, and that the lesson's text and code are two functions."""
+    if relu.w_theory is None:
+        return []
+    s, moved = shifted.shift, f"the mean from {relu.mean.value:.4f} to {shifted.mean.value:.4f}"
+    if isinstance(shifted.activation, Subtract):
+        mean, std = pooled_moments(Floor(s), x.double().square().sum(1), relu.w_theory**2)
+        return [
+            f"Subtracting {s:g} moves {moved} and leaves the standard deviation at {shifted.std.value:.4f}: "
+            "every number moves alike.",
+            f"max(x, {-s:g}), the lesson's text, is another function than its code's max(x, 0) - {s:g}: in theory "
+            f"it has mean {mean:.4f} and std {std:.4f} here (--set relu_variant=floor --relu-shift {s:g}).",
+        ]
+    return [
+        f"max(x, {-s:g}) lets x through further down: it moves {moved}, and the standard deviation from "
+        f"{relu.std.value:.4f} to {shifted.std.value:.4f}. It is not max(x, 0) - {s:g}."
+    ]
+
+
+def scatter_findings(config: InitStatsConfig, x: Tensor, relu: Layer) -> list[str]:
+    """Why ten draws differ so: the rows resemble one another."""
+    if relu.w_theory is None or config.draws < 2:
+        return []
+    x, v = x[:SCATTER_ROWS], relu.w_theory**2
+    noise = torch.randn(x.shape, generator=generator(config.seed, "init-stats noise"))
+    here, there = scatter_of_means(x, v, config.hidden), scatter_of_means(noise, v, config.hidden)
+    return [
+        f"The mean of a single {relu.init} draw is off by {relu.means.std().item():.3f} (standard deviation; "
+        f"theory {here:.3f}): {here / there:.0f} times as far as on {len(x):,} rows of N(0, 1) ({there:.4f}), since "
+        "images resemble one another. One draw says little."
+    ]
+
+
+def draws_picture(config: InitStatsConfig, inputs: Inputs, layers: Sequence[Layer]) -> Picture:
+    """Means and stds of single draws, and where theory has them."""
+    x, name = inputs.splits.valid.x[: config.rows][:SCATTER_ROWS], inputs.facts["name"]
+    scatters = [
+        layer.w_theory
+        and scatter_of_means(x, layer.w_theory**2, config.hidden, leak(layer.activation) or 0.0)
+        for layer in layers
+    ]
+    return Picture(
+        "draws",
+        "single_draws",
+        {
+            "title": f"Single draws of {layers[0].init}, {x.shape[1]} to {config.hidden}, on {name}",
+            "names": [layer.label for layer in layers],
+            "mean": [layer.means[:SHOWN_DRAWS].tolist() for layer in layers],
+            "std": [layer.stds[:SHOWN_DRAWS].tolist() for layer in layers],
+            "mean_theory": [layer.theory and layer.theory.mean for layer in layers],
+            "std_theory": [layer.theory and layer.theory.std for layer in layers],
+            "mean_scatter": scatters,
+        },
+    )
+
+
+def histogram_picture(config: InitStatsConfig, x: Tensor, layers: Sequence[Layer]) -> Picture:
+    """How often each value occurs before the activation, and after each."""
+    init, x = layers[0].init, x[:HISTOGRAM_ROWS]
+    generator_of_layer = generator(config.seed, f"init-stats layer {init}")
+    draws = min(config.draws, HISTOGRAM_DRAWS)
+    z = (x @ draw_weights(init, (x.shape[1], config.hidden), generator_of_layer, draws, x)).flatten()
+    outputs = {"x w, before": z, **{layer.label: layer.activation(z) for layer in layers}}
+    reach = 3.5 * z.std().item() or 1.0
+    return Picture(
+        "activations",
+        "activation_histograms",
+        {
+            "title": f"What comes out of one layer drawn by {init}, before and after its activation",
+            "names": list(outputs),
+            "edges": torch.linspace(-reach, reach, HISTOGRAM_BINS + 1).tolist(),
+            "counts": [torch.histc(y, HISTOGRAM_BINS, -reach, reach).tolist() for y in outputs.values()],
+            "mean": [y.mean().item() for y in outputs.values()],
+            "std": [y.std().item() for y in outputs.values()],
+        },
+    )
