@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from mlfound.foundations.matmul import MATMULS, unavailable
-from mlfound.stats.timing import Rung, Timer
+from mlfound.stats.timing import Candidate, Timer
 
 SIDES = (512, 1024)  # of the products that are to reach the peak: 3 and 12 MB in float32
 TRAFFIC = 2**26  # bytes copied to find the bandwidth: beyond any cache of a core
@@ -46,6 +46,6 @@ def measure_machine(device: torch.device, dtype: torch.dtype, timer: Timer) -> M
     return Machine(flop_per_s[fastest], 2 * TRAFFIC / copying, backend)
 
 
-def best(timer: Timer, rung: Rung) -> float:
+def best(timer: Timer, rung: Candidate) -> float:
     """The shortest of a few calls, in seconds, after one that is not counted."""
     return min([timer(rung, 1) for _ in range(1 + TRIES)][1:])

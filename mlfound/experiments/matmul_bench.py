@@ -22,7 +22,7 @@ from mlfound.foundations.checks import matmul_error
 from mlfound.foundations.matmul import MATMULS, Matmul, unavailable
 from mlfound.foundations.randomness import generator
 from mlfound.results import Context, Result
-from mlfound.stats.timing import Rung, measure, timer_of
+from mlfound.stats.timing import Candidate, measure, timer_of
 from mlfound.training.inputs import dataset_facts
 
 LONGEST = 60.0  # seconds: a rung whose single call would take longer is not run
@@ -61,12 +61,12 @@ def climb_ladder(config: MatmulBenchConfig, a: Tensor, b: Tensor, context: Conte
     """All rungs at one shape: those that can run and are right are timed together, in interleaved rounds."""
     shape = (*a.shape, b.shape[1])
     climbs: dict[str, Climb] = {name: look(name, a, b) for name in MATMULS if name in config.impl}
-    right: dict[str, Rung] = {
+    right: dict[str, Candidate] = {
         name: partial(MATMULS[name], a, b) for name, climb in climbs.items() if climb.right
     }
     label = "x".join(map(str, shape))
     timings = measure(
-        right, config.budget, timer=timer_of(a.device), told=partial(context.recorder.progress, label)
+        right, config.budget, timer=timer_of(a.device), on_progress=partial(context.recorder.progress, label)
     )
     return [replace(climb, timing=timings.get(name)) for name, climb in climbs.items()]
 

@@ -1,11 +1,22 @@
-"""A number measured over independent draws, and how well it is known."""
+"""How well a number is known: a mean over independent draws, and an accuracy over seeds and test images."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import mean, variance
 from typing import Self
 
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 from torch import Tensor
+
+UPPER = 0.975  # what lies below the upper end of a 95% interval
+MIN_SEEDS = 3  # of several: the spread of two says nothing of the spread of all
+MIN_IMAGES = 30  # fewer allow nearly any accuracy
+
+
+def t_quantile(freedom: float, p: float = UPPER) -> float:
+    """The value that a share `p` of Student's t distribution lies below."""
+    return float(stdtrit(freedom, p))
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class Estimate:
     @property
     def half(self) -> float | None:
         """Half of the 95% interval (Student's t); None where one draw says nothing of the others."""
-        return stdtrit(self.draws - 1, 0.975).item() * self.error if self.draws > 1 else None
+        return t_quantile(self.draws - 1) * self.error if self.draws > 1 else None
 
     @property
     def low(self) -> float | None:
@@ -54,3 +65,33 @@ def root_mean(squares: Tensor) -> Estimate:
     """The root of the mean of `squares` (draws,)."""
     root = squares.mean().sqrt().item()
     return Estimate.of(root, squares / (2 * root or 1))
+
+
+def accuracy_interval(accuracies: Sequence[float], images: int) -> tuple[float, float] | None:
+    """The 95% interval of the accuracy of such networks on such images, in [0, 1]; None where there are too few.
+
+    `accuracies` are of one network or of several seeds, all on the same `images`. The score interval of a proportion
+    (Wilson 1927), of several seeds at an effective number of images: as many as would give the mean accuracy the
+    variance that it has from seeds and images together (design effect, Kish 1965), with Student's quantile at
+    Satterthwaite's (1946) degrees of freedom. The images' part of the seeds' variance counts twice, which is
+    cautious. Of one network the seed is taken as given.
+    """
+    seeds, p = len(accuracies), mean(accuracies)
+    if images < MIN_IMAGES or 1 < seeds < MIN_SEEDS:
+        return None
+    of_seeds = variance(accuracies) / seeds if seeds > 1 else 0.0
+    of_images = p * (1 - p) / images
+    n, z = float(images), float(ndtri(UPPER))
+    if of_seeds > 0:
+        total = of_seeds + of_images
+        n = images * of_images / total
+        z = t_quantile((seeds - 1) * (total / of_seeds) ** 2)
+    centre, half = p + z**2 / (2 * n), z * (p * (1 - p) / n + (z / (2 * n)) ** 2) ** 0.5
+    return max(0.0, (centre - half) / (1 + z**2 / n)), min(1.0, (centre + half) / (1 + z**2 / n))
+
+
+def too_few(seeds: int, images: int) -> str:
+    """Why there is no interval."""
+    if images < MIN_IMAGES:
+        return f"{images} test images are too few for an interval"
+    return f"{seeds} seeds are too few for an interval"

@@ -1,7 +1,7 @@
 """How a duration is measured: everything side by side in interleaved rounds, so that all meet the same machine.
 
-A replicate is one block of calls, long enough for the clock. Before each a calibration kernel runs, about as long as
-one call: the same work in every run, so that two runs can be compared though the machine's mood has changed.
+A sample is one block of calls, long enough for the clock. Before each a calibration kernel runs, about as long as
+one call: the same work in every run, so that two runs can be compared though the machine's load has changed.
 """
 
 import gc
@@ -13,20 +13,20 @@ from statistics import median, quantiles
 from time import perf_counter
 from typing import Any
 
-Rung = Callable[[], object]
-Timer = Callable[[Rung, int], float]  # seconds for so many calls
+Candidate = Callable[[], object]
+Timer = Callable[[Candidate, int], float]  # seconds for so many calls
 
-BLOCK = (
-    1e-3  # seconds: on a shared machine most blocks this short run undisturbed, and the median is one of them
+BLOCK_SECONDS = (
+    1e-3  # on a shared machine most blocks this short run undisturbed, and the median is one of them
 )
-LONGEST_BEAT = 0.1  # seconds of calibration before a slow rung
-FEWEST_ROUNDS = 3  # where all take part in each: less has no middle half
-NOISY = 0.1  # of the median
+MAX_CALIBRATION_SECONDS = 0.1  # before a slow candidate
+MIN_ROUNDS = 3  # where all take part in each: fewer have no interquartile range
+NOISY_IQR = 0.1  # of the median
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What one rung took: `seconds` a call, a value a replicate; `calibration` is the kernel's just before it."""
+    """What one candidate took: `seconds` per call, one per sample; `calibration`: the kernel's just before it."""
 
     seconds: Sequence[float]
     calibration: Sequence[float]
@@ -40,20 +40,20 @@ class Timing:
         return median(self.seconds)
 
     @property
-    def middle_half(self) -> tuple[float, float]:
+    def quartiles(self) -> tuple[float, float]:
         """The lower and the upper quartile."""
-        return middle_half(self.seconds)
+        return quartiles(self.seconds)
 
     @property
     def iqr(self) -> float | None:
-        """The width of the middle half; None for a single replicate."""
-        low, high = self.middle_half
+        """The width of the interquartile range; None for a single sample."""
+        low, high = self.quartiles
         return high - low if self.n > 1 else None
 
     @property
     def noisy(self) -> bool:
-        """Whether the middle half is wider than a tenth of the median."""
-        return self.iqr is not None and self.iqr > NOISY * self.median
+        """Whether the interquartile range is wider than a tenth of the median."""
+        return self.iqr is not None and self.iqr > NOISY_IQR * self.median
 
     def times_as_fast_as(self, other: "Timing") -> "Ratio":
         """How often this fits into `other`, which was timed in the same rounds."""
@@ -61,13 +61,13 @@ class Timing:
 
     @property
     def relative(self) -> list[float]:
-        """Replicate by replicate, in calibration kernels: what slowed a whole round down cancels out."""
+        """Sample by sample, in calibration kernels: what slowed a whole round down cancels out."""
         return [own / kernel for own, kernel in zip(self.seconds, self.calibration, strict=True)]
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """One rung's seconds over another's, round by round: what slowed a round down has slowed down both."""
+    """One candidate's seconds over another's, round by round: what slowed a round down has slowed down both."""
 
     rounds: Sequence[float]
 
@@ -76,12 +76,12 @@ class Ratio:
         return median(self.rounds)
 
     @property
-    def middle_half(self) -> tuple[float, float]:
+    def quartiles(self) -> tuple[float, float]:
         """The lower and the upper quartile."""
-        return middle_half(self.rounds)
+        return quartiles(self.rounds)
 
 
-def middle_half(values: Sequence[float]) -> tuple[float, float]:
+def quartiles(values: Sequence[float]) -> tuple[float, float]:
     """The lower and the upper quartile; of a single value, that value twice."""
     if len(values) == 1:
         return values[0], values[0]
@@ -89,11 +89,11 @@ def middle_half(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def on_cpu(rung: Rung, calls: int) -> float:
+def on_cpu(candidate: Candidate, calls: int) -> float:
     """Seconds for `calls` calls, by the system's finest clock."""
     start = perf_counter()
     for _ in range(calls):
-        rung()
+        candidate()
     return perf_counter() - start
 
 
@@ -103,10 +103,10 @@ def timer_of(device: Any) -> Timer:
 
 
 def prepared(timer: Timer) -> Timer:
-    """`timer` for rungs that first set something up, which is not timed, and give back what is."""
+    """`timer` for candidates that first set something up, which is not timed, and give back what is."""
 
-    def after_setting_up(rung: Callable[[], Any], calls: int) -> float:
-        return sum(timer(rung(), 1) for _ in range(calls))
+    def after_setting_up(candidate: Callable[[], Any], calls: int) -> float:
+        return sum(timer(candidate(), 1) for _ in range(calls))
 
     return after_setting_up
 
@@ -121,14 +121,14 @@ class CudaTimer:
 
         self.torch, self.rubbish = torch, torch.empty(self.FLUSH, dtype=torch.int8, device=device)
 
-    def __call__(self, rung: Rung, calls: int) -> float:
+    def __call__(self, candidate: Candidate, calls: int) -> float:
         event: Any = self.torch.cuda.Event
         events = []
         for _ in range(calls):
             self.rubbish.zero_()
             start, end = (event(enable_timing=True) for _ in range(2))
             start.record()
-            rung()
+            candidate()
             end.record()
             events.append((start, end))
         self.torch.cuda.synchronize()
@@ -144,44 +144,46 @@ def kernel() -> float:
 
 
 def measure(
-    rungs: Mapping[str, Rung],
+    candidates: Mapping[str, Candidate],
     budget: float,
-    block: float | None = BLOCK,
+    block: float | None = BLOCK_SECONDS,
     timer: Timer = on_cpu,
-    told: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Timing]:
-    """Every rung for about `budget` seconds of its own, in as many rounds as `block` seconds go into them.
+    """Every candidate for about `budget` seconds of its own, in as many rounds as `block` seconds go into them.
 
-    A quick rung is called in blocks. One whose single call takes longer than a block sits out so many rounds, evenly
-    spread, that its budget lasts; it runs once at least. With `block` None a block is as long as the slowest call:
-    all take part in every round, so that ratios can be taken round by round. `told` hears how many rounds are done.
+    A quick candidate is called in blocks. One whose single call takes longer than a block sits out so many rounds,
+    evenly spread, that its budget lasts; it runs once at least. With `block` None a block is as long as the slowest
+    call: all take part in every round, so that ratios can be taken round by round. `on_progress` is called with the
+    number of rounds done, and of all.
     """
-    beat = min(on_cpu(kernel, 1) for _ in range(20))
+    kernel_seconds = min(on_cpu(kernel, 1) for _ in range(20))
     once = {
-        name: max(min(timer(rung, 1) for _ in range(2)), 1e-9) for name, rung in rungs.items()
-    }  # warms up, too
-    fewest = FEWEST_ROUNDS if block is None else 1
-    block = block or max(once.values(), default=BLOCK)
-    rounds = max(fewest, round(budget / block))
+        name: max(min(timer(call, 1) for _ in range(2)), 1e-9) for name, call in candidates.items()
+    }  # warms up
+    min_rounds = MIN_ROUNDS if block is None else 1
+    block = block or max(once.values(), default=BLOCK_SECONDS)
+    rounds = max(min_rounds, round(budget / block))
     calls = {name: max(1, round(block / seconds)) for name, seconds in once.items()}
-    beats = {name: max(1, round(min(seconds, LONGEST_BEAT) / beat)) for name, seconds in once.items()}
+    kernels = {
+        name: max(1, round(min(seconds, MAX_CALIBRATION_SECONDS) / kernel_seconds))
+        for name, seconds in once.items()
+    }
     turns = {name: turns_of(min(1.0, block / seconds), rounds) for name, seconds in once.items()}
-    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in rungs}
+    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
     with no_garbage_collection():
         for number in range(rounds):
-            order = list(rungs)[
-                :: 1 if number % 2 else -1
-            ]  # so that no rung always follows the same neighbour
-            for name in order:
+            # so that no candidate always follows the same neighbour
+            for name in list(candidates)[:: 1 if number % 2 else -1]:
                 if number in turns[name]:
-                    calibration = on_cpu(kernel, beats[name]) / beats[name]
-                    samples[name].append((timer(rungs[name], calls[name]) / calls[name], calibration))
-            told(number + 1, rounds)
+                    calibration = on_cpu(kernel, kernels[name]) / kernels[name]
+                    samples[name].append((timer(candidates[name], calls[name]) / calls[name], calibration))
+            on_progress(number + 1, rounds)
     return {name: Timing(*zip(*pairs, strict=True)) for name, pairs in samples.items()}
 
 
 def turns_of(frequency: float, rounds: int) -> set[int]:
-    """The rounds, evenly spread, that a rung takes part in: `frequency` of them, at least one."""
+    """The rounds, evenly spread, that a candidate takes part in: `frequency` of them, at least one."""
     count = max(1, round(frequency * rounds))
     return {(2 * turn + 1) * rounds // (2 * count) for turn in range(count)}
 

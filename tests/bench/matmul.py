@@ -83,7 +83,7 @@ def against_torch_mm() -> Row:
         ratio.median,
         (0.95, 1.05),
         len(ratio.rounds),
-        ratio.middle_half,
+        ratio.quartiles,
     )
 
 

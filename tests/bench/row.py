@@ -28,7 +28,7 @@ class Row:
 def at_most(what: str, ours: Timing, theirs: Timing, bound: float) -> Row:
     """How many times as long as `theirs` ours take, round by round."""
     ratio: Ratio = theirs.times_as_fast_as(ours)
-    return Row(what, ratio.median, (0.0, bound), ours.n, ratio.middle_half)
+    return Row(what, ratio.median, (0.0, bound), ours.n, ratio.quartiles)
 
 
 Rows = Iterator[Row]

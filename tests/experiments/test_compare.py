@@ -11,9 +11,9 @@ import pytest
 
 from mlfound.config.loading import Override, dump, load
 from mlfound.config.models import CompareConfig
-from mlfound.experiments.comparison.measures import MEASURES
-from mlfound.experiments.comparison.pictures import curve
-from mlfound.experiments.comparison.samples import sides
+from mlfound.experiments.comparison.figures import MEASURES
+from mlfound.experiments.comparison.seeds import curve
+from mlfound.experiments.comparison.sides import Side
 from mlfound.runs.reader import read_run
 
 RUNS = Path("runs")
@@ -454,14 +454,13 @@ def test_a_metric_that_a_run_does_not_have(mlfound):
 
 def test_a_learning_curve_has_a_band_of_one_standard_deviation():
     run = read_run(str(made("a", [100, 200, 300])), "runs")
-    [side] = sides("", ["a"], [[run]])
-    epochs, mean, low, high = curve(side, "valid_accuracy")
-    assert epochs == [1, 2]
+    epochs, mean, low, high = curve(Side("a", [run]), "valid_accuracy")
+    assert epochs == (1, 2)
     assert mean == pytest.approx([98, 98])
     assert low == pytest.approx([97, 97])
     assert high == pytest.approx([99, 99])
     one = read_run(str(made("one", [100], old=True)), "runs")
-    epochs, mean, low, high = curve(sides("", ["one"], [[one]])[0], "valid_accuracy")
+    epochs, mean, low, high = curve(Side("one", [one]), "valid_accuracy")
     assert mean == low == high == pytest.approx([99, 99])
 
 

@@ -21,7 +21,7 @@ from mlfound.experiments.trained.test_set import test_metrics, test_sentence
 from mlfound.foundations import matmul
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
-from mlfound.stats.proportions import accuracy_interval
+from mlfound.stats.estimates import accuracy_interval
 from mlfound.training.epochs import Epoch
 from mlfound.training.evaluation import Score
 from mlfound.training.gradients import BOUND, check_gradients

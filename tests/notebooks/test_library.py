@@ -25,7 +25,7 @@ TIME = """from mlfound.stats.timing import measure
 rungs = {**MATMULS, "outer-products": outer_products}
 timings = measure({name: lambda rung=rung: rung(a, b) for name, rung in rungs.items()}, budget=0.02)
 for name, timing in timings.items():
-    low, high = timing.middle_half
+    low, high = timing.quartiles
     print(f"{name:15} {timing.median * 1e6:12,.1f} us  ({low * 1e6:,.1f} to {high * 1e6:,.1f}, n = {timing.n})")
 assert set(timings) == {*MATMULS, "outer-products"}"""
 

@@ -5,8 +5,8 @@ import pytest
 
 from mlfound.stats.differences import (
     ALPHA,
-    EXACT_PAIRS,
-    MOST_SEEDS,
+    MAX_EXACT_PAIRS,
+    MAX_SEEDS,
     holm,
     paired_effect,
     sign_flip_p,
@@ -48,7 +48,7 @@ def test_darwins_maize_by_sign_flips():
     assert sign_flip_p(np.array(DARWIN, float)) == 2 * 863 / 2**15
 
 
-@pytest.mark.parametrize("pairs", range(2, EXACT_PAIRS + 1))
+@pytest.mark.parametrize("pairs", range(2, MAX_EXACT_PAIRS + 1))
 def test_the_smallest_p_of_sign_flips(pairs):
     apart = np.linspace(1, 2, pairs)
     assert sign_flip_p(apart) == sign_flip_p(-apart) == 2 / 2**pairs
@@ -72,7 +72,7 @@ def test_many_sign_flips_are_drawn_the_same_ones_each_time():
 )
 def test_how_many_seeds_it_would_take(effect, seeds):
     assert {difference: effect.seeds_needed(difference, 0.95) for difference in seeds} == seeds
-    assert effect.seeds_needed(1e-6, 0.95) == MOST_SEEDS + 1
+    assert effect.seeds_needed(1e-6, 0.95) == MAX_SEEDS + 1
     assert effect.seeds_needed(1e6, 0.95) == 2
 
 

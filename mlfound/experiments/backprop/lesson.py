@@ -63,7 +63,7 @@ def climb(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, con
         {f"{name} {part}": partial(PARTS[part], both) for (name, part), both in passes.items()},
         config.budget,
         timer=prepared(timer_of(device)),
-        told=partial(context.recorder.progress, "forward and backward"),
+        on_progress=partial(context.recorder.progress, "forward and backward"),
     )
     laps = [Lap(name, part, rows[name, part], timings[f"{name} {part}"]) for name, part in passes]
     peaks = {name: peak_bytes(partial(whole, passes[name, FULL_BACKWARD]), device) for name in names}

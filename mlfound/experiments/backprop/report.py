@@ -155,7 +155,7 @@ def findings(seconds: Mapping[tuple[str, str], float]) -> list[str]:
 
 def picture(laps: Sequence[Lap], where: str) -> Picture:
     """All stages in one pass, as bars."""
-    quarters = [lap.timing.middle_half for lap in laps]
+    quarters = [lap.timing.quartiles for lap in laps]
     data = {
         "title": f"{TITLES[laps[0].part]}, {most(laps):,} rows, {where}",
         "names": [lap.impl if lap.rows == most(laps) else f"{lap.impl}, {lap.rows:,} rows" for lap in laps],

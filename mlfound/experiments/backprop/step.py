@@ -31,7 +31,7 @@ from mlfound.experiments.backprop.step_task import (
 from mlfound.foundations.checks import relative_error
 from mlfound.reference import libraries, torch_nn
 from mlfound.results import Context, Result
-from mlfound.stats.timing import Rung, measure, timer_of
+from mlfound.stats.timing import Candidate, measure, timer_of
 
 INPUTS, OUTPUTS = 784, 10  # of the lesson's images, to choose threads by before they are here
 
@@ -75,7 +75,7 @@ def climb(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, con
     task = Task(config, splits.first(config.rows or len(splits.train.y)))
     train = task.train
     double = replace(task, splits=replace(task.splits, train=Split(train.x.double(), train.y)))
-    order, entries, rungs = task.order(config.replicates), list[Entry](), dict[str, Rung]()
+    order, entries, rungs = task.order(config.replicates), list[Entry](), dict[str, Candidate]()
     wanted, soon = (by_reference(double, part) for part in (order, order[:, :FLOAT32_STEPS]))
 
     with ExitStack() as ends:
@@ -94,7 +94,7 @@ def climb(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, con
                     rungs[name] = partial(an_epoch, training, task, entry.networks)
             entries.append(entry)
         told = partial(context.recorder.progress, "epochs")
-        timings = measure(rungs, config.budget, block=None, timer=timer_of(train.x.device), told=told)
+        timings = measure(rungs, config.budget, block=None, timer=timer_of(train.x.device), on_progress=told)
     return report(task, [replace(entry, timing=timings.get(entry.impl)) for entry in entries])
 
 

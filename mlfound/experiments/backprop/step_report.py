@@ -96,7 +96,7 @@ def title(task: Task) -> str:
 def images_per_s(entry: Entry, task: Task) -> tuple[float, float, float]:
     """Of all networks: the lower quartile, the median, the upper quartile."""
     assert entry.timing is not None
-    short, long = entry.timing.middle_half
+    short, long = entry.timing.quartiles
     images = task.steps * task.config.batch_size * task.config.replicates
     low, middle, high = (images / entry.per_epoch(s, task) for s in (long, entry.timing.median, short))
     return low, middle, high
@@ -124,14 +124,14 @@ def figures(ratios: Mapping[str, Ratio]) -> list[tuple[str, str, float]]:
     return [
         (peer, part, value)
         for peer, ratio in ratios.items()
-        for part, value in zip(("", "_low", "_high"), (ratio.median, *ratio.middle_half), strict=True)
+        for part, value in zip(("", "_low", "_high"), (ratio.median, *ratio.quartiles), strict=True)
     ]
 
 
 def finding(best: str, ratios: Mapping[str, Ratio]) -> str:
     """One sentence."""
     said = [
-        f"{ratio.median:.2f} times as fast as {peer} ({ratio.middle_half[0]:.2f} to {ratio.middle_half[1]:.2f})"
+        f"{ratio.median:.2f} times as fast as {peer} ({ratio.quartiles[0]:.2f} to {ratio.quartiles[1]:.2f})"
         for peer, ratio in ratios.items()
     ]
     return f"{best} train {', '.join(said)}; in brackets the middle half of the rounds."

@@ -1,1 +1,1 @@
-"""What compare does."""
+"""The parts of compare."""

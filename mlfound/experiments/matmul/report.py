@@ -192,7 +192,7 @@ def pictures(config: MatmulBenchConfig, machine: Machine, timed: Sequence[Climb]
 
 def ladder(config: MatmulBenchConfig, climbs: Sequence[Climb]) -> Picture:
     """One shape's rungs, in teaching order."""
-    quarters = [climb.timing.middle_half for climb in climbs if climb.timing]
+    quarters = [climb.timing.quartiles for climb in climbs if climb.timing]
     data = {
         "title": f"{title(config)}, {label(climbs[0])}",
         "names": [climb.impl for climb in climbs],

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mlfound.foundations.modules import LOSSES, MLP
 from mlfound.results import Column, Picture, Result, Table
-from mlfound.stats.proportions import accuracy_interval, too_few
+from mlfound.stats.estimates import accuracy_interval, too_few
 from mlfound.training.epochs import Epoch, lowest
 from mlfound.training.evaluation import Score, confusion, evaluate, worst_mistakes
 from mlfound.training.inputs import Inputs

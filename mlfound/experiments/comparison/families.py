@@ -1,9 +1,8 @@
 """Which runs stand against which: those that were named, or all that differ in one key and nothing else."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 from mlfound.config.documents import flat
 from mlfound.config.explaining import unknown_key
@@ -11,39 +10,26 @@ from mlfound.config.keys import fields
 from mlfound.config.models import CompareConfig
 from mlfound.config.training import TrainConfig
 from mlfound.errors import UserError
-from mlfound.experiments.comparison.samples import (
+from mlfound.experiments.comparison.sides import (
     CHANCE,
     HOW,
+    Family,
+    Side,
     belongs,
+    described,
     differing,
-    labels,
+    formatted,
     settings,
-    spoken,
-    word,
 )
 from mlfound.results import Context, EarlierRun
 
-MOST_RUNS = 500  # that a config can name
-
-
-@dataclass(frozen=True)
-class Family:
-    """Groups of runs to be held against the first of them; `name` says what all have, where there are more."""
-
-    name: str
-    labels: Sequence[str]
-    groups: Sequence[Sequence[EarlierRun]]
-
-    @property
-    def runs(self) -> list[EarlierRun]:
-        return [run for runs in self.groups for run in runs]
+MAX_RUNS = 500  # that a config can name
 
 
 def chosen(config: CompareConfig, context: Context) -> tuple[list[Family], list[str]]:
     """What to compare, and what to say of runs that are left out."""
     if config.group is None:
-        named = [[run] for run in named_runs(config, context)]
-        return [Family("", labels(named), named)], []
+        return [named_sides(named_runs(config, context))], []
     runs: Sequence[EarlierRun]
     others: Mapping[str, int] = {}
     if config.runs:
@@ -57,9 +43,9 @@ def chosen(config: CompareConfig, context: Context) -> tuple[list[Family], list[
         raise UserError(
             f"no two of {len(runs)} runs of train differ in {config.group} and nothing else", key="group"
         )
-    taken = sum(len(family.runs) for family in found)
-    if taken > MOST_RUNS:
-        raise UserError(f"{taken} runs are too many; name at most {MOST_RUNS} of them", key="group")
+    taken = sum(len(side.runs) for family in found for side in family)
+    if taken > MAX_RUNS:
+        raise UserError(f"{taken} runs are too many; name at most {MAX_RUNS} of them", key="group")
     alone = len(runs) - taken
     left = [f"{count} {status}" for status, count in sorted(others.items())]
     left += [f"{alone} without a counterpart that differs in {config.group} alone"] if alone else []
@@ -85,6 +71,16 @@ def named_runs(config: CompareConfig, context: Context) -> list[EarlierRun]:
     return runs
 
 
+def named_sides(runs: Sequence[EarlierRun]) -> list[Side]:
+    """A side per run, called by the one or two settings that tell them apart, else by the run's id."""
+    different = differing([settings(run) for run in runs], besides=(*CHANCE, *HOW))
+    labels = described(different)
+    if len(different) > 2 or len(set(labels)) < len(runs):
+        labels = [str(run.facts["id"]) for run in runs]
+    labels = [label if label not in labels[:n] else f"{label} ({n + 1})" for n, label in enumerate(labels)]
+    return [Side(label, [run]) for label, run in zip(labels, runs, strict=True)]
+
+
 def families(key: str, runs: Sequence[EarlierRun]) -> list[Family]:
     """Runs that are alike but for `key`, together, where there are two values of it; the default's stand first."""
     known = {name: None for run in runs for name in settings(run)} or fields(TrainConfig)
@@ -92,32 +88,39 @@ def families(key: str, runs: Sequence[EarlierRun]) -> list[Family]:
         raise UserError(f"{key} is what a comparison averages over; name another key", key="group")
     if key not in known:
         raise UserError(unknown_key(key, known), key="group")
-    alike: dict[str, dict[str, list[EarlierRun]]] = defaultdict(lambda: defaultdict(list))
+    alike: dict[str, list[EarlierRun]] = defaultdict(list)
     for run in runs:
-        alike[likeness(run, key)][word(settings(run).get(key))].append(run)
-    default = dict(flat(TrainConfig().model_dump(mode="json"))).get(key)
-    found = []
-    for values in alike.values():
-        if len(values) > 1:
-            ordered = sorted(values, key=lambda value: place(settings(values[value][0]).get(key), default))
-            names = [f"{key.rpartition('.')[2]} {value}" for value in ordered]
-            found.append(Family("", names, [values[value] for value in ordered]))
-    different = differing([settings(family.runs[0]) for family in found], besides=(*CHANCE, *HOW, key))
-    names = spoken(different) or [""] * len(found)
-    return [replace(family, name=name) for family, name in zip(found, names, strict=True)]
+        alike[likeness(run, key)].append(run)
+    groups = [group for same in alike.values() if len(group := by_value(key, same)) > 1]
+    firsts = [next(iter(group.values()))[0] for group in groups]
+    different = differing([settings(run) for run in firsts], besides=(*CHANCE, *HOW, key))
+    names = described(different) or [""] * len(groups)
+    return [
+        [Side(label, members, name) for label, members in group.items()]
+        for name, group in zip(names, groups, strict=True)
+    ]
 
 
 def likeness(run: EarlierRun, key: str) -> str:
     """Equal for runs of one family. The data counts by its content, not by its name or path."""
     aside = (*CHANCE, *HOW, "data.dataset", key)
     same = {name: value for name, value in settings(run).items() if not belongs(name, aside)}
-    return word({**same, "": digest(run)})
+    return formatted({**same, "": digest(run)})
 
 
-def place(value: Any, default: Any) -> tuple[bool, bool, float, str]:
-    """Where a value stands among others: the default first, numbers by size, words by the alphabet."""
-    number = isinstance(value, int | float)
-    return word(value) != word(default), not number, value if number else 0, word(value)
+def by_value(key: str, runs: Sequence[EarlierRun]) -> dict[str, list[EarlierRun]]:
+    """The runs by what they have for the key: the default first, numbers by size, words by the alphabet."""
+    default = formatted(dict(flat(TrainConfig().model_dump(mode="json"))).get(key))
+
+    def place(run: EarlierRun) -> tuple[bool, float, str]:
+        value = settings(run).get(key)
+        number = float(value) if isinstance(value, int | float) else math.inf
+        return formatted(value) != default, number, formatted(value)
+
+    groups = defaultdict(list)
+    for run in sorted(runs, key=place):
+        groups[f"{key.rpartition('.')[2]} {formatted(settings(run).get(key))}"].append(run)
+    return groups
 
 
 def digest(run: EarlierRun) -> str | None:
@@ -130,9 +133,3 @@ def data(run: EarlierRun) -> str:
     """The data for a message."""
     name = (run.facts.get("dataset") or {}).get("name", "none")
     return f"{name} {(digest(run) or '')[:8]}".strip()
-
-
-def data_rows(run: EarlierRun) -> dict[str, int]:
-    """How many images each split had."""
-    rows = (run.facts.get("dataset") or {}).get("rows")
-    return {name: n for name, n in rows.items() if isinstance(n, int)} if isinstance(rows, dict) else {}

@@ -1,0 +1,68 @@
+"""Every side against the first: paired by seed where the seeds allow it, all p-values adjusted together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mlfound.errors import UserError
+from mlfound.experiments.comparison.figures import Measure
+from mlfound.experiments.comparison.sides import Family, Side
+from mlfound.stats.differences import ALPHA, Effect, holm, paired_effect, welch_effect
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sides of a family, one figure."""
+
+    first: Side
+    second: Side
+    measure: Measure
+    minimum: float  # the smallest difference worth seeing, in the measure's unit
+    common: Sequence[int]  # seeds that both sides have
+    effect: Effect
+    p: float | None  # adjusted for all comparisons
+    level: float = 1 - ALPHA  # of the interval that agrees with this p
+
+    @property
+    def seen(self) -> bool:
+        """Whether chance is an unlikely reason."""
+        return self.p is not None and self.p < ALPHA
+
+    @property
+    def interval(self) -> tuple[float | None, float | None]:
+        return self.effect.interval(self.level)
+
+    @property
+    def differences(self) -> dict[int, float]:
+        """How far the second side's figure lies from the first's, by common seed; nothing where unpaired."""
+        pairs = self.effect.pairs
+        return {} if pairs is None else dict(zip(self.common, pairs.tolist(), strict=True))
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """The fewest seeds a side that would show the minimum difference; None without a spread."""
+        return self.effect.seeds_needed(self.minimum / self.measure.scale, self.level)
+
+
+def compare(families: Sequence[Family], measure: Measure, minimum: float) -> list[Comparison]:
+    """Of each family the first side with every other, in order."""
+    comparisons = [
+        Comparison(first, second, measure, minimum, *judged(first, second, measure.name))
+        for first, *others in families
+        for second in others
+    ]
+    adjusted = holm([each.p for each in comparisons])
+    return [replace(each, p=p, level=level) for each, (p, level) in zip(comparisons, adjusted, strict=True)]
+
+
+def judged(first: Side, second: Side, metric: str) -> tuple[list[int], Effect, float | None]:
+    """The common seeds, the effect, paired by them where they are at least half of either side's, and its p."""
+    ours, theirs = first.values(metric), second.values(metric)
+    for side, values in ((first, ours), (second, theirs)):
+        if not values:
+            raise UserError(f"no seed of {side.label} has a {metric}; name another metric", key="metric")
+    common = sorted(ours.keys() & theirs.keys())
+    if 2 * len(common) >= max(len(ours), len(theirs)):
+        effect = paired_effect([ours[seed] for seed in common], [theirs[seed] for seed in common])
+    else:
+        effect = welch_effect(list(ours.values()), list(theirs.values()))
+    return common, effect, effect.p
