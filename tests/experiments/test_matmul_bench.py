@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mlfound.experiments import matmul_bench
+from mlfound.experiments.matmul import ladder
 from mlfound.experiments.matmul.compare import NOTHING, ratio_and_interval, segment_medians, verdict
 from mlfound.foundations.matmul import MATMULS
 from mlfound.foundations.randomness import generator
@@ -79,7 +80,7 @@ def test_a_wrong_rung_is_reported_and_not_timed(mlfound, monkeypatch):
 
 
 def test_a_rung_that_would_take_too_long_is_estimated(mlfound, monkeypatch):
-    monkeypatch.setattr(matmul_bench, "LONGEST", 1e-9)
+    monkeypatch.setattr(ladder, "MAX_CALL_SECONDS", 1e-9)
     outcome = mlfound(*QUICK, *FEW)
     assert outcome.code == 0
     assert all("estimate" in row["note"] and not row["median_s"] for row in outcome.rows("matmul"))
@@ -94,14 +95,14 @@ def test_an_estimate_comes_from_small_products(monkeypatch):
         seen.append(a.numel() * b.shape[1])
         return a @ b
 
-    monkeypatch.setattr(matmul_bench, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(ladder, "perf_counter", lambda: clock[0])
     a, b = torch.ones(256, 256), torch.ones(256, 256)
-    assert matmul_bench.estimate(slow, a, b) == pytest.approx(256**3 * 1e-6, rel=0.01)
+    assert ladder.estimate(slow, a, b) == pytest.approx(256**3 * 1e-6, rel=0.01)
     assert max(seen) <= 64**3
 
 
 def test_a_rung_that_needs_too_much_memory_is_left_out(mlfound, monkeypatch):
-    monkeypatch.setattr(matmul_bench.hardware, "memory_bytes", lambda device=None: 50_000_000)
+    monkeypatch.setattr(ladder.hardware, "memory_bytes", lambda device=None: 50_000_000)
     outcome = mlfound(*QUICK, "--impl", "einsum-by-hand", "--impl", "matmul", "--shape", "400x500x600")
     assert outcome.code == 0, outcome
     by_hand, matmul = outcome.rows("matmul")

@@ -12,7 +12,7 @@ from scipy.stats import ttest_ind
 
 from mlfound.config.models import MatmulBenchConfig
 from mlfound.errors import UserError
-from mlfound.experiments.matmul.report import Climb, label
+from mlfound.experiments.matmul.ladder import RungMeasurement, label
 from mlfound.results import Column, Context, EarlierRun, Table
 
 SEGMENTS = 20  # neighbouring replicates share the machine's mood: their medians count as independent
@@ -64,7 +64,7 @@ def earlier_samples(run: EarlierRun) -> Samples:
     return samples
 
 
-def comparison(earlier: Earlier, climbs: Sequence[Climb]) -> tuple[Table, list[str]]:
+def comparison(earlier: Earlier, climbs: Sequence[RungMeasurement]) -> tuple[Table, list[str]]:
     """The ratio now to then of every rung that both runs timed, with its 95% interval, and the verdict in words."""
     rows = []
     for climb in climbs:

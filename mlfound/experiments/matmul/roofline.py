@@ -3,13 +3,14 @@
 Source: Williams, Waterman and Patterson 2009, "Roofline: an insightful visual performance model".
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 
 from mlfound.foundations.matmul import MATMULS, unavailable
-from mlfound.stats.timing import Candidate, Timer
+from mlfound.stats.timing import timer_of
 
 SIDES = (512, 1024)  # of the products that are to reach the peak: 3 and 12 MB in float32
 TRAFFIC = 2**26  # bytes copied to find the bandwidth: beyond any cache of a core
@@ -30,22 +31,21 @@ class Machine:
         return min(self.flop_per_s, flop / traffic * self.bytes_per_s)
 
 
-def measure_machine(device: torch.device, dtype: torch.dtype, timer: Timer) -> Machine:
+def measure_machine(device: torch.device, dtype: torch.dtype) -> Machine:
     """The fastest large product of any back-end, and the fastest large copy, by the threads that torch uses now."""
+    timer = timer_of(device)
+
+    def best(work: Callable[[], object]) -> float:
+        """The shortest of a few calls, in seconds, after one that is not counted."""
+        return min([timer(work, 1) for _ in range(1 + TRIES)][1:])
+
     flop_per_s = {}
     for side in SIDES:
         a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
         for name in BACKENDS:
             if unavailable(name, device, dtype) is None:
-                seconds = best(timer, partial(MATMULS[name], a, b))
-                flop_per_s[name, side] = 2 * side**3 / seconds
+                flop_per_s[name, side] = 2 * side**3 / best(partial(MATMULS[name], a, b))
     backend, _ = fastest = max(flop_per_s, key=lambda run: flop_per_s[run])
     source = torch.ones(TRAFFIC // 4, device=device)
     target = torch.empty_like(source)
-    copying = best(timer, lambda: target.copy_(source))
-    return Machine(flop_per_s[fastest], 2 * TRAFFIC / copying, backend)
-
-
-def best(timer: Timer, rung: Candidate) -> float:
-    """The shortest of a few calls, in seconds, after one that is not counted."""
-    return min([timer(rung, 1) for _ in range(1 + TRIES)][1:])
+    return Machine(flop_per_s[fastest], 2 * TRAFFIC / best(lambda: target.copy_(source)), backend)

@@ -1,0 +1,71 @@
+"""What matmul-bench and backprop-bench share: a measurement, its columns and bars, and the images."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlfound.config.models import BackpropBenchConfig, MatmulBenchConfig
+from mlfound.data.fetch import fetch
+from mlfound.data.load import Splits, load
+from mlfound.data.registry import find
+from mlfound.results import Column, Context, Picture
+from mlfound.stats.timing import Timing
+from mlfound.training.inputs import dataset_facts
+
+BenchConfig = MatmulBenchConfig | BackpropBenchConfig
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One implementation, and what its calls took; None where it was not timed."""
+
+    impl: str
+    timing: Timing | None = None
+
+    @property
+    def samples(self) -> Sequence[tuple[float, float]]:
+        """Seconds a call, and those of the calibration kernel just before."""
+        return list(zip(self.timing.seconds, self.timing.calibration, strict=True)) if self.timing else []
+
+    @property
+    def noisy(self) -> list[str]:
+        """The note on a timing that scatters."""
+        return ["noisy"] if self.timing and self.timing.noisy else []
+
+
+def of_timing(name: str) -> Callable[[Measurement], Any]:
+    """For a column: an attribute of the timing, or an empty cell."""
+    return lambda measurement: getattr(measurement.timing, name, None)
+
+
+TIMING = (
+    Column("median_s", "median", "duration", of_timing("median")),
+    Column("iqr_s", "IQR", "duration", of_timing("iqr")),
+    Column("n", format=",", of=of_timing("n")),
+)
+
+
+def duration_bars(name: str, title: str, bars: Sequence[tuple[str, Timing, float | None]]) -> Picture:
+    """A bar for each name up to its median, the quartiles, and the seconds in the lesson's text where it has them."""
+    data = {
+        "title": title,
+        "names": [label for label, _, _ in bars],
+        "median_s": [timing.median for _, timing, _ in bars],
+        "low_s": [timing.quartiles[0] for _, timing, _ in bars],
+        "high_s": [timing.quartiles[1] for _, timing, _ in bars],
+        "lesson_s": [lesson_s for _, _, lesson_s in bars],
+    }
+    return Picture(name, "duration_bars", data)
+
+
+def machine_words(config: BenchConfig) -> str:
+    """`cpu, 2 threads`."""
+    return f"{config.device}, {'1 thread' if config.threads == 1 else f'{config.threads} threads'}"
+
+
+def load_splits(config: BenchConfig, context: Context) -> tuple[Splits, dict[str, Any]]:
+    """The images as the lesson has them, float32 (rows, pixels) in [0, 1); and what `run.json` says of them."""
+    dataset = find(config.dataset, key="dataset")
+    fetch(dataset, context.data_dir, progress=context.recorder.progress)
+    splits = load(dataset, context.data_dir)
+    return splits, dataset_facts(dataset, splits)
