@@ -23,6 +23,12 @@ class Measurement:
     timing: Timing | None = None
 
     @property
+    def timed(self) -> Timing:
+        """The timing, where it is known that there is one."""
+        assert self.timing is not None
+        return self.timing
+
+    @property
     def samples(self) -> Sequence[tuple[float, float]]:
         """Seconds a call, and those of the calibration kernel just before."""
         return list(zip(self.timing.seconds, self.timing.calibration, strict=True)) if self.timing else []

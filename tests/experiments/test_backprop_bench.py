@@ -14,9 +14,10 @@ from mlfound.config.models import BackpropBenchConfig
 from mlfound.engines import ladder, products
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.processes import Processes
-from mlfound.experiments.backprop import lesson, report, step
-from mlfound.experiments.backprop.report import BACKWARD, FORWARD, FULL_BACKWARD, Lap
-from mlfound.experiments.memory import peak_bytes
+from mlfound.experiments.backprop import lesson
+from mlfound.experiments.backprop.epoch import typical_error
+from mlfound.experiments.backprop.lesson import BACKWARD, FORWARD, FULL_BACKWARD, PassMeasurement
+from mlfound.experiments.backprop.memory import peak_bytes
 from mlfound.foundations import functions, matmul
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.randomness import generator
@@ -90,21 +91,28 @@ def test_outer_products_get_fewer_rows_unless_one_insists():
     assert lesson.rows_of("classes-outer", insisting, many) == 50_000
 
 
+def measured(impl, part, rows, *seconds):
+    return PassMeasurement(impl, Timing(seconds, [1.0 for _ in seconds]), part=part, rows=rows)
+
+
 def test_the_lessons_times_stand_beside_the_lessons_task_only():
-    timing = Timing([0.1, 0.2, 0.3], [1.0, 1.0, 1.0])
-    outer, last = Lap("classes-outer", FORWARD, 5_000, timing), Lap("modules", FORWARD, 50_000, timing)
-    table = report.table([outer, last], "cpu")
-    assert table.rows[0][5:] == (59.6e-3, 70.7e-3, "the others 50,000 rows, noisy")
-    assert table.rows[1][5:] == (45.8e-3, 46.4e-3, "noisy")
-    assert report.table([outer], "cpu").rows[0][5:] == (None, None, "noisy")
+    outer = measured("classes-outer", FORWARD, 5_000, 0.1, 0.2, 0.3)
+    last = measured("modules", FORWARD, 50_000, 0.1, 0.2, 0.3)
+    [table] = lesson.report_part([outer, last], "cpu").tables
+    assert table.rows[0][5:] == [59.6e-3, 70.7e-3, "the others 50,000 rows, noisy"]
+    assert table.rows[1][5:] == [45.8e-3, 46.4e-3, "noisy"]
+    [table] = lesson.report_part([outer], "cpu").tables
+    assert table.rows[0][5:] == [None, None, "noisy"]
 
 
 def test_how_ours_stands_to_the_library_is_of_both_passes_together():
     seconds = {("modules", FORWARD): 1.0, ("modules", BACKWARD): 2.0, ("modules", FULL_BACKWARD): 4.0}
     seconds |= {("torch-nn", FORWARD): 2.0, ("torch-nn", BACKWARD): 4.0, ("torch-nn", FULL_BACKWARD): 3.0}
-    assert list(report.ratios(seconds).values()) == [0.5, 1.0]
-    assert report.ratios({("modules", FORWARD): 1.0}) == {}
-    weights, share = report.findings(seconds)
+    measurements = [measured(impl, part, 100, value) for (impl, part), value in seconds.items()]
+    result = lesson.against_library(measurements)
+    assert list(result.metrics.values()) == [0.5, 1.0]
+    assert lesson.against_library(measurements[:1]).metrics == {}
+    weights, share = result.findings
     assert "0.50 times as long as torch-nn, and 1.00 times" in weights
     assert "50% of the whole backward pass" in share
 
@@ -246,9 +254,9 @@ def test_one_relu_on_the_other_side_is_no_coarse_product():
     want = torch.randn(784, 50, dtype=torch.float64, generator=generator(0, "weights"))
     got = want + 1e-8
     got[:, 7] += 1e-3
-    assert step.typical_error(got, want) <= 1e-8
+    assert typical_error(got, want) <= 1e-8
     assert relative_error(got, want) > 1e-5
-    assert step.typical_error(got * math.nan, want) == math.inf
+    assert typical_error(got * math.nan, want) == math.inf
 
 
 def test_a_peer_that_is_not_here_is_said_and_the_others_run(mlfound, monkeypatch):

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlfound.experiments.backprop.cases import EDGES, draw
+from mlfound.experiments.backprop.correctness import CHECKED
 from mlfound.experiments.backprop.lesson import LADDER
-from mlfound.experiments.backprop_bench import CHECKED
 from mlfound.foundations.classes import Model
 from mlfound.foundations.stages import STAGES
 from mlfound.reference.torch_functional import torch_functional

@@ -108,7 +108,6 @@ def estimate(matmul: Matmul, a: Tensor, b: Tensor) -> float:
 
 def report(config: MatmulBenchConfig, machine: Machine, measurements: Sequence[RungMeasurement]) -> Result:
     """The ladders of one run, all shapes; a rung whose product is wrong fails its check."""
-    timed = {(each.impl, label(each)): each.timing for each in measurements if each.timing}
     errors: dict[str, list[float]] = {}
     for each in measurements:
         if each.error is not None:
@@ -117,7 +116,11 @@ def report(config: MatmulBenchConfig, machine: Machine, measurements: Sequence[R
     columns = [Column(name) for name in ("impl", "shape", "seconds", "calibration_s")]
     return Result(
         metrics={
-            **{f"{impl}_{shape}_median_s": timing.median for (impl, shape), timing in timed.items()},
+            **{
+                f"{each.impl}_{label(each)}_median_s": each.timed.median
+                for each in measurements
+                if each.timing
+            },
             "peak_gflop_per_s": machine.flop_per_s / 1e9,
             "gbyte_per_s": machine.bytes_per_s / 1e9,
         },
@@ -213,7 +216,7 @@ def pictures(config: MatmulBenchConfig, measurements: Sequence[RungMeasurement])
         duration_bars(
             f"ladder-{shape}",
             f"{title(config)}, {shape}",
-            [(each.impl, each.timing, each.lesson_s) for each in ladder if each.timing],
+            [(each.impl, each.timed, each.lesson_s) for each in ladder],
         )
         for shape, ladder in by_shape.items()
     ]
