@@ -53,7 +53,7 @@ class Trainer:
             while self.step < self.steps_per_epoch:
                 finite = self.take(min(self.steps_per_check, self.steps_per_epoch - self.step))
                 if not (finite and self.check()):
-                    checkpoints.write_best()
+                    checkpoints.write()  # the best one, which may be waiting
                     return self.trace()
                 self.report(context.recorder)
                 if self.step < self.steps_per_epoch and interrupted():
@@ -64,7 +64,7 @@ class Trainer:
             scores = [self.validate(network) for network in self.engine.networks]
             rows = self.rows(scores, eval_seconds=perf_counter() - start)
             if diverged := [row.seed for row in rows if not math.isfinite(row.valid_loss)]:
-                checkpoints.write_best()
+                checkpoints.write()
                 return self.divergence(f"the validation loss of seed {diverged[0]}")
 
             improved = checkpoints.improve(rows)
@@ -169,22 +169,12 @@ class Trainer:
 
     def rows(self, scores: Sequence[Score], eval_seconds: float) -> list[Epoch]:
         """The figures of the epoch whose steps are done, a row a network."""
-        lr, momentum = self.rates((self.epoch + 1) * self.steps_per_epoch - 1)
-        images_per_s = len(scores) * len(self.x) / self.seconds
+        rates = self.rates((self.epoch + 1) * self.steps_per_epoch - 1)
+        shared = (*rates, self.seconds, eval_seconds, len(scores) * len(self.x) / self.seconds)
+        networks = zip(self.plan.seeds, self.train_losses(), scores, strict=True)
         return [
-            Epoch(
-                epoch=self.epoch + 1,
-                seed=seed,
-                train_loss=loss,
-                valid_loss=score.loss,
-                valid_accuracy=score.accuracy,
-                lr=lr,
-                momentum=momentum,
-                train_seconds=self.seconds,
-                eval_seconds=eval_seconds,
-                images_per_s=images_per_s,
-            )
-            for seed, loss, score in zip(self.plan.seeds, self.train_losses(), scores, strict=True)
+            Epoch(self.epoch + 1, seed, loss, score.loss, score.accuracy, *shared)
+            for seed, loss, score in networks
         ]
 
     def train_losses(self) -> list[float]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic
+from typing import Any
 
 from torch import Tensor
 
@@ -79,7 +80,7 @@ class Checkpoints:
         if loss < self.lowest:
             self.lowest = loss
             return True
-        self.write_best()
+        self.write()
         return False
 
     def end_epoch(self, snapshot: Snapshot, improved: bool) -> None:
@@ -95,25 +96,16 @@ class Checkpoints:
         with suppress(FloatingPointError):
             self.write(snapshot)
 
-    def write(self, snapshot: Snapshot) -> None:
-        """This one, and before it the best one."""
-        is_best = snapshot is self.best
-        self.write_best()
-        if not is_best:
+    def write(self, snapshot: Snapshot | None = None) -> None:
+        """The best one, unless that is done, and then this one."""
+        best, self.best = self.best, None
+        if best is not None:
+            self.to_recorder(best, is_best=True)
+        if snapshot is not None and snapshot is not best:
             self.to_recorder(snapshot)
 
-    def write_best(self) -> None:
-        """The best one, unless that is done."""
-        if self.best is not None:
-            self.to_recorder(self.best, best=True)
-            self.best = None
-
-    def to_recorder(self, snapshot: Snapshot, best: bool = False) -> None:
-        facts = {
-            "epoch": snapshot.epoch,
-            "step": snapshot.step,
-            "seconds": snapshot.seconds,
-            "config": self.plan.config.model_dump(mode="json"),
-        }
-        self.recorder.checkpoint(Checkpoint(snapshot.tensors, facts), self.plan.checkpoint.keep, best=best)
+    def to_recorder(self, snapshot: Snapshot, is_best: bool = False) -> None:
+        facts: dict[str, Any] = {"epoch": snapshot.epoch, "step": snapshot.step, "seconds": snapshot.seconds}
+        facts["config"] = self.plan.config.model_dump(mode="json")
+        self.recorder.checkpoint(Checkpoint(snapshot.tensors, facts), self.plan.checkpoint.keep, is_best)
         self.saved_at = monotonic()

@@ -1,7 +1,6 @@
 """What a training has shown on its way: its epochs as tables and curves, overfitting, or where it diverged."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from statistics import mean, stdev
 from typing import Any
 
@@ -12,17 +11,18 @@ from mlfound.training.epochs import Epoch, averaged, by_epoch, lowest, mean_vali
 from mlfound.training.plan import Plan
 from mlfound.training.snapshots import Divergence
 
-# of an epoch's figures, what the screen calls them and how it shows them
-SHOWN = {
-    "train_loss": ("train loss", ".4f"),
-    "valid_loss": ("valid loss", ".4f"),
-    "valid_accuracy": ("valid accuracy", ".2%"),
-    "lr": ("lr", ".2e"),
-    "momentum": ("momentum", ".3f"),
-    "train_seconds": ("train s", ".3f"),
-    "eval_seconds": ("eval s", ".3f"),
-    "images_per_s": ("images/s", ",.0f"),
-}
+COLUMNS = (
+    Column("epoch"),
+    Column("seed"),
+    Column("train_loss", "train loss", ".4f"),
+    Column("valid_loss", "valid loss", ".4f"),
+    Column("valid_accuracy", "valid accuracy", ".2%"),
+    Column("lr", format=".2e"),
+    Column("momentum", format=".3f"),
+    Column("train_seconds", "train s", ".3f"),
+    Column("eval_seconds", "eval s", ".3f"),
+    Column("images_per_s", "images/s", ",.0f"),
+)
 
 
 def history(planned: Plan, epochs: Sequence[Epoch], rows: int, test_accuracy: float) -> Result:
@@ -84,10 +84,9 @@ def overfitting(epochs: Sequence[Epoch]) -> str:
 def epoch_tables(epochs: Sequence[Epoch]) -> list[Table]:
     """A row an epoch and seed; of several seeds also their means, which are shown."""
     several = any(len(rows) > 1 for rows in by_epoch(epochs))
-    columns = [Column(field.name, *SHOWN.get(field.name, ())) for field in fields(Epoch)]
-    tables = [Table.of("epochs", "Epochs", columns, epochs, shown=not several)]
+    tables = [Table.of("epochs", "Epochs", COLUMNS, epochs, shown=not several)]
     if several:
-        means = [column for column in columns if column.name != "seed"]
+        means = [column for column in COLUMNS if column.name != "seed"]
         title = "Epochs, means over the seeds"
         tables.append(Table.of("epoch_means", title, means, map(averaged, by_epoch(epochs))))
     return tables
