@@ -143,7 +143,7 @@ def test_a_new_part_is_one_line_in_the_dict(mlfound, monkeypatch):
         return Result(
             metrics={"sample": rows[0][1]},
             findings=["A sample was drawn."],
-            tables=[Table("sample", "A sample", [Column("init"), Column("std")], rows), *claim_table(claims)],
+            tables=[Table("sample", "A sample", [Column("init"), Column("std")], rows), claim_table(claims)],
             pictures=[Picture("sample", "signal_by_layer", data)],
         )
 

@@ -1,13 +1,16 @@
 """What the parts say in the same way: the lesson's claims, a figure beside theory, what became of a signal."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from mlfound.results import Column, Result, Table
-from mlfound.stats.estimates import Estimate
+from torch import Tensor
 
+from mlfound.results import Column, Result, Table
+from mlfound.stats.estimates import Estimate, pooled_std
+
+FACTOR = "signal out / in"  # as a claim's figure: of the root mean squares
 KEPT_FACTOR = 1.1  # a factor up to this is called kept: ten layers make less than 2.6 of it
 
 
@@ -22,41 +25,27 @@ class Claim:
     holds: bool
     lesson: str = ""  # its figure
 
-    @property
-    def value(self) -> float:
-        return self.measured.value if isinstance(self.measured, Estimate) else self.measured
 
-    @property
-    def half_width(self) -> float | None:
-        """Half of the 95% interval; None of a single number."""
-        return self.measured.half if isinstance(self.measured, Estimate) else None
-
-
-def factor_claim(claim: str, factor: Estimate, theory: float, holds: bool, lesson: str = "") -> Claim:
-    """Of the root mean square that comes out over that which went in."""
-    return Claim(claim, "signal out / in", factor, theory, holds, lesson)
-
-
-def claim_table(claims: Sequence[Claim]) -> list[Table]:
-    """The claims of a part; no table where there are none."""
+def claim_table(claims: Iterable[Claim]) -> Table:
+    """The claims of a part; the front puts all parts' into one table."""
     columns = (
         Column("claim"),
         Column("figure", "what was measured"),
-        Column("measured", format=".4g", of="value"),
-        Column("half_width", "±", ".2g"),
+        Column("measured", "", ".4g", lambda claim: getattr(claim.measured, "value", claim.measured)),
+        Column("half_width", "±", ".2g", lambda claim: getattr(claim.measured, "half", None)),
         Column("theory", format=".4g"),
         Column("lesson"),
         Column("holds", "holds?"),
     )
-    return [Table.of("claims", "The lesson's claims", columns, claims)] if claims else []
+    return Table.of("claims", "The lesson's claims", columns, claims)
 
 
 def with_one_claim_table(result: Result) -> Result:
-    """The parts' tables of claims as one, under the other tables."""
+    """The parts' tables of claims as one under the other tables, if anything was claimed."""
     claims = [table for table in result.tables if table.name == "claims"]
     tables = [table for table in result.tables if table.name != "claims"]
-    if claims:
-        tables.append(replace(claims[0], rows=[row for table in claims for row in table.rows]))
+    if rows := [row for table in claims for row in table.rows]:
+        tables.append(replace(claims[0], rows=rows))
     return replace(result, tables=tables)
 
 
@@ -67,8 +56,26 @@ class Theory(NamedTuple):
     std: float
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What a scheme gave: each draw's mean and mean square (draws,), float64, and theory for these rows."""
+
+    init: str
+    means: Tensor
+    squares: Tensor
+    theory: Theory | None  # None where the rows set the weights' size
+
+    @property
+    def mean(self) -> Estimate:
+        return Estimate.mean(self.means)
+
+    @property
+    def std(self) -> Estimate:
+        return pooled_std(self.means, self.squares)
+
+
 def columns_beside_theory(name: str, label: str = "") -> list[Column]:
-    """Of records with an estimate `name`, "mean" or "std": its value, half of its interval, the theory's."""
+    """Of `Outputs` the estimate `name`, "mean" or "std": its value, half of its interval, the theory's."""
     return [
         Column(name, label, "z.4f", f"{name}.value"),
         Column(f"{name}_half_width", "±", ".4f", f"{name}.half"),
@@ -76,9 +83,9 @@ def columns_beside_theory(name: str, label: str = "") -> list[Column]:
     ]
 
 
-def in_theory(name: str) -> Any:
-    """For a column: the `mean` or `std` of a record's theory; None where it has none."""
-    return lambda record: record.theory and getattr(record.theory, name)
+def in_theory(name: str) -> Callable[[Outputs], Any]:
+    """For a column: the theory's `mean` or `std`; None where there is none."""
+    return lambda outputs: outputs.theory and getattr(outputs.theory, name)
 
 
 def finite_metrics(figures: Mapping[str, float]) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """The part `convolutions`: the sqrt(5) story. As torch begins them and as a ReLU wants them, one layer and four."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -11,6 +12,7 @@ from mlfound.errors import UserError
 from mlfound.experiments.initialization.activations import chosen_activations
 from mlfound.experiments.initialization.claims import (
     Claim,
+    Outputs,
     Theory,
     claim_table,
     columns_beside_theory,
@@ -22,7 +24,6 @@ from mlfound.foundations.initialization import INITIALIZATIONS, Shape, uniform
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.theory import pooled_moments
 from mlfound.results import Column, Context, Picture, Result, Table
-from mlfound.stats.estimates import Estimate, pooled_std
 from mlfound.training.inputs import Inputs
 
 SCHEMES = ("torch-default", "kaiming")
@@ -30,16 +31,13 @@ ONE: Shape = (32, 1, 5, 5)
 FOUR: tuple[Shape, ...] = ((8, 1, 5, 5), (16, 8, 3, 3), (32, 16, 3, 3), (1, 32, 3, 3))
 IMAGES = 100
 MAX_DRAWS = 30  # small stacks take long for their size
-LESSON = {  # the std after one layer and after four
-    "torch-default": (0.37, 0.0089),
-    "kaiming": (1.02, 0.285),
-    "kaiming-uniform": (1.02, 0.285),
-}
+KAIMING_LESSON = (1.02, 0.285)  # the std after one layer and after four
+LESSON = {"torch-default": (0.37, 0.0089), "kaiming": KAIMING_LESSON, "kaiming-uniform": KAIMING_LESSON}
 
 
 def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context: Context) -> Result:
     """Every scheme through one convolution and through four; of images that are no square, nothing."""
-    if unfit(inputs.splits.shape) or not schemes:
+    if not are_fit(inputs) or not schemes:
         return Result({})
     images = inputs.splits.valid.x[: config.rows or IMAGES].reshape(-1, 1, *inputs.splits.shape)
     activation, draws = chosen_activations(config, config.relu_shift)[-1], min(config.draws, MAX_DRAWS)
@@ -48,61 +46,38 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context
         context.recorder.progress("convolutions", n, len(schemes), scheme=init)
         random = generator(config.seed, f"init-stats conv {init}")
         measurements.append(measure_convolutions(images, init, activation, draws, random))
+    lasts = {each.init: each.medians[-1] for each in measurements}
+    table = convolution_table(measurements, config.rows or IMAGES)
     return Result(
-        metrics=finite_metrics({f"{each.init} four convolutions std": each.std_4 for each in measurements}),
-        tables=[
-            convolution_table(measurements, config.rows or IMAGES),
-            *claim_table(claims({each.init: each.std_4 for each in measurements})),
-        ],
+        metrics=finite_metrics({f"{init} four convolutions std": std for init, std in lasts.items()}),
+        tables=[table, claim_table(claims(lasts))],
         pictures=[picture(measurements)],
     )
 
 
 def refuse_unfit(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str]) -> None:
-    """Where convolutions are all that was asked for."""
-    if config.layer == "conv" and (reason := unfit(inputs.splits.shape)):
-        raise UserError(reason, key="layer")
+    """Images that are no square, where convolutions are all that was asked for."""
+    if config.layer == "conv" and not are_fit(inputs):
+        height, width = inputs.splits.shape
+        advice = "write a data.dataset whose images are square, 5 x 5 or more"
+        raise UserError(f"the images are {height} x {width}; {advice}", key="layer")
 
 
-def unfit(shape: tuple[int, int]) -> str:
-    """Why images (height, width) can't be convolved here; empty if they can."""
-    height, width = shape
-    if height == width >= ONE[-1]:
-        return ""
-    return f"the images are {height} x {width}; write a data.dataset whose images are square, 5 x 5 or more"
+def are_fit(inputs: Inputs) -> bool:
+    height, width = inputs.splits.shape
+    return height == width >= ONE[-1]
 
 
 @dataclass(frozen=True)
-class Convolutions:
-    """Each draw's mean and mean square after one layer (draws,), and its std after each of four (draws, 4)."""
+class Convolutions(Outputs):
+    """After one layer; and after each of four the std of each draw (draws, 4)."""
 
-    init: str
-    means: Tensor
-    squares: Tensor
-    theory: Theory
     four: Tensor
 
     @property
-    def mean(self) -> Estimate:
-        return Estimate.mean(self.means)
-
-    @property
-    def std(self) -> Estimate:
-        return pooled_std(self.means, self.squares)
-
-    @property
-    def medians(self) -> list[float]:
+    def medians(self) -> Any:
         """Of the draws, after each of the four."""
-        medians: list[float] = self.four.median(0).values.tolist()
-        return medians
-
-    @property
-    def std_4(self) -> float:
-        return self.medians[-1]
-
-    @property
-    def lesson(self) -> tuple[float | None, float | None]:
-        return LESSON.get(self.init, (None, None))
+        return self.four.median(0).values.tolist()
 
 
 def measure_convolutions(
@@ -119,13 +94,9 @@ def measure_convolutions(
     lengths = windows(x, *ONE[2:]).double().square().sum((1, 4, 5)).flatten()
     if init == "torch-default":
         lengths = lengths + 1  # the bias: one more weight of the same size, times 1
-    return Convolutions(
-        init,
-        torch.tensor(means, dtype=torch.float64),
-        torch.tensor(squares, dtype=torch.float64),
-        Theory(*pooled_moments(activation, lengths, scheme.std(ONE) ** 2)),
-        torch.tensor(four, dtype=torch.float64),
-    )
+    theory = Theory(*pooled_moments(activation, lengths, scheme.std(ONE) ** 2))
+    measured = [torch.tensor(figures, dtype=torch.float64) for figures in (means, squares, four)]
+    return Convolutions(init, measured[0], measured[1], theory, measured[2])
 
 
 def stds_through_four(x: Tensor, init: str, activation: Activation, generator: Generator) -> list[float]:
@@ -152,14 +123,14 @@ def convolution_table(measurements: Sequence[Convolutions], rows: int) -> Table:
         Column("init"),
         *columns_beside_theory("mean", "one layer: mean"),
         *columns_beside_theory("std"),
-        Column("lesson_std", "lesson", ".2f", lambda each: each.lesson[0]),
+        Column("lesson_std", "lesson", ".2f", lambda each: LESSON.get(each.init, (None, None))[0]),
         Column("std_1", "four layers: std after 1", ".3g", lambda each: each.medians[0]),
         Column("std_2", "2", ".3g", lambda each: each.medians[1]),
         Column("std_3", "3", ".3g", lambda each: each.medians[2]),
-        Column("std_4", "4", ".3g"),
+        Column("std_4", "4", ".3g", lambda each: each.medians[3]),
         Column("low", "from", ".3g", lambda each: each.four[:, -1].min().item()),
         Column("high", "to", ".3g", lambda each: each.four[:, -1].max().item()),
-        Column("lesson_four", "lesson", ".3g", lambda each: each.lesson[1]),
+        Column("lesson_four", "lesson", ".3g", lambda each: LESSON.get(each.init, (None, None))[1]),
     ]
     title = (
         f"Convolutions of {rows} images, {measurements[0].mean.draws} draws: 5 x 5 with 32 filters, then the "
@@ -168,17 +139,13 @@ def convolution_table(measurements: Sequence[Convolutions], rows: int) -> Table:
     return Table.of("convolutions", title, columns, measurements)
 
 
-def claims(std_4: Mapping[str, float]) -> list[Claim]:
-    """Four of them, by default and with a = 0."""
-    if not {"torch-default", "kaiming"} <= std_4.keys():
-        return []
-    lost, kept = std_4["torch-default"], std_4["kaiming"]
-    return [
-        Claim(
-            "four convolutions all but lose the signal by default", "std, median", lost, None, lost < 0.1, "0.0089"
-        ),
-        Claim("... and keep it with a = 0", "std, median", kept, None, kept > 0.1, "0.285"),
-    ]  # fmt: skip
+def claims(lasts: Mapping[str, float]) -> Iterator[Claim]:
+    """The std after four of them, by default and with a = 0."""
+    if {"torch-default", "kaiming"} <= lasts.keys():
+        lost, kept = lasts["torch-default"], lasts["kaiming"]
+        text = "four convolutions all but lose the signal by default"
+        yield Claim(text, "std, median", lost, None, lost < 0.1, "0.0089")
+        yield Claim("... and keep it with a = 0", "std, median", kept, None, kept > 0.1, "0.285")
 
 
 def picture(measurements: Sequence[Convolutions]) -> Picture:

@@ -3,22 +3,14 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Generator, Tensor
 
 from mlfound.experiments.initialization.activations import leak
+from mlfound.foundations import stacks
 from mlfound.foundations.activations import Activation
 from mlfound.foundations.initialization import INITIALIZATIONS, Shape
-from mlfound.foundations.stacks import (
-    fixup,
-    lsuv,
-    plain,
-    plain_gradients,
-    residual,
-    residual_gradients,
-)
 
 VANISHED_SHARE = 2.0**-24  # of the signal at the start: added to it in float32, this changes nothing
 MAX_LOG10, HISTOGRAM_BINS = 8.0, 64  # from 10^-8 to 10^8, a quarter of a decade a bin
@@ -62,7 +54,7 @@ class Stack:
 
     @property
     def factor(self) -> float:
-        """How many times larger the signal comes out than it went in, as a root mean square."""
+        """Of the root mean square, from what went in to what came out."""
         return self.end.size / self.start if math.isfinite(self.end.size) else math.inf
 
     @property
@@ -102,10 +94,8 @@ class Stack:
     def factor_per_layer(self, sizes: Sequence[float]) -> float | None:
         """The geometric mean of the steps; None where there is no step between ordinary numbers."""
         ordinary = [size for size in sizes if 1e-37 < size < 1e37]
-        if len(ordinary) < 2:
-            return None
         steps = (len(ordinary) - 1) * self.layers[0].layer
-        return cast("float", (ordinary[-1] / ordinary[0]) ** (1 / steps))
+        return math.pow(ordinary[-1] / ordinary[0], 1 / steps) if steps > 0 else None
 
 
 def plain_stack(
@@ -113,13 +103,12 @@ def plain_stack(
 ) -> Stack:
     """x through `depth` layers of `width` units, and a gradient of N(0, 1) back."""
     shapes = [(x.shape[1], width), *[(width, width)] * (depth - 1)]
+    weights = draw_weights("orthogonal" if init == "lsuv" else init, shapes, generator)
     if init == "lsuv":
-        weights = list(lsuv(x, draw_weights("orthogonal", shapes, generator), activation))
-    else:
-        weights = draw_weights(init, shapes, generator)
-    outputs = list(plain(x, weights, activation))
+        weights = list(stacks.lsuv(x, weights, activation))
+    outputs = list(stacks.plain(x, weights, activation))
     dout = torch.randn(len(x), width, generator=generator)
-    gradients = plain_gradients(dout, weights, [z for z, _ in outputs], activation)
+    gradients = stacks.plain_gradients(dout, weights, [z for z, _ in outputs], activation)
     layers = measure_layers(init, outputs, gradients, activation)
     return Stack(init, math.hypot(*moments(x)), layers, plain_theory(init, activation, width))
 
@@ -140,10 +129,10 @@ def residual_stack(
     scheme = INITIALIZATIONS["kaiming" if init in ("fixup", FACTOR_ONLY) else init]
     branches: list[list[Tensor]] = [list(scheme((width, width), generator, 2)) for _ in range(blocks)]
     if scheme is not INITIALIZATIONS.get(init):
-        branches = [fixup(branch, blocks, zero_last=init == "fixup") for branch in branches]
-    xs = [x, *residual(x, branches, activation)]
+        branches = [stacks.fixup(branch, blocks, zero_last=init == "fixup") for branch in branches]
+    xs = [x, *stacks.residual(x, branches, activation)]
     dout = torch.randn(len(x), width, generator=generator)
-    gradients = residual_gradients(dout, branches, xs[:-1], activation)
+    gradients = stacks.residual_gradients(dout, branches, xs[:-1], activation)
     layers = measure_layers(init, [(out, out) for out in xs[1:]], gradients, activation, each=2)
     return Stack(init, math.hypot(*moments(x)), layers, residual_theory(init, activation, blocks, width))
 
@@ -200,7 +189,5 @@ def residual_theory(init: str, activation: Activation, blocks: int, width: int) 
     if init == "fixup":
         return 1.0
     factor = plain_theory("kaiming" if init == FACTOR_ONLY else init, activation, width)
-    if factor is None:
-        return None
     share = 1 / blocks if init == FACTOR_ONLY else 1.0
-    return cast("float", (1 + share * factor**4) ** 0.25)
+    return None if factor is None else math.pow(1 + share * factor**4, 0.25)

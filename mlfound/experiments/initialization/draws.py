@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from mlfound.experiments.initialization.activations import label
-from mlfound.experiments.initialization.claims import Theory
+from mlfound.experiments.initialization.claims import Outputs, Theory
 from mlfound.foundations.activations import Activation, Linear
 from mlfound.foundations.initialization import INITIALIZATIONS, Shape, normal
 from mlfound.foundations.stacks import lsuv
@@ -19,18 +19,14 @@ PRODUCT_NUMBERS = 2**21  # that the draws of one product may make: 8 MB, which i
 
 
 @dataclass(frozen=True)
-class Layer:
-    """What one scheme and one activation gave. `means` and `squares` (draws,) are each draw's, float64."""
+class Layer(Outputs):
+    """What one scheme and one activation gave."""
 
-    init: str
     activation: Activation
-    means: Tensor
-    squares: Tensor
     w_mean: Estimate
     w_std: Estimate
     incoming: float  # the rows' root mean square
     w_theory: float | None  # the std of a weight; None where the rows set it
-    theory: Theory | None  # for these rows
     gaussian: Theory  # for rows of N(0, 1)
 
     @property
@@ -40,14 +36,6 @@ class Layer:
     @property
     def shift(self) -> float:
         return getattr(self.activation, "s", 0.0)
-
-    @property
-    def mean(self) -> Estimate:
-        return Estimate.mean(self.means)
-
-    @property
-    def std(self) -> Estimate:
-        return pooled_std(self.means, self.squares)
 
     @property
     def stds(self) -> Tensor:
@@ -91,21 +79,20 @@ def measure_layer(
     (w_means, w_squares), *outputs = figures
     lengths = x.double().square().sum(1)
     std = None if init == "lsuv" else INITIALIZATIONS[init].std(shape)
+    sigma = 1.0 if std is None else std * math.sqrt(shape[0])  # of x w, for rows of N(0, 1)
     return [
         Layer(
-            init,
+            init, means, squares,
+            None if std is None else Theory(*pooled_moments(activation, lengths, std**2)),
             activation,
-            means,
-            squares,
-            w_mean=Estimate.mean(w_means),
-            w_std=pooled_std(w_means, w_squares),
-            incoming=(lengths.mean() / shape[0]).sqrt().item(),
+            Estimate.mean(w_means),
+            pooled_std(w_means, w_squares),
             w_theory=std,
-            theory=None if std is None else Theory(*pooled_moments(activation, lengths, std**2)),
-            gaussian=gaussian_theory(activation, 1.0 if std is None else std * math.sqrt(shape[0])),
+            incoming=(lengths.mean() / shape[0]).sqrt().item(),
+            gaussian=Theory(*(moment.item() for moment in activation.moments(0.0, sigma))),
         )
         for activation, (means, squares) in zip(activations, outputs, strict=True)
-    ]
+    ]  # fmt: skip
 
 
 def draw_weights(init: str, shape: Shape, generator: Generator, draws: int, x: Tensor) -> Tensor:
@@ -113,9 +100,3 @@ def draw_weights(init: str, shape: Shape, generator: Generator, draws: int, x: T
     if init == "lsuv":
         return next(lsuv(x, [INITIALIZATIONS["orthogonal"](shape, generator, draws)], Linear()))
     return INITIALIZATIONS[init](shape, generator, draws)
-
-
-def gaussian_theory(activation: Activation, sigma: float) -> Theory:
-    """The closed form for N(0, sigma^2), as plain numbers."""
-    mean, std = activation.moments(0.0, sigma)
-    return Theory(mean.item(), std.item())

@@ -1,26 +1,16 @@
 """The part `layer`: the right size of a weight. Every scheme through one layer, all activations on equal products."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from scipy.special import stdtrit
 
 from mlfound import hardware
 from mlfound.config.models import InitStatsConfig
-from mlfound.experiments.initialization import shift
+from mlfound.experiments.initialization import claims, shift
 from mlfound.experiments.initialization.activations import chosen_activations
-from mlfound.experiments.initialization.claims import (
-    KEPT_FACTOR,
-    Claim,
-    claim_table,
-    columns_beside_theory,
-    factor_claim,
-    finite_metrics,
-    in_theory,
-    is_kept,
-    verdict,
-)
+from mlfound.experiments.initialization.claims import FACTOR, Claim, in_theory, is_kept
 from mlfound.experiments.initialization.draws import Layer, measure_layer
 from mlfound.foundations.initialization import INITIALIZATIONS, normal, uniform
 from mlfound.foundations.randomness import generator
@@ -28,9 +18,9 @@ from mlfound.results import Check, Column, Context, Result, Table
 from mlfound.training.inputs import Inputs
 
 SCHEMES = ("normal", "small", "xavier", "kaiming", "kaiming-fan-out", "torch-default")
-LESSON_SHIFT = 0.5
+LESSON_SHIFT, LESSON_UNITS = 0.5, 50
 FALSE_ALARM_RATE = 1e-6  # how seldom a right run may fail a check
-LESSON = {  # mean and std in the lesson's text, of 50 units; the shifted one in its notebook
+LESSON = {  # mean and std in the lesson's text; the shifted one in its notebook
     ("xavier", "linear"): "-0.0155, 1.0006",
     ("xavier", "relu"): "0.3896, 0.5860",
     ("kaiming", "relu"): "0.5896, 0.8658",
@@ -41,31 +31,28 @@ LESSON = {  # mean and std in the lesson's text, of 50 units; the shifted one in
 def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context: Context) -> Result:
     """The schemes, then what a shift does to one of them: its draws are compared one with one, so they are these."""
     x = inputs.splits.valid.x[: config.rows]
-    activations = chosen_activations(config, LESSON_SHIFT if config.relu_shift is None else config.relu_shift)
-    layers = [
-        layer
-        for init in schemes
-        for layer in measure_layer(
-            x, init, activations, config.hidden, config.draws,
-            generator(config.seed, f"init-stats layer {init}"), partial(context.recorder.progress, init),
-        )
-    ]  # fmt: skip
-    metrics = {}
-    for layer in layers:
-        metrics[f"{layer.init} {layer.label} mean"] = layer.mean.value
-        metrics[f"{layer.init} {layer.label} std"] = layer.std.value
+    shift_by = LESSON_SHIFT if config.relu_shift is None else config.relu_shift
+    layers = []
+    for init in schemes:
+        random, on_progress = generator(config.seed, f"init-stats layer {init}"), context.recorder.progress
+        activations, size = chosen_activations(config, shift_by), (config.hidden, config.draws)
+        layers += measure_layer(x, init, activations, *size, random, partial(on_progress, init))
+    figures = {f"{layer.init} {layer.label}": layer for layer in layers}
+    metrics = {f"{name} {of}": getattr(figures[name], of).value for name in figures for of in ("mean", "std")}
     title = (
         f"One layer, {x.shape[1]} to {config.hidden}, {len(x):,} validation images of {inputs.facts['name']}, "
         f"{config.draws:,} draws: ± is a 95% interval, theory is for these images"
     )
     result = Result(
-        metrics=finite_metrics(metrics),
+        metrics=claims.finite_metrics(metrics),
         checks=checks(layers, config.draws),
         tables=[
-            layer_table(layers, title, config.hidden), stats_table(layers), draw_table(layers),
-            *claim_table(list(claims(layers, x.shape[1]))),
+            layer_table(layers, title, LESSON if config.hidden == LESSON_UNITS else {}),
+            stats_table(layers),
+            draw_table(layers),
+            claims.claim_table(layer_claims(layers, x.shape[1])),
         ],
-    )  # fmt: skip
+    )
     return result + shift.run(config, inputs, layers)
 
 
@@ -77,61 +64,51 @@ def refuse_too_large(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[
     hardware.require_memory(200 * len(schemes) * config.draws, "draws", f"{config.draws:,} draws")
 
 
-def layer_table(layers: Sequence[Layer], title: str, hidden: int) -> Table:
+def layer_table(layers: Sequence[Layer], title: str, lesson: Mapping[tuple[str, str], str]) -> Table:
     """For the eye, unless there is one scheme, whose draws are shown."""
     columns = (
         Column("init"),
         Column("activation", of="label"),
-        *columns_beside_theory("mean"),
-        *columns_beside_theory("std"),
-        Column("signal", "root mean square", of=verdict_on),
-        Column(
-            "lesson",
-            "lesson's mean, std",
-            of=lambda layer: LESSON.get((layer.init, layer.label), "") if hidden == 50 else "",
-        ),
+        *claims.columns_beside_theory("mean"),
+        *claims.columns_beside_theory("std"),
+        Column("signal", "root mean square", of=verdict),
+        Column("lesson", "lesson's mean, std", of=lambda layer: lesson.get((layer.init, layer.label), "")),
     )
     return Table.of("layer", title, columns, layers, shown=len({layer.init for layer in layers}) > 1)
 
 
 def stats_table(layers: Sequence[Layer]) -> Table:
-    """Every figure of every layer."""
-    columns = []
-    for name in ("mean", "std"):
-        columns += [
-            *interval_columns(name, name),
-            Column(f"{name}_theory", of=in_theory(name)),
-            Column(f"{name}_theory_gaussian", of=f"gaussian.{name}"),
-        ]
-    columns = [
+    """Every figure."""
+    columns = (
         Column("init"),
         Column("activation", of="label"),
         Column("relu_shift", of="shift"),
-        *columns,
+        *interval_columns("mean", "mean"),
+        Column("mean_theory", of=in_theory("mean")),
+        Column("mean_theory_gaussian", of="gaussian.mean"),
+        *interval_columns("std", "std"),
+        Column("std_theory", of=in_theory("std")),
+        Column("std_theory_gaussian", of="gaussian.std"),
         Column("w_mean", of="w_mean.value"),
         Column("w_std", of="w_std.value"),
         Column("w_std_theory", of="w_theory"),
         *interval_columns("signal_factor", "factor"),
-        Column("verdict", of=verdict_on),
+        Column("verdict", of=verdict),
         Column("draws", of="mean.draws"),
-    ]
+    )
     return Table.of("stats", "One layer, all figures", columns, layers, shown=False)
 
 
 def interval_columns(name: str, of: str) -> list[Column]:
-    return [
-        Column(name, of=f"{of}.value"),
-        Column(f"{name}_low", of=f"{of}.low"),
-        Column(f"{name}_high", of=f"{of}.high"),
-    ]
+    ends = {name: "value", f"{name}_low": "low", f"{name}_high": "high"}
+    return [Column(column, of=f"{of}.{end}") for column, end in ends.items()]
 
 
-def verdict_on(layer: Layer) -> str:
-    return verdict(layer.factor.value)
+def verdict(layer: Layer) -> str:
+    return claims.verdict(layer.factor.value)
 
 
 def draw_table(layers: Sequence[Layer]) -> Table:
-    """Every draw of every layer."""
     names = ("init", "activation", "relu_shift", "draw", "mean", "std")
     rows = [
         (layer.init, layer.label, layer.shift, n, mean, std)
@@ -141,32 +118,24 @@ def draw_table(layers: Sequence[Layer]) -> Table:
     return Table("draws", "Every draw", [Column(name) for name in names], rows, shown=False)
 
 
-def claims(layers: Sequence[Layer], features: int) -> Iterator[Claim]:
+def layer_claims(layers: Sequence[Layer], features: int) -> Iterator[Claim]:
     """The right size of a weight, and torch's."""
     by_name = {(layer.init, layer.label): layer for layer in layers}
     if layer := by_name.get(("xavier", "linear")):
-        std, theory = layer.std, in_theory("std")(layer)
-        yield Claim(
-            f"randn / sqrt({features}) keeps the std near 1", "std", std, theory, is_kept(std.value), "1.0006"
-        )
+        text, std = f"randn / sqrt({features}) keeps the std near 1", layer.std
+        yield Claim(text, "std", std, in_theory("std")(layer), is_kept(std.value), "1.0006")
     if layer := by_name.get(("xavier", "relu")):
-        holds = is_kept(layer.factor.value / math.sqrt(0.5))
-        yield factor_claim(
-            "... and a ReLU takes half of the square", layer.factor, math.sqrt(0.5), holds, "0.704"
-        )
+        text, factor, half = "... and a ReLU takes half of the square", layer.factor, math.sqrt(0.5)
+        yield Claim(text, FACTOR, factor, half, is_kept(factor.value / half), "0.704")
     if layer := by_name.get(("kaiming", "relu")):
-        std, theory = layer.w_std, layer.w_theory or 0.0
-        holds = math.isclose(std.value, theory, rel_tol=0.01)
-        yield Claim(
-            f"randn * sqrt(2/{features}) has std {theory:.4f}", "std of w", std, theory, holds, "0.0506"
-        )
-        holds = is_kept(layer.factor.value)
-        yield factor_claim(f"sqrt(2/{features}) makes up for the ReLU", layer.factor, 1.0, holds, "1.047")
+        factor, std, theory = layer.factor, layer.w_std, layer.w_theory or 0.0
+        text = f"randn * sqrt(2/{features}) has std {theory:.4f}"
+        yield Claim(text, "std of w", std, theory, math.isclose(std.value, theory, rel_tol=0.01), "0.0506")
+        text = f"sqrt(2/{features}) makes up for the ReLU"
+        yield Claim(text, FACTOR, factor, 1.0, is_kept(factor.value), "1.047")
     if layer := by_name.get(("torch-default", "relu")):
-        holds = layer.factor.value < 1 / KEPT_FACTOR
-        yield factor_claim(
-            "the library's default, a = sqrt(5), shrinks the signal", layer.factor, 1 / math.sqrt(6), holds
-        )
+        text, factor = "the library's default, a = sqrt(5), shrinks the signal", layer.factor
+        yield Claim(text, FACTOR, factor, 1 / math.sqrt(6), factor.value < 1 / claims.KEPT_FACTOR)
 
 
 def checks(layers: Sequence[Layer], draws: int) -> list[Check]:
@@ -175,26 +144,23 @@ def checks(layers: Sequence[Layer], draws: int) -> list[Check]:
     The bound is Student's t for so many draws and comparisons: few draws know their own error badly.
     """
     exact = [(layer, layer.theory) for layer in layers if layer.theory and layer.exact]
-    of_schemes = {
+    schemes = {
         layer.init: layer for layer in layers
-    }.values()  # whatever the activation, the weights are the same
+    }.values()  # the weights are the same, whatever follows them
     compared = {
         "means after one layer": [(layer.mean, theory.mean) for layer, theory in exact],
         "stds after one layer": [(layer.std, theory.std) for layer, theory in exact],
         "stds of the weights": [
             (layer.w_std, layer.w_theory)
-            for layer in of_schemes
+            for layer in schemes
             if layer.w_theory and INITIALIZATIONS[layer.init].distribution in (normal, uniform)
         ],
     }
     checks = []
     for name, pairs in compared.items():
         if pairs and draws > 1:
-            far = max(
-                abs(measured.value - theory) / max(measured.error, 1e-300) for measured, theory in pairs
-            )
+            far = max(abs(found.value - theory) / max(found.error, 1e-300) for found, theory in pairs)
             bound = stdtrit(draws - 1, 1 - FALSE_ALARM_RATE / (2 * len(pairs))).item()
-            checks.append(
-                Check(f"{name}: farthest from theory, in standard errors", far <= bound, far, bound)
-            )
+            text = f"{name}: farthest from theory, in standard errors"
+            checks.append(Check(text, far <= bound, far, bound))
     return checks

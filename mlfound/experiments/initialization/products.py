@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from mlfound.config.models import InitStatsConfig
-from mlfound.experiments.initialization.claims import Claim, claim_table, factor_claim, is_kept
+from mlfound.experiments.initialization.claims import FACTOR, Claim, claim_table, is_kept
 from mlfound.foundations.activations import Linear, ReLU
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.randomness import generator
@@ -32,7 +32,7 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context
     widths = narrowing(x.shape[1], config.hidden)
     funnels = measure_funnels(x, widths, generator(config.seed, "init-stats funnel"), draws)
     products = measure_products(generator(config.seed, "init-stats products"), draws)
-    return Result({}, tables=claim_table([*funnel_claims(funnels, widths), *product_claims(products)]))
+    return Result({}, tables=[claim_table([*funnel_claims(funnels, widths), *product_claims(products)])])
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ def measure_funnels(x: Tensor, widths: Sequence[int], generator: Generator, draw
             layers = list(plain(x, weights, ReLU()))
             dout = torch.randn(len(x), widths[-1], generator=generator)
             *_, dx = plain_gradients(dout, weights, [z for z, _ in layers], ReLU())
-            factors = mean_square(layers[-1][1]) / mean_square(x), mean_square(dx) / mean_square(dout)
-            squares.append(factors)
+            pairs = (layers[-1][1], x), (dx, dout)
+            squares.append([mean_square(after) / mean_square(before) for after, before in pairs])
         forward, backward = map(root_mean, torch.tensor(squares, dtype=torch.float64).T)
         kept = [init.std(shape) ** 2 / 2 for shape in shapes]
         fan_in, fan_out = (
@@ -128,12 +128,7 @@ def funnel_claims(funnels: Sequence[Funnel], widths: Sequence[int]) -> Iterator[
     through = " ".join(map(str, widths))
     for funnel in funnels:
         fan, forward, backward = FUNNELS[funnel.init], funnel.forward, funnel.backward
-        yield factor_claim(
-            f"{fan} keeps the signal forward ({through})",
-            forward,
-            funnel.forward_theory,
-            is_kept(forward.value),
-        )
-        yield factor_claim(
-            f"{fan} keeps the gradient backward", backward, funnel.backward_theory, is_kept(backward.value)
-        )
+        text = f"{fan} keeps the signal forward ({through})"
+        yield Claim(text, FACTOR, forward, funnel.forward_theory, is_kept(forward.value))
+        text = f"{fan} keeps the gradient backward"
+        yield Claim(text, FACTOR, backward, funnel.backward_theory, is_kept(backward.value))

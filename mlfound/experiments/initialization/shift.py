@@ -18,6 +18,7 @@ from mlfound.training.inputs import Inputs
 
 SHOWN_DRAWS = 10
 MAX_MEAN_LEFT = 0.2  # of what it was: a mean that is left is near 0
+MIN_STD_LOST = 0.001  # of what it was: less is rounding
 SCATTER_ROWS = 1000
 HISTOGRAM_ROWS, HISTOGRAM_DRAWS, HISTOGRAM_BINS = 1000, 10, 90
 
@@ -32,12 +33,9 @@ def run(config: InitStatsConfig, inputs: Inputs, layers: Sequence[Layer]) -> Res
     relu = next((layer for layer in layers if layer.label == "relu"), None)
     if relu is None:
         return Result({}, pictures=pictures)
-    return Result(
-        {},
-        findings=[*shift_findings(x, relu, shifted), *scatter_findings(config, x, relu)],
-        tables=[*draws_table(relu, shifted), *claim_table(claims(relu, shifted))],
-        pictures=pictures,
-    )
+    findings = [*shift_findings(x, relu, shifted), *scatter_findings(config, x, relu)]
+    tables = [*draws_table(relu, shifted), claim_table(claims(relu, shifted))]
+    return Result({}, findings=findings, tables=tables, pictures=pictures)
 
 
 def draws_table(relu: Layer, shifted: Layer) -> list[Table]:
@@ -68,21 +66,17 @@ def draws_table(relu: Layer, shifted: Layer) -> list[Table]:
 
 def claims(relu: Layer, shifted: Layer) -> list[Claim]:
     """The mean and the variance, on the same products: the draws are compared one with one."""
-    is_constant = isinstance(shifted.activation, Subtract)
-    what = f"ReLU - {shifted.shift:g}" if is_constant else shifted.label
+    what = shifted.label.replace("relu", "ReLU")
     was, now = relu.mean.value, shifted.mean
     change = Estimate.mean((shifted.stds - relu.stds).round(decimals=6))  # float32 knows no more digits
     wanted = shifted.theory.std - relu.theory.std if shifted.theory and relu.theory else None
+    text, figure = f"{what} brings the mean back near 0", f"mean (was {was:.4f})"
+    is_near_0 = abs(now.value) < MAX_MEAN_LEFT * was
+    is_lower = change.value < -MIN_STD_LOST * relu.std.value
     return [
-        Claim(
-            f"{what} brings the mean back near 0", f"mean (was {was:.4f})", now, in_theory("mean")(shifted),
-            abs(now.value) < MAX_MEAN_LEFT * was, "-0.061 to 0.159",
-        ),
-        Claim(
-            "... and lowers the variance", "change of the std", change, wanted,
-            change.value < -0.001 * relu.std.value,
-        ),
-    ]  # fmt: skip
+        Claim(text, figure, now, in_theory("mean")(shifted), is_near_0, "-0.061 to 0.159"),
+        Claim("... and lowers the variance", "change of the std", change, wanted, is_lower),
+    ]
 
 
 def shift_findings(x: Tensor, relu: Layer, shifted: Layer) -> list[str]:
@@ -126,19 +120,16 @@ def draws_picture(config: InitStatsConfig, inputs: Inputs, layers: Sequence[Laye
         and scatter_of_means(x, layer.w_theory**2, config.hidden, leak(layer.activation) or 0.0)
         for layer in layers
     ]
-    return Picture(
-        "draws",
-        "single_draws",
-        {
-            "title": f"Single draws of {layers[0].init}, {x.shape[1]} to {config.hidden}, on {name}",
-            "names": [layer.label for layer in layers],
-            "mean": [layer.means[:SHOWN_DRAWS].tolist() for layer in layers],
-            "std": [layer.stds[:SHOWN_DRAWS].tolist() for layer in layers],
-            "mean_theory": [layer.theory and layer.theory.mean for layer in layers],
-            "std_theory": [layer.theory and layer.theory.std for layer in layers],
-            "mean_scatter": scatters,
-        },
-    )
+    data = {
+        "title": f"Single draws of {layers[0].init}, {x.shape[1]} to {config.hidden}, on {name}",
+        "names": [layer.label for layer in layers],
+        "mean": [layer.means[:SHOWN_DRAWS].tolist() for layer in layers],
+        "std": [layer.stds[:SHOWN_DRAWS].tolist() for layer in layers],
+        "mean_theory": [in_theory("mean")(layer) for layer in layers],
+        "std_theory": [in_theory("std")(layer) for layer in layers],
+        "mean_scatter": scatters,
+    }
+    return Picture("draws", "single_draws", data)
 
 
 def histogram_picture(config: InitStatsConfig, x: Tensor, layers: Sequence[Layer]) -> Picture:
@@ -149,15 +140,12 @@ def histogram_picture(config: InitStatsConfig, x: Tensor, layers: Sequence[Layer
     z = (x @ draw_weights(init, (x.shape[1], config.hidden), generator_of_layer, draws, x)).flatten()
     outputs = {"x w, before": z, **{layer.label: layer.activation(z) for layer in layers}}
     reach = 3.5 * z.std().item() or 1.0
-    return Picture(
-        "activations",
-        "activation_histograms",
-        {
-            "title": f"What comes out of one layer drawn by {init}, before and after its activation",
-            "names": list(outputs),
-            "edges": torch.linspace(-reach, reach, HISTOGRAM_BINS + 1).tolist(),
-            "counts": [torch.histc(y, HISTOGRAM_BINS, -reach, reach).tolist() for y in outputs.values()],
-            "mean": [y.mean().item() for y in outputs.values()],
-            "std": [y.std().item() for y in outputs.values()],
-        },
-    )
+    data = {
+        "title": f"What comes out of one layer drawn by {init}, before and after its activation",
+        "names": list(outputs),
+        "edges": torch.linspace(-reach, reach, HISTOGRAM_BINS + 1).tolist(),
+        "counts": [torch.histc(y, HISTOGRAM_BINS, -reach, reach).tolist() for y in outputs.values()],
+        "mean": [y.mean().item() for y in outputs.values()],
+        "std": [y.std().item() for y in outputs.values()],
+    }
+    return Picture("activations", "activation_histograms", data)

@@ -1,14 +1,14 @@
 """The parts `stacks` and `residual`: one draw of every scheme through a deep stack, forward and backward."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
 from mlfound import hardware
 from mlfound.config.models import InitStatsConfig
 from mlfound.experiments.initialization.activations import chosen_activations
-from mlfound.experiments.initialization.claims import Claim, claim_table, finite_metrics, verdict
+from mlfound.experiments.initialization.claims import FACTOR, Claim, claim_table, finite_metrics, verdict
 from mlfound.experiments.initialization.depth import (
     FACTOR_ONLY,
     MAX_LOG10,
@@ -26,6 +26,7 @@ STORY_DEPTH = 50  # deep enough for torch's default to vanish
 STACK_ROWS = 256  # real rows are alike: more of them hardly say more
 LASTING_FACTOR = 10.0  # a factor up to this, through the whole stack, lasts
 HEAT_PANELS = 8
+LAYER_COLUMNS = [Column(name) for name in ("init", "layer", "mean", "std", "dead_share", "gradient_std")]
 
 
 def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context: Context) -> Result:
@@ -39,12 +40,14 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context
         context.recorder.progress("stacks", n, len(names), scheme=name)
         random = generator(config.seed, f"init-stats stack {name}")
         stacks.append(build(x, name, activation, depth, config.width, random))
+    layers = [layer for stack in stacks for layer in stack.layers]
+    every_layer = Table.of("layers", "Layer by layer", LAYER_COLUMNS, layers, shown=False)
     claims = residual_claims(stacks) if config.residual else []
     return Result(
-        metrics=finite_metrics({f"{stack.init} signal out / in": stack.factor for stack in stacks}),
+        metrics=finite_metrics({f"{stack.init} {FACTOR}": stack.factor for stack in stacks}),
         checks=checks(stacks),
         findings=fixup_findings({stack.init: stack for stack in stacks}),
-        tables=[stack_table(stacks, config), layer_table(stacks), *claim_table(claims)],
+        tables=[stack_table(stacks, config), every_layer, claim_table(claims)],
         pictures=[signal_picture(stacks, config.width), heat_picture(stacks)],
     )
 
@@ -82,13 +85,6 @@ def stack_table(stacks: Sequence[Stack], config: InitStatsConfig) -> Table:
 
 def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def layer_table(stacks: Sequence[Stack]) -> Table:
-    """Every layer of every stack."""
-    columns = [Column(name) for name in ("init", "layer", "mean", "std", "dead_share", "gradient_std")]
-    layers = (layer for stack in stacks for layer in stack.layers)
-    return Table.of("layers", "Layer by layer", columns, layers, shown=False)
 
 
 def forward_verdict(stack: Stack) -> str:
@@ -137,19 +133,14 @@ def heat_picture(stacks: Sequence[Stack]) -> Picture:
     return Picture("heat", "size_histograms", data)
 
 
-def residual_claims(stacks: Sequence[Stack]) -> list[Claim]:
+def residual_claims(stacks: Sequence[Stack]) -> Iterator[Claim]:
     """Fixup beside kaiming, as deep as was asked for."""
-    return [
-        Claim(
-            f"{stack.init} carries the signal through {stack.end.layer:,} layers",
-            "signal out / in",
-            stack.factor,
-            None if stack.theory is None else (torch.tensor(stack.theory).double() ** stack.end.layer).item(),
-            0.5 <= stack.factor <= 2,
-            "10,000 layers" if stack.init == "fixup" else "",
-        )
-        for stack in stacks
-    ]
+    for stack in stacks:
+        factor, depth = stack.factor, stack.end.layer
+        text = f"{stack.init} carries the signal through {depth:,} layers"
+        lesson = "10,000 layers" if stack.init == "fixup" else ""
+        theory = None if stack.theory is None else (torch.tensor(stack.theory).double() ** depth).item()
+        yield Claim(text, FACTOR, factor, theory, 0.5 <= factor <= 2, lesson)
 
 
 def checks(stacks: Sequence[Stack]) -> list[Check]:
