@@ -32,16 +32,11 @@ def run(config: DownloadConfig, context: Context) -> Result:
         Column("seconds", format=".2f"),
         Column("sha256"),
     )
-    size = sum(arrival.bytes for arrival in arrivals)
-    table = Table(
-        "files", f"{dataset.title} ({dataset.licence})", columns, [tuple(vars(a).values()) for a in arrivals]
-    )
+    size, folder = sum(arrival.bytes for arrival in arrivals), cache.cache_folder(dataset, context.data_dir)
     return Result(
         metrics={"files": len(arrivals), "bytes": size, "seconds": seconds},
-        findings=[
-            f"Every file has the digest it must have. They are in {cache.cache_folder(dataset, context.data_dir)}."
-        ],
-        tables=[table],
+        findings=[f"Every file has the digest it must have. They are in {folder}."],
+        tables=[Table.of("files", f"{dataset.title} ({dataset.licence})", columns, arrivals)],
         pictures=[digits(dataset, splits)],
     )
 
@@ -50,44 +45,38 @@ def verification(dataset: Dataset, config: DownloadConfig, context: Context) -> 
     """Every file's digest as it is and as it must be; a user's own files have none that they must have."""
     verdicts = cache.verify(dataset, context.data_dir)
     context.recorder.begin(config, dataset={"name": dataset.name})
-    holds = sum(verdict.holds for verdict in verdicts)
-    states = {True: "verified", False: "damaged"}
-    rows = [
-        (verdict.file, states[verdict.holds] if verdict.found else "not here", verdict.found, verdict.wanted)
-        for verdict in verdicts
-    ]
-    columns = (Column("file"), Column("state"), Column("sha256"), Column("sha256_wanted", "must be"))
+    holds, states = sum(verdict.holds for verdict in verdicts), {True: "verified", False: "damaged"}
+    columns = (
+        Column("file"),
+        Column("state", of=lambda verdict: states[verdict.holds] if verdict.found else "not here"),
+        Column("sha256", of="found"),
+        Column("sha256_wanted", "must be", of="wanted"),
+    )
+    title = f"{dataset.title}: {cache.cache_folder(dataset, context.data_dir)}"
+    damaged = [f"Mend it with: mlfound download --dataset {dataset.name}"] if holds < len(verdicts) else []
     return Result(
         metrics={"files": len(verdicts), "verified": holds},
         checks=[Check("files that are whole", holds == len(verdicts), holds, len(verdicts))],
-        findings=[]
-        if holds == len(verdicts)
-        else [f"Mend it with: mlfound download --dataset {dataset.name}"],
-        tables=[
-            Table("files", f"{dataset.title}: {cache.cache_folder(dataset, context.data_dir)}", columns, rows)
-        ],
+        findings=damaged,
+        tables=[Table.of("files", title, columns, verdicts)],
     )
 
 
 def digits(dataset: Dataset, splits: Splits) -> Picture:
     """The first training images."""
-    train = splits.train
-    images = train.x[:SHOWN_DIGITS].view(-1, *splits.shape)
-    title = f"{dataset.title}: the first {len(images)} training images"
-    return Picture(
-        "digits", "digits", {"title": title, "images": images, "labels": train.y[:SHOWN_DIGITS].tolist()}
-    )
+    train = splits.train.first(SHOWN_DIGITS)
+    title = f"{dataset.title}: the first {len(train.x)} training images"
+    data = {"title": title, "images": train.x.view(-1, *splits.shape), "labels": train.y.tolist()}
+    return Picture("digits", "digits", data)
 
 
 def listing(data_dir: Path) -> Result:
     """Every dataset by name: whether it is here and whole, its size, where it is and its licence."""
-    entries = cache.inventory(data_dir)
     columns = (
         Column("dataset"),
         Column("state"),
-        Column("bytes", format=","),
+        Column("bytes", format=",", of=lambda entry: entry.bytes or None),
         Column("licence"),
-        Column("path"),
+        Column("path", of=lambda entry: str(entry.path)),
     )
-    rows = [(e.dataset, e.state, e.bytes or None, e.licence, str(e.path)) for e in entries]
-    return Result({}, tables=[Table("datasets", "Datasets", columns, rows)])
+    return Result({}, tables=[Table.of("datasets", "Datasets", columns, cache.inventory(data_dir))])

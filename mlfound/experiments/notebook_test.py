@@ -1,7 +1,9 @@
 """Run notebooks, each in a fresh kernel: their asserts are tests."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mlfound.config.models import NotebookTestConfig
@@ -9,9 +11,36 @@ from mlfound.errors import UserError, printable
 from mlfound.notebooks import running
 from mlfound.notebooks.documents import Notebook, find, read
 from mlfound.notebooks.running import Failure, Outcome
-from mlfound.results import Check, Column, Context, Recorder, Result, Table
+from mlfound.results import Check, Column, Context, Result, Table
 
-MOST_LINES = 60  # of a cell or a traceback; the middle of a longer one is left out
+MAX_LINES = 60  # of a cell or a traceback; the middle of a longer one is left out
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One notebook: its name as seen from here, what was read, and how its run ended."""
+
+    name: str
+    notebook: Notebook
+    outcome: Outcome
+    saved: bool = True  # or not asked for
+
+    @property
+    def cells(self) -> int:
+        return len(self.notebook.cells)
+
+    @property
+    def failure(self) -> Failure | None:
+        return self.outcome.failure
+
+    @property
+    def passed(self) -> bool:
+        return self.failure is None
+
+    @property
+    def failing_cell(self) -> int | None:
+        """Its number; None where all ran, or none could."""
+        return self.failure.cell.number if self.failure and self.failure.cell else None
 
 
 def run(config: NotebookTestConfig, context: Context) -> Result:
@@ -21,7 +50,7 @@ def run(config: NotebookTestConfig, context: Context) -> Result:
     if not notebooks:
         raise UserError("no notebook to test; write mlfound notebook test NOTEBOOK")
     for notebook in notebooks.values():
-        running.skipped(notebook)  # a directive that is not understood is told before anything runs
+        running.skipped(notebook)  # a directive that is not understood is refused before anything runs
     kernels = {name: running.kernel_of(notebook, config.kernel) for name, notebook in notebooks.items()}
     for notebook in notebooks.values():
         if config.save and notebook.nbformat != 4:
@@ -30,18 +59,15 @@ def run(config: NotebookTestConfig, context: Context) -> Result:
             )
     digests = {name: notebook.digest for name, notebook in notebooks.items()}
     recorder.begin(config, notebooks=digests, kernels=kernels)
-    outcomes, unsaved = {}, []
+    trials = []
     for name, notebook in notebooks.items():
-
-        def told(done: int, total: int, name: str = name) -> None:
-            recorder.progress(name, done, total)
-
-        outcomes[name] = outcome = running.run(notebook, kernels[name], config.timeout, told)
-        tell(recorder, name, notebook, outcome)
-        if config.save and not running.save(notebook, outcome):
-            unsaved.append(name)
+        outcome = running.run(notebook, kernels[name], config.timeout, partial(recorder.progress, name))
+        for line in described(name, notebook, outcome):
+            recorder.message(line)
+        trials.append(Trial(name, notebook, outcome, not config.save or running.save(notebook, outcome)))
+        if not trials[-1].saved:
             recorder.message(f"{name}: not saved: it was changed while it ran")
-    return report(notebooks, outcomes, unsaved)
+    return report(trials)
 
 
 def shown(path: Path) -> str:
@@ -50,21 +76,17 @@ def shown(path: Path) -> str:
     return printable(str(path) if relative.startswith(os.pardir) else relative)
 
 
-def tell(recorder: Recorder, name: str, notebook: Notebook, outcome: Outcome) -> None:
+def described(name: str, notebook: Notebook, outcome: Outcome) -> Iterator[str]:
     """A line for a notebook that passed; for one that failed the cell's source and the error, too."""
-    ran = f"{outcome.run} of {len(notebook.cells)} cells in {outcome.seconds:.1f} s"
-    if outcome.skipped:
-        ran += f", {len(outcome.skipped)} skipped"
-    if outcome.failure is None:
-        recorder.message(f"{name}: passed, {ran}")
+    failure, skipped = outcome.failure, f", {len(outcome.skipped)} skipped" if outcome.skipped else ""
+    verdict = "passed" if failure is None else "failed"
+    yield f"{name}: {verdict}, {outcome.run} of {len(notebook.cells)} cells in {outcome.seconds:.1f} s{skipped}"
+    if failure is None:
         return
-    recorder.message(f"{name}: failed, {ran}")
-    if outcome.failure.cell is not None:
-        recorder.message(f"{place(outcome.failure)}:")
-        for line in shortened(outcome.failure.cell.source.splitlines()):
-            recorder.message(f"  | {line}")
-    for line in shortened([*outcome.failure.traceback]) or [outcome.failure.error]:
-        recorder.message(f"  {line}")
+    if failure.cell is not None:
+        yield f"{place(failure)}:"
+        yield from (f"  | {line}" for line in shortened(failure.cell.source.splitlines()))
+    yield from (f"  {line}" for line in shortened([*failure.traceback]) or [failure.error])
 
 
 def place(failure: Failure) -> str:
@@ -74,56 +96,42 @@ def place(failure: Failure) -> str:
 
 def shortened(lines: list[str]) -> list[str]:
     """The first and last of very many lines."""
-    half = MOST_LINES // 2
-    if len(lines) <= MOST_LINES:
+    half = MAX_LINES // 2
+    if len(lines) <= MAX_LINES:
         return lines
     return [*lines[:half], f"... {len(lines) - 2 * half} lines ...", *lines[-half:]]
 
 
-def report(notebooks: Mapping[str, Notebook], outcomes: Mapping[str, Outcome], unsaved: list[str]) -> Result:
+def report(trials: Sequence[Trial]) -> Result:
     """A row and a check for each notebook, a sentence for each that failed."""
     columns = (
-        Column("notebook"),
+        Column("notebook", of="name"),
         Column("passed"),
         Column("cells"),
-        Column("cells_run", "run"),
-        Column("cells_skipped", "skipped"),
-        Column("seconds", format=".1f"),
+        Column("cells_run", "run", of="outcome.run"),
+        Column("cells_skipped", "skipped", of=lambda trial: len(trial.outcome.skipped)),
+        Column("seconds", format=".1f", of="outcome.seconds"),
         Column("failing_cell", "failing cell"),
-        Column("error"),
+        Column("error", of=lambda trial: getattr(trial.failure, "error", None)),
     )
-    rows = [tuple(row(name, len(notebooks[name].cells), outcome)) for name, outcome in outcomes.items()]
-    passed = sum(outcome.failure is None for outcome in outcomes.values())
+    outcomes = [trial.outcome for trial in trials]
     checks = [
-        Check(
-            f"cells run in {name}",
-            outcome.failure is None,
-            outcome.run,
-            len(notebooks[name].cells) - len(outcome.skipped),
-        )
-        for name, outcome in outcomes.items()
+        Check(f"cells run in {t.name}", t.passed, t.outcome.run, t.cells - len(t.outcome.skipped))
+        for t in trials
     ]
     return Result(
         metrics={
-            "notebooks": len(outcomes),
-            "passed": passed,
-            "cells_run": sum(outcome.run for outcome in outcomes.values()),
-            "cells_skipped": sum(len(outcome.skipped) for outcome in outcomes.values()),
-            "seconds": sum(outcome.seconds for outcome in outcomes.values()),
+            "notebooks": len(trials),
+            "passed": sum(trial.passed for trial in trials),
+            "cells_run": sum(outcome.run for outcome in outcomes),
+            "cells_skipped": sum(len(outcome.skipped) for outcome in outcomes),
+            "seconds": sum(outcome.seconds for outcome in outcomes),
         },
-        checks=[*checks, *(Check(f"outputs saved in {name}", False, 0, 1) for name in unsaved)],
+        checks=[*checks, *(Check(f"outputs saved in {t.name}", False, 0, 1) for t in trials if not t.saved)],
         findings=[
-            f"{name}: {place(outcome.failure)}: {outcome.failure.error}"
-            for name, outcome in outcomes.items()
-            if outcome.failure is not None
+            f"{trial.name}: {place(failure)}: {failure.error}"
+            for trial in trials
+            if (failure := trial.failure) is not None
         ],
-        tables=[Table("notebooks", "Notebooks, each in a fresh kernel", columns, rows)],
+        tables=[Table.of("notebooks", "Notebooks, each in a fresh kernel", columns, trials)],
     )
-
-
-def row(name: str, cells: int, outcome: Outcome) -> Iterator[object]:
-    """As the columns of the table have it."""
-    failure = outcome.failure
-    yield from (name, failure is None, cells, outcome.run, len(outcome.skipped), outcome.seconds)
-    yield failure.cell.number if failure is not None and failure.cell is not None else None
-    yield failure.error if failure is not None else None

@@ -15,11 +15,10 @@ from mlfound.data.load import Split, load
 from mlfound.data.normalize import NORMALIZATIONS, normalized
 from mlfound.data.registry import DATASETS, NAMES
 from mlfound.experiments import normalize_check
-from mlfound.experiments.moments import Moments
-from mlfound.experiments.normalization.pictures import histogram
-from mlfound.experiments.normalization.report import class_findings
-from mlfound.experiments.normalization.soundness import class_checks, content_checks, shape_checks
-from mlfound.experiments.normalize_check import float32_means
+from mlfound.experiments.normalization.classes import class_checks, class_findings
+from mlfound.experiments.normalization.figures import float32_means, histogram
+from mlfound.experiments.normalization.moments import Moments
+from mlfound.experiments.normalization.soundness import content_checks, shape_checks
 
 SAMPLE = ("--set", "data.dataset=mnist-sample")
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -62,7 +61,10 @@ def own():
 @pytest.fixture
 def quick(mlfound, monkeypatch):
     """The command line with nothing drawn."""
-    monkeypatch.setattr(normalize_check, "pictures", lambda look: [])
+    whole = normalize_check.run
+    monkeypatch.setattr(
+        normalize_check, "run", lambda config, context: replace(whole(config, context), pictures=[])
+    )
     return mlfound
 
 

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from mlfound.data.load import LEVELS, Split, Splits
 from mlfound.data.normalize import ROWS
-from mlfound.data.registry import Dataset
 from mlfound.results import Check
 
 
@@ -22,7 +21,7 @@ def at_most(name: str, value: float, bound: float) -> Check:
 
 
 def shape_checks(splits: Splits) -> list[Check]:
-    """Without these nothing else can be asked: a label a row, and a column a pixel."""
+    """Without these nothing else can be measured: one label for each row, one column for each pixel."""
     height, width = splits.shape
     alone = sum(abs(len(split.x) - len(split.y)) for split in by_name(splits).values())
     beside = sum(abs(split.x.shape[1] - height * width) for split in by_name(splits).values())
@@ -46,31 +45,6 @@ def content_checks(before: Splits, after: Splits) -> list[Check]:
         at_most(f"values before that are no whole number of {LEVELS}ths", fractions, 0),
         at_most(f"largest value before, {LEVELS - 1}/{LEVELS} at most", largest, (LEVELS - 1) / LEVELS),
     ]
-
-
-def class_checks(splits: Splits, dataset: Dataset, cut: bool) -> list[Check]:
-    """Two classes at least in each split; of a registered dataset as many images of each class as its files have.
-
-    `cut`: some training rows were left out, so that a class may have fewer than the files, but not more.
-    """
-    single = sum(int((counts > 0).sum() == 1) for counts in class_counts(splits).values())
-    checks = [at_most("splits with one class only", single, 0)]
-    if known := dataset.train_counts:
-        train, valid, test = class_counts(splits, len(known)).values()
-        trained = train + valid - torch.tensor(known)
-        tested = test - torch.tensor(dataset.test_counts)
-        wrong = (trained.clamp(min=0) if cut else trained.abs()).sum() + tested.abs().sum()
-        checks.append(at_most(f"images beyond or short of what {dataset.name} has of a class", int(wrong), 0))
-    return checks
-
-
-def class_counts(splits: Splits, classes: int | None = None) -> dict[str, Tensor]:
-    """How many images each split has of each class, (classes,), by the split's name."""
-    size = classes or splits.classes
-    return {
-        name: torch.bincount(split.y[(split.y >= 0) & (split.y < size)], minlength=size)
-        for name, split in by_name(splits).items()
-    }
 
 
 def count(x: Tensor, condition: Callable[[Tensor], Tensor]) -> int:
