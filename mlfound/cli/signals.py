@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-GRACE_SECONDS = 1.2  # to come to a good place: the process is to be gone within 2 seconds
+GRACE_SECONDS = 1.0  # to come to a good place: the process is to be gone within 2 seconds
 RETRY_SECONDS = 0.01
 
 
