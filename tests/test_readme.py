@@ -34,7 +34,7 @@ def on_the_sample(words):
     if words[0] == "init-stats":
         return [*words, "--set", "data.dataset=mnist-sample", "--draws", "3", "--width", "32"]
     if words[0] == "train" and "--resume" not in words:
-        return [*words, "--set", "data.dataset=mnist-sample", "--set", "epochs=1"]
+        return [*words, "data.dataset=mnist-sample", "epochs=1"]  # the last of two wins
     if words == ["download"]:
         return [*words, "--dataset", "mnist-sample"]
     return words

@@ -4,7 +4,6 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 from mlfound.config.documents import LARGEST
@@ -15,12 +14,18 @@ from tests.faults.watched import watch
 CANARY = "canary"
 
 
+def import_all() -> None:
+    """What a command imports late: without a config, and with a word that is no file."""
+    mlfound("train", "--print-config")
+    mlfound("train", "nowhere")
+
+
 def trial(count: int, seed: int, folder: Path) -> Report:
     """The whole corpus, whatever the count: nothing in it is drawn."""
     started = time.perf_counter()
     assert len(CORPUS) >= count
     assert len(set(CORPUS.values())) == len(CORPUS), "one file twice"
-    watched = watch(case, [(name,) for name in CORPUS], ready=partial(mlfound, "train", "--print-config"))
+    watched = watch(case, [(name,) for name in CORPUS], ready=import_all)
     return Report("yaml", len(CORPUS), watched.failures, seed, time.perf_counter() - started, str(watched))
 
 
