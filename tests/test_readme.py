@@ -40,6 +40,7 @@ def on_the_sample(words):
     return words
 
 
+@pytest.mark.slow
 def test_every_mlfound_command(mlfound, own_folder):
     """In their order, in one folder: a later command may use what an earlier one left."""
     shutil.copytree(ROOT / "configs", own_folder / "configs")

@@ -62,6 +62,7 @@ def lesson(folder):
     write(folder / "notes.ipynb", text("Nothing to run"))
 
 
+@pytest.mark.slow
 def test_the_lessons_notebooks_go_through(mlfound):
     folder = Path("nbs")
     lesson(folder)
