@@ -53,6 +53,7 @@ class RunRecorder:
         self.environment, self.console, self.quiet = environment, console, quiet
         self.bar = Progress(console) if not quiet else None
         self.path: Path | None = None
+        self.has_started = False  # what the folder says is of this process
         self.facts: dict[str, Any] = {"start": now()}
         self.repeated: Mapping[str, Any] = {}  # run.json of the run whose config is carried out again
         self.early: list[str] = []  # messages from before there was a folder
@@ -68,7 +69,7 @@ class RunRecorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop_bar()
-        if error is not None and self.path is not None and self.facts.get("status") == "running":
+        if error is not None and self.has_started and self.facts.get("status") == "running":
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             with suppress(OSError):  # a disk that fails here too must not hide why the run ended
                 if status == "interrupted" and self.command == "train":
@@ -114,7 +115,7 @@ class RunRecorder:
     def start(self, path: Path, config: Any, facts: dict[str, Any]) -> None:
         """From here on the folder says that this run is running, and what happens is logged."""
         write_whole(path / "config.yaml", dump(config).encode())  # first: what has begun can be begun again
-        self.facts = facts
+        self.facts, self.has_started = facts, True
         folder.write_json(path / "run.json", self.facts)
         self.log = (path / "log.txt").open("a", encoding="utf-8", buffering=1)
         with blaming(path / "log.txt"):

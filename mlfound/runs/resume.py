@@ -20,10 +20,18 @@ from mlfound.runs.recorder import RunRecorder
 from mlfound.runs.status import pause, schema_problem, seconds_paused
 
 LARGEST = 1024**3  # bytes of metrics.jsonl
-# the texts in run.json that a resume goes by
-NEEDED = (
-    "id", "status", "dataset.digest", "environment.cpu", "environment.packages.mlfound", "environment.packages.torch",
-)  # fmt: skip
+# what in run.json a resume goes by
+NEEDED = {
+    "id": str,
+    "status": str,
+    "dataset.digest": str,
+    "environment.cpu": str,
+    "environment.packages.mlfound": str,
+    "environment.packages.torch": str,
+    "bits": dict | None,
+    "seeds": list | None,
+    "resumed": list | None,
+}
 
 
 class ResumedRecorder(RunRecorder):
@@ -74,7 +82,7 @@ class ResumedRecorder(RunRecorder):
         for each in (self.place, *(self.place / name for name in ("checkpoints", "tables", "plots"))):
             remove_debris(each)
         begun = self.facts | {"status": "running", "end": None, **facts, "environment": self.environment}
-        begun["resumed"] = [*self.facts.get("resumed", []), self.resumed_at]
+        begun["resumed"] = [*(self.facts.get("resumed") or []), self.resumed_at]
         begun["paused_seconds"] = seconds_paused(self.facts) + pause(self.place, self.facts, self.resumed_at)
         begun.pop("error", None)
         previous.set_aside(self.place)
@@ -140,8 +148,7 @@ def read_facts(path: Path) -> dict[str, Any]:
     problem = schema_problem(facts)
     if problem is None and facts.get("command") != "train":
         raise UserError(f"{path}: a run of {facts.get('command')}; only a train run can be resumed")
-    wrong = [key for key in NEEDED if not isinstance(_at(facts, key), str)]
-    wrong += [] if isinstance(facts.get("resumed", []), list) else ["resumed"]
+    wrong = [key for key, kind in NEEDED.items() if not isinstance(_at(facts, key), kind)]
     if problem is None and wrong:
         config = path / "config.yaml"
         problem = (

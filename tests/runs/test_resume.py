@@ -273,6 +273,16 @@ def test_an_unreadable_checkout_is_said_once(tmp_path):
     assert facts(recorder.path)["environment"]["git"] == {"unreadable": "fatal: not yours"}
 
 
+def test_a_killed_run_is_as_it_was_when_its_resumption_fails_before_the_first_step(tmp_path):
+    path = run_to(tmp_path, 2)
+    write_json(path / "run.json", facts(path) | {"status": "running", "end": None})
+    before = content(path)
+    with suppress(MemoryError), resumed(path) as recorder:
+        recorder.begin(TrainConfig())
+        raise MemoryError
+    assert content(path) == before
+
+
 def test_debris_of_killed_writes_goes(tmp_path):
     path = run_to(tmp_path, 1)
     (path / "tables").mkdir()
@@ -347,6 +357,9 @@ def test_a_new_run_is_locked_until_it_ends(tmp_path):
         ({"id": None}, "damaged"),
         ({"resumed": 5}, "damaged"),
         ({"id": "another-run"}, "no checkpoint in it is whole"),
+        ({"seeds": 5}, r"damaged \(seeds missing or wrong"),
+        ({"bits": "x"}, r"damaged \(bits missing or wrong"),
+        ({"bits": ["torch"]}, r"damaged \(bits missing or wrong"),
         ({"status": None}, r"damaged \(status missing"),
         ({"dataset": None}, r"damaged \(dataset\.digest missing"),
         ({"dataset": {"digest": 5}}, r"damaged \(dataset\.digest missing"),
