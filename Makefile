@@ -22,10 +22,10 @@ $(VENV)/.done: pyproject.toml constraints.txt
 train: setup ## train configs/mlp.yaml on MNIST, fetched when missing; ARGS="--set epochs=3" adds to it
 	$(BIN)/mlfound train configs/mlp.yaml $(ARGS)
 
-test: setup ## run the tests, with their branch coverage; ARGS="-k config" selects
-	$(BIN)/python -m pytest --numprocesses auto --cov $(ARGS)
+test: setup ## run the tests; ARGS="-k config" selects
+	$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
-test-all: setup ## the same with the slow ones: the short forms of the fault trials
+test-all: setup ## with the slow ones (the short forms of the fault trials) and the branch coverage
 	$(BIN)/python -m pytest --numprocesses auto --cov -m "slow or not slow" $(ARGS)
 
 check: setup ## ruff, its format, and mypy
