@@ -43,7 +43,7 @@ def refused(outcome, *words):
         ("loss: msee\n", ["c.yaml:1:", "'mse'"]),
         ("", ["c.yaml: empty"]),
         ("[1, 2", ["c.yaml:1:", "not YAML"]),
-        ("a: 1\na: 2\n", ["c.yaml:2:", "line 1 already"]),
+        ("a: 1\na: 2\n", ["c.yaml:2:", "already on line 1"]),
         ("seed: !!python/object/apply:os.system ['touch canary']\n", ["c.yaml:1:", "is a tag"]),
     ],
 )
@@ -101,7 +101,7 @@ def test_config_that_is_missing_a_folder_or_not_utf8(mlfound):
             ["max_norm=2", "no weights into hidden"],
         ),
         (["--set", "checkpoint.every=0"], ["checkpoint.every=0", "1 or more"]),
-        (["--seed", str(2**63 - 1), "--replicates", "2"], ["beyond the largest"]),
+        (["--seed", str(2**63 - 1), "--replicates", "2"], ["past the largest"]),
         (["--name", "../elsewhere"], ["--name", "letters"]),
         (["--name", "\x1b[31mred"], ["--name", "letters"]),
     ],

@@ -1,4 +1,4 @@
-"""What a user may set: `load` it from file and flags, `dump` it. Importing this loads pydantic and yaml."""
+"""What a user may set: `load` reads it from file and flags, `dump` writes it. Loads pydantic and yaml."""
 
 from mlfound.config.loading import Loaded, Override, dump, load, parse_flag, parse_set
 

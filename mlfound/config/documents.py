@@ -1,7 +1,7 @@
-"""YAML, the strict part of it: plain values in, the line of every key beside them, plain values out.
+"""A strict subset of YAML: reads plain values with the line of every key, and writes them.
 
 Keys are dotted (`optimizer.lr`, and `model.hidden.0` for an item of a list). Nothing is ever constructed:
-one walk over the events of PyYAML's parser, and what we don't read is refused.
+one walk over the events of PyYAML's parser, and everything outside the subset is refused.
 """
 
 import json
@@ -17,9 +17,9 @@ from mlfound.files import read_plain
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 
-LARGEST = 64 * 1024  # bytes of a file
-DEEPEST = 20  # a section in a section in ...
-LONGEST = 2_000  # items of a list, or keys of a section
+MAX_CONFIG_BYTES = 64 * 1024
+MAX_DEPTH = 20  # sections within sections
+MAX_ITEMS = 2_000  # of a list, or keys of a section
 KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 # What an unquoted word means; every other word is a string (`yes`, `0o17`, `12:30`, `1_000`, `010`, `.inf`).
@@ -33,7 +33,7 @@ WORDS: dict[str, tuple[re.Pattern[str], Callable[[str], Value]]] = {
 
 
 class DocumentError(Exception):
-    """What is wrong with a YAML text, and on which line."""
+    """What is wrong with a YAML text; `line` says where."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(reason)
@@ -43,7 +43,7 @@ class DocumentError(Exception):
 def read_file(path: str | Path, follow_links: bool = True) -> tuple[dict[str, Value], dict[str, int]]:
     """The mapping in a YAML file, and the line of each key; anything else is a UserError with its line."""
     name = printable(str(path)) or "''"
-    content = read_plain(path, LARGEST, follow_links=follow_links)
+    content = read_plain(path, MAX_CONFIG_BYTES, follow_links=follow_links)
     try:
         value, lines = read(content.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -54,7 +54,7 @@ def read_file(path: str | Path, follow_links: bool = True) -> tuple[dict[str, Va
     if value is None:
         raise UserError(f"{name}: empty; write keys and values, as in epochs: 10")
     if not isinstance(value, dict):
-        raise UserError(f"{name}: {shown(value)} won't do; write keys and values, as in epochs: 10")
+        raise UserError(f"{name}: {shown(value)} is not valid; write keys and values, as in epochs: 10")
     return value, lines
 
 
@@ -65,7 +65,7 @@ def read(text: str) -> tuple[Value, dict[str, int]]:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise DocumentError(
-            line, f"not YAML: the character {chr(error.character)!r} may not stand here"
+            line, f"not YAML: the character {chr(error.character)!r} is not allowed here"
         ) from None
     try:
         return _document(iter(loader.get_event, None))
@@ -73,7 +73,7 @@ def read(text: str) -> tuple[Value, dict[str, int]]:
         line = error.problem_mark.line if error.problem_mark else loader.line
         raise DocumentError(line + 1, shortened(f"not YAML: {error.problem}", 100)) from None
     except (ValueError, OverflowError):  # PyYAML's own, from "\UFFFFFFFF"
-        raise DocumentError(loader.line + 1, "not YAML: an escape that is no character") from None
+        raise DocumentError(loader.line + 1, "not YAML: an escape that is not a character") from None
 
 
 def _document(events: Iterator[Any]) -> tuple[Value, dict[str, int]]:
@@ -89,32 +89,30 @@ def _document(events: Iterator[Any]) -> tuple[Value, dict[str, int]]:
 
 
 def _value(event: Any, events: Iterator[Any], key: str, lines: dict[str, int], depth: int = 0) -> Value:
-    """The value that begins with `event`; `key` is its place, and `lines` is told those of what it holds."""
+    """The value that begins with `event`, at `key`; the lines of the keys in it are added to `lines`."""
     _refuse_references(event)
     if isinstance(event, yaml.ScalarEvent):
         return _scalar(event)
-    if depth == DEEPEST:
-        raise DocumentError(_line(event), f"nested deeper than {DEEPEST} levels")
+    if depth == MAX_DEPTH:
+        raise DocumentError(_line(event), f"nested deeper than {MAX_DEPTH} levels")
     above = f"{key}." if key else ""
     if isinstance(event, yaml.SequenceStartEvent):
         items: list[Value] = []
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
-            if len(items) == LONGEST:
-                raise DocumentError(_line(event), f"more than {LONGEST} items; this is no config")
+            if len(items) == MAX_ITEMS:
+                raise DocumentError(_line(event), f"more than {MAX_ITEMS} items; this is not a config")
             item = f"{above}{len(items)}"
             lines[item] = _line(event)
             items.append(_value(event, events, item, lines, depth + 1))
         return items
     mapping: dict[str, Value] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
-        if len(mapping) == LONGEST:
-            raise DocumentError(_line(event), f"more than {LONGEST} keys; this is no config")
+        if len(mapping) == MAX_ITEMS:
+            raise DocumentError(_line(event), f"more than {MAX_ITEMS} keys; this is not a config")
         name = _name(event)
         inner = above + name
         if name in mapping:
-            raise DocumentError(
-                _line(event), f"{inner!r} stands on line {lines[inner]} already; write it once"
-            )
+            raise DocumentError(_line(event), f"{inner!r} is already on line {lines[inner]}; write it once")
         lines[inner] = _line(event)
         mapping[name] = _value(next(events), events, inner, lines, depth + 1)
     return mapping
@@ -123,10 +121,10 @@ def _value(event: Any, events: Iterator[Any], key: str, lines: dict[str, int], d
 def _name(event: Any) -> str:
     _refuse_references(event)
     if not isinstance(event, yaml.ScalarEvent):
-        raise DocumentError(_line(event), "a list or mapping is no key; write a word")
+        raise DocumentError(_line(event), "a list or mapping cannot be a key; write a word")
     if not KEY.fullmatch(event.value):
         raise DocumentError(
-            _line(event), f"{shown(event.value)} is no key; write a word, and keys below it indented"
+            _line(event), f"{shown(event.value)} is not a key; write a word, and keys below it indented"
         )
     return event.value
 
@@ -165,7 +163,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def flow_list(self, data: Sequence[object]) -> yaml.Node:
-        """[100, 50], not a line an item."""
+        """[100, 50], not one line per item."""
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
 
 
@@ -179,7 +177,7 @@ def write(value: Mapping[str, Any]) -> str:
 
 
 def flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """What a config holds by dotted key, lists as they are."""
+    """Dotted keys and values of a config; lists are values."""
     for name, value in config.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{above}{name}.")
@@ -188,7 +186,7 @@ def flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]
 
 
 def shown(value: object, longest: int = 60) -> str:
-    """A value inside a message: short, on one line, without control characters, strings in quotes."""
+    """A value for a message: short, on one line, without control characters, strings in quotes."""
     if isinstance(value, str):
         return repr(value if len(value) <= longest else f"{value[:longest]}...")
     return shortened(json.dumps(value, default=repr), longest)

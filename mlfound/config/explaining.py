@@ -1,4 +1,4 @@
-"""From what pydantic found wrong to one line: where it was set, the key, the value, what to write instead."""
+"""One line from a pydantic error: where the key was set, the key, its value, and what to write instead."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -17,14 +17,14 @@ def first_mistake(
     given: Mapping[str, Any],
     origins: Mapping[str, str],
 ) -> str:
-    """The line for the mistake that was written first.
+    """The message for the first mistake in the order of writing.
 
-    By dotted key: `known` are the model's fields, `origins` the places in the order of writing. `given` are
+    `known` (the model's fields) and `origins` (where each key was set, in that order) have dotted keys; `given` are
     the values, nested.
     """
     order = {key: position for position, key in enumerate(origins)}
     mistakes = error.errors(include_url=False)
-    if mistakes[0]["type"] == "clash":  # it comes alone: only keys that are right are held against each other
+    if mistakes[0]["type"] == "clash":  # alone: only keys that are valid one by one are checked together
         key = max(mistakes[0]["ctx"]["keys"], key=lambda key: order.get(key, -1))
         return located(origins.get(key), f"{key}: {mistakes[0]['msg']}")
     written = [
@@ -34,16 +34,16 @@ def first_mistake(
     if kind == "extra_forbidden":
         return located(origins[place], unknown_key(key, known))
     key = _within(key, known)
-    return located(origins[place], f"{key}: {_wont_do(known[key], _value(key, given))}")
+    return located(origins[place], f"{key}: {_not_valid(known[key], _value(key, given))}")
 
 
 def located(origin: str | None, text: str) -> str:
-    """`text` behind the place that it is about, where there is one."""
+    """`text` after its place, if it has one."""
     return f"{origin}: {text}" if origin else text
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
-    """That there is no such key; the nearest one, or those that may stand there."""
+    """The message for an unknown key, with the nearest known one or else those of its section."""
     message = f"unknown key {shown(key)}"
     section, _, word = key.rpartition(".")
     beside = [name for name in known if name.rpartition(".")[0] == section]
@@ -55,7 +55,7 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 
 
 def wanted(field: FieldInfo) -> str:
-    """What to write for this field: the end of the sentence "write ..."."""
+    """What to write for this field: completes the sentence "write ..."."""
     if section := section_of(field):
         return f"keys below it ({', '.join(fields(section))}), or leave it out"
     if words := _choices(field):
@@ -63,11 +63,11 @@ def wanted(field: FieldInfo) -> str:
     return field.description or "another value"
 
 
-def _wont_do(field: FieldInfo, value: object) -> str:
+def _not_valid(field: FieldInfo, value: object) -> str:
     """What is wrong with a value, and what to write instead."""
     if isinstance(value, list | tuple) and _choices(field):
         value = next((item for item in value if item not in _choices(field)), value)
-    message = f"{shown(value)} won't do"
+    message = f"{shown(value)} is not valid"
     if isinstance(value, str) and (near := get_close_matches(value.lower(), _choices(field), n=1)):
         return f"{message}; did you mean {near[0]!r}? ({wanted(field)})"
     if _is_list(field) and type(value) in (int, float):
@@ -80,13 +80,13 @@ def _is_list(field: FieldInfo) -> bool:
 
 
 def _choices(field: FieldInfo) -> tuple[str, ...]:
-    """The words that a field may be, or that its items may be; none where it is no matter of words."""
+    """The words allowed for a field or for the items of a list; empty where other values are allowed too."""
     kind = get_args(field.annotation)[0] if _is_list(field) else field.annotation
     return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def _within(key: str, known: Mapping[str, object]) -> str:
-    """The known key that `key` is or lies in: pydantic also names list items and members of a union."""
+    """The known key that is `key` or contains it: pydantic also names list items and members of a union."""
     while key and key not in known:
         key = key.rpartition(".")[0]
     return key

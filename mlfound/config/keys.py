@@ -1,4 +1,4 @@
-"""What a key may hold: the kinds of values, and the closed, frozen model that every section is.
+"""The types of config values, and the base class of every section.
 
 A field's description completes the sentence "write ..."; for a Literal it is made from the choices.
 """
@@ -17,7 +17,7 @@ Number = Annotated[float, Field(description="a number")]
 Positive = Annotated[float, Field(gt=0, description="a number above 0")]
 NotNegative = Annotated[float, Field(ge=0, description="a number, 0 or more")]
 Momentum = Annotated[float, Field(ge=0, lt=1, description="a number from 0 to below 1")]
-Rate = Annotated[float, Field(ge=0, lt=1, description="a share from 0 to below 1")]
+Rate = Annotated[float, Field(ge=0, lt=1, description="a fraction from 0 to below 1")]
 Flag = Annotated[bool, Field(description="true or false")]
 
 # On one line, without control characters.
@@ -25,12 +25,12 @@ Text = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\p{C}\p{
 
 
 def anywhere(path: str) -> str:
-    """A path as it is from everywhere: a run's `config.yaml` must mean the same files from another folder."""
+    """An absolute path: a run's `config.yaml` must mean the same files from any folder."""
     return os.path.abspath(os.path.expanduser(path))
 
 
 def dataset_or_folder(name: str) -> str:
-    """The name of a data set stays; a folder's path is as it is from everywhere."""
+    """The name of a data set unchanged; the path of a folder made absolute."""
     if name in DATASETS:
         return name
     is_path = {"/", os.sep} & set(name) or os.path.isdir(os.path.expanduser(name))
@@ -58,7 +58,7 @@ Hidden = Annotated[
     ),
 ]
 Replicates = Annotated[
-    int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000: so many seeds")
+    int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000, the number of seeds")
 ]
 
 Init = Literal[
@@ -74,12 +74,12 @@ class Config(BaseModel):
 
 
 def clash(message: str, *keys: str) -> PydanticCustomError:
-    """The error that `keys` don't fit together; the one that was set last is shown as the one at fault."""
+    """The error for valid `keys` that exclude each other; it is reported at the one that was set last."""
     return PydanticCustomError("clash", message, {"keys": keys})
 
 
 def fields(model: type[Config], above: str = "") -> dict[str, FieldInfo]:
-    """Every key that `model` knows, dotted, sections before what they hold."""
+    """The fields of `model` by dotted key, each section before its keys."""
     found = {}
     for name, field in model.model_fields.items():
         key = f"{above}{field.alias or name}"

@@ -1,4 +1,4 @@
-"""From the defaults, a file and the command line to one config that remembers where each key was set."""
+"""Merges defaults, file and command line into one config that knows where each key was set."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Override(NamedTuple):
 
 
 def parse_set(text: str, flag: str = "--set ") -> Override:
-    """A KEY=VALUE, as it stands behind a flag, or alone."""
+    """A KEY=VALUE, after a flag or alone."""
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise UserError(f"{_typed(f'{flag}{text}')}: write {flag}KEY=VALUE, as in {flag}epochs=3")
@@ -46,15 +46,14 @@ class Loaded:
     origins: Mapping[str, str]
 
     def locate(self, error: UserError) -> str:
-        """The one line for an error of an experiment: where its key was set, the key, what is wrong."""
+        """The message for an error of an experiment: where its key was set, the key, what is wrong."""
         return located(self.origins.get(error.key), f"{error.key}: {error}") if error.key else str(error)
 
 
 def load(command: str, path: str | Path | None = None, overrides: Sequence[Override] = ()) -> Loaded:
     """The config of `command`: the defaults, then the file, then the overrides in their order.
 
-    The message of a UserError is the whole line, file and line or flag in front. Of several
-    mistakes in a file the first is told.
+    The message of a UserError starts with file and line, or with the flag. It reports the first mistake of a file.
     """
     model = CONFIGS[command]
     given: dict[str, Any] = {}
@@ -71,12 +70,12 @@ def load(command: str, path: str | Path | None = None, overrides: Sequence[Overr
 
 
 def dump(config: Config) -> str:
-    """The config as YAML, every key, in the model's order; `load` gives the equal config back."""
+    """The config as YAML with every key, in the model's order; `load` reads it back as an equal config."""
     return write(config.model_dump(by_alias=True))
 
 
 def _apply(override: Override, model: type[Config], given: dict[str, Any], origins: dict[str, str]) -> None:
-    """Put the override into `given` and `origins`, over what is there."""
+    """Set the override's key in `given` and `origins`."""
     key, origin, known = override.key, _typed(override.origin), fields(model)
     if key not in known:
         raise UserError(f"{origin}: {unknown_key(key, known)}")

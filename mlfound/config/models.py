@@ -1,4 +1,4 @@
-"""What a YAML file may say: one closed, frozen model a command. Its defaults are the truth."""
+"""The config of each command: one frozen model that knows all its keys and their defaults."""
 
 from typing import Annotated, Literal, Self
 
@@ -24,7 +24,7 @@ from mlfound.config.training import DataConfig, TrainConfig
 
 
 class DownloadConfig(Config):
-    """One data set into the cache."""
+    """One data set to fetch into the cache."""
 
     dataset: Dataset = "mnist"
     from_: Annotated[
@@ -35,7 +35,7 @@ class DownloadConfig(Config):
 
 
 class MatmulBenchConfig(Config):
-    """One climb of the matmul ladder."""
+    """One benchmark of the matmul ladder."""
 
     impl: Annotated[
         tuple[
@@ -65,7 +65,7 @@ class MatmulBenchConfig(Config):
 
 
 class BackpropBenchConfig(Config):
-    """One climb of the stages of the backward pass, or of the implementations of a training step."""
+    """One benchmark of the stages of the backward pass, or of the implementations of a training step."""
 
     workload: Literal["lesson", "step"] = "lesson"
     impl: Annotated[
@@ -94,20 +94,20 @@ class BackpropBenchConfig(Config):
 
     @model_validator(mode="after")
     def keys_fit_together(self) -> Self:
-        """Refuse keys that are right one by one and wrong together."""
+        """Refuse keys that are valid one by one and exclude each other."""
         if self.workload == "lesson":
             for key in ("hidden", "batch_size", "replicates"):
                 if getattr(self, key) != type(self).model_fields[key].default:
                     message = f"the lesson's task has one size; write workload: step, or leave {key} out"
                     raise clash(message, key, "workload")
         if self.seed + self.replicates > 2**63:
-            message = "the seeds go up from this one, beyond the largest there is; write a smaller one"
+            message = "the seeds count up from this one, past the largest possible; write a smaller one"
             raise clash(message, "seed", "replicates")
         return self
 
 
 class InitStatsConfig(Config):
-    """One look at what initialisations do to a signal. `depth`, `layer` and `relu_shift` each ask for one part."""
+    """What initialisations do to a signal. `depth`, `layer` and `relu_shift` each select one part."""
 
     data: DataConfig = DataConfig()
     init: Annotated[
@@ -124,7 +124,7 @@ class InitStatsConfig(Config):
         tuple[Literal["linear", "relu", "leaky"], ...], Field(strict=False, min_length=1)
     ] = ("linear", "relu")
     leak: Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")] = 0.01
-    relu_shift: Annotated[float | None, Field(description="a number, or null for the whole story")] = None
+    relu_shift: Annotated[float | None, Field(description="a number, or null for all parts")] = None
     relu_variant: Literal["subtract", "floor"] = "subtract"
     hidden: Units = 50
     draws: Count = 100
@@ -133,7 +133,7 @@ class InitStatsConfig(Config):
     ] = None
     depth: Annotated[
         int | None,
-        Field(ge=1, le=1_000_000, description="layers from 1 to 1000000, or null for the whole story"),
+        Field(ge=1, le=1_000_000, description="layers from 1 to 1000000, or null for all parts"),
     ] = None
     width: Units = 512
     residual: Flag = False
@@ -143,9 +143,9 @@ class InitStatsConfig(Config):
 
     @model_validator(mode="after")
     def keys_fit_together(self) -> Self:
-        """Refuse keys that are right one by one and wrong together."""
+        """Refuse keys that are valid one by one and exclude each other."""
         if self.layer == "conv" and (self.depth is not None or self.residual):
-            message = "the convolutions are the notebook's one and four; leave depth and residual out"
+            message = "the convolutional stacks have one and four layers; leave depth and residual out"
             raise clash(message, "layer", "residual" if self.residual else "depth")
         if self.residual and self.depth is not None and self.depth % 2:
             message = "a residual block has two layers; write an even depth"
@@ -154,7 +154,7 @@ class InitStatsConfig(Config):
 
 
 class CompareConfig(Config):
-    """Runs side by side: those in `runs`, or all of `train` that differ in the key `group`."""
+    """Compares the runs in `runs`, or all runs of `train` that differ in the key `group`."""
 
     runs: Annotated[
         tuple[Text, ...],
@@ -163,18 +163,18 @@ class CompareConfig(Config):
         ),
     ] = ()
     group: Annotated[
-        Text | None, Field(description="a key of train, as model.relu_shift, or null to name runs")
+        Text | None, Field(description="a key of train such as model.relu_shift, or null to name runs")
     ] = None
     metric: Literal[
         "test_accuracy", "test_loss", "test_wrong", "valid_accuracy", "valid_loss", "train_loss", "best_epoch"
     ] = "test_accuracy"
     difference: Annotated[
-        float | None, Field(gt=0, description="a number above 0, or null for what the metric makes usual")
+        float | None, Field(gt=0, description="a number above 0, or null for the metric's usual one")
     ] = None
 
 
 class NormalizeCheckConfig(Config):
-    """One look at the data before and after normalising."""
+    """Checks of the data before and after normalising."""
 
     data: DataConfig = DataConfig()
     tolerance: Positive = 1e-3

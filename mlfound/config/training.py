@@ -1,4 +1,4 @@
-"""What a YAML file for `train` may say. The defaults are the truth; configs/mlp.yaml spells them out with reasons."""
+"""The config of `train`. configs/mlp.yaml repeats the defaults and gives the reasons."""
 
 from typing import Annotated, Literal, Self
 
@@ -26,7 +26,7 @@ from mlfound.config.keys import (
 
 
 class DataConfig(Config):
-    """Which images, and what is done to them first."""
+    """Which images, and how they are normalised."""
 
     dataset: Dataset = "mnist"
     normalize: Literal["global", "pixel", "none"] = "global"
@@ -59,7 +59,7 @@ class OptimizerConfig(Config):
 
 
 class CheckpointConfig(Config):
-    """What is kept while training, so that a killed run can go on."""
+    """Which checkpoints are kept, so that a killed run can be resumed."""
 
     every: Count = 1
     seconds: NotNegative = 1.0
@@ -68,7 +68,7 @@ class CheckpointConfig(Config):
 
 
 class TrainConfig(Config):
-    """One training run, of one network or of several that differ in their seed."""
+    """One training run of one network, or of several that differ in their seed."""
 
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
@@ -87,14 +87,14 @@ class TrainConfig(Config):
 
     @property
     def seeds(self) -> range:
-        """One a network."""
+        """One seed per network."""
         return range(self.seed, self.seed + self.replicates)
 
     @model_validator(mode="after")
     def keys_fit_together(self) -> Self:
-        """Refuse keys that are right one by one and wrong together."""
+        """Refuse keys that are valid one by one and exclude each other."""
         if self.loss == "cross-entropy" and self.model.outputs < 2:
-            message = "cross-entropy tells classes apart; write model.outputs: 2 or more, or loss: mse"
+            message = "cross-entropy needs two classes or more; write model.outputs: 2 or more, or loss: mse"
             raise clash(message, "loss", "model.outputs")
         if self.loss == "mse" and self.model.outputs != 1:
             message = "mse predicts the digit as one number; write model.outputs: 1, or loss: cross-entropy"
@@ -103,7 +103,7 @@ class TrainConfig(Config):
             message = "nesterov looks ahead along the momentum; write a momentum above 0, or nesterov: false"
             raise clash(message, "optimizer.nesterov", "optimizer.momentum")
         if not self.model.hidden and self.model.dropout:
-            message = "there are no hidden units to leave out; write dropout: 0, or input_dropout"
+            message = "there are no hidden units to drop; write dropout: 0, or input_dropout"
             raise clash(message, "model.dropout", "model.hidden")
         if not self.model.hidden and self.optimizer.max_norm is not None:
             message = "there are no weights into hidden units to limit; write max_norm: null"
@@ -112,6 +112,6 @@ class TrainConfig(Config):
             message = "the readable engine multiplies by matmul; write product: auto, or engine: buffers"
             raise clash(message, "product", "engine")
         if self.seed + self.replicates > 2**63:
-            message = "the seeds go up from this one, beyond the largest there is; write a smaller one"
+            message = "the seeds count up from this one, past the largest possible; write a smaller one"
             raise clash(message, "seed", "replicates")
         return self

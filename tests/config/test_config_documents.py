@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlfound.config import documents
-from mlfound.config.documents import DEEPEST, DocumentError, read, shown, write
+from mlfound.config.documents import MAX_DEPTH, DocumentError, read, shown, write
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def test_every_key_and_item_has_its_line() -> None:
 
 
 REFUSED = [
-    ("a: 1\nb: 2\na: 3\n", 3, "'a' stands on line 1 already; write it once"),
-    ("x: {b: 1,\n b: 2}\n", 2, "'x.b' stands on line 1 already; write it once"),
+    ("a: 1\nb: 2\na: 3\n", 3, "'a' is already on line 1; write it once"),
+    ("x: {b: 1,\n b: 2}\n", 2, "'x.b' is already on line 1; write it once"),
     ("a: 1\nb: !!int 2\n", 2, "'!!int' is a tag; write a plain value"),
     ("a: ! 2\n", 1, "'!' is a tag; write a plain value"),
     ("!x a: 1\n", 1, "'!x' is a tag; write a plain value"),
@@ -52,23 +52,23 @@ REFUSED = [
     ("&b a: 1\n", 1, "'&b' is an anchor; leave it out"),
     ("a: 1\nb: *a\n", 2, "'*a' is an alias; write the value itself"),
     ("*a : 1\n", 1, "'*a' is an alias; write the value itself"),
-    ("<<: {a: 1}\n", 1, "'<<' is no key; write a word, and keys below it indented"),
-    ("a: 1\noptimizer.lr: 1\n", 2, "'optimizer.lr' is no key; write a word, and keys below it indented"),
-    ("1: 1\n", 1, "'1' is no key; write a word, and keys below it indented"),
-    ("? [a]\n: 1\n", 1, "a list or mapping is no key; write a word"),
-    ("? {a: 1}\n: 1\n", 1, "a list or mapping is no key; write a word"),
-    (f"{'k' * 65}: 1\n", 1, f"'{'k' * 60}...' is no key; write a word, and keys below it indented"),
+    ("<<: {a: 1}\n", 1, "'<<' is not a key; write a word, and keys below it indented"),
+    ("a: 1\noptimizer.lr: 1\n", 2, "'optimizer.lr' is not a key; write a word, and keys below it indented"),
+    ("1: 1\n", 1, "'1' is not a key; write a word, and keys below it indented"),
+    ("? [a]\n: 1\n", 1, "a list or mapping cannot be a key; write a word"),
+    ("? {a: 1}\n: 1\n", 1, "a list or mapping cannot be a key; write a word"),
+    (f"{'k' * 65}: 1\n", 1, f"'{'k' * 60}...' is not a key; write a word, and keys below it indented"),
     ("a: 1\n---\nb: 1\n", 2, "a second document begins here; write one"),
     ("a: 1\n...\n---\n", 3, "a second document begins here; write one"),
-    ("a: " + "[" * (DEEPEST + 1), 1, "nested deeper than 20 levels"),
+    ("a: " + "[" * (MAX_DEPTH + 1), 1, "nested deeper than 20 levels"),
     ("a: 1\nb: c: d\n", 2, "not YAML: mapping values are not allowed here"),
     ("a: [1,\n  2\n", 3, "not YAML: expected ',' or ']', but got '<stream end>'"),
     ("a: 1\n\tb: 2\n", 2, r"not YAML: found character '\t' that cannot start any token"),
     ("a: 1\nb: @\n", 2, "not YAML: found character '@' that cannot start any token"),
-    ("a: 1\nb: \x00\n", 2, r"not YAML: the character '\x00' may not stand here"),
-    ("a: 1\nb: \x1b[31m\n", 2, r"not YAML: the character '\x1b' may not stand here"),
-    ('a: 1\nb: "\\UFFFFFFFF"\n', 2, "not YAML: an escape that is no character"),
-    ('a: 1\nb: "\\U00110000"\n', 2, "not YAML: an escape that is no character"),
+    ("a: 1\nb: \x00\n", 2, r"not YAML: the character '\x00' is not allowed here"),
+    ("a: 1\nb: \x1b[31m\n", 2, r"not YAML: the character '\x1b' is not allowed here"),
+    ('a: 1\nb: "\\UFFFFFFFF"\n', 2, "not YAML: an escape that is not a character"),
+    ('a: 1\nb: "\\U00110000"\n', 2, "not YAML: an escape that is not a character"),
     ("%YAML 2.0\n---\na: 1\n", 1, "not YAML: found incompatible YAML document (version 1.* is required)"),
 ]
 
@@ -85,7 +85,7 @@ def test_what_we_do_not_read_is_refused_on_its_line(text: str, line: int, messag
 )
 def test_endless_opening_ends_early(opening: str) -> None:
     with pytest.raises(DocumentError):
-        read(opening * (documents.LARGEST // len(opening)))
+        read(opening * (documents.MAX_CONFIG_BYTES // len(opening)))
 
 
 def nested(levels: int) -> str:
@@ -93,9 +93,9 @@ def nested(levels: int) -> str:
 
 
 def test_nesting_is_read_down_to_the_deepest_level() -> None:
-    read(nested(DEEPEST))
+    read(nested(MAX_DEPTH))
     with pytest.raises(DocumentError, match="nested deeper"):
-        read(nested(DEEPEST + 1))
+        read(nested(MAX_DEPTH + 1))
 
 
 PLAIN = (

@@ -377,11 +377,11 @@ def test_what_the_loader_refuses(quick, own, parts, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--tolerance", "0"], "--tolerance 0: tolerance: 0 won't do; write a number above 0"),
-        (["--tolerance", "-1"], "--tolerance -1: tolerance: -1 won't do; write a number above 0"),
-        (["--tolerance", "abc"], "--tolerance abc: tolerance: 'abc' won't do; write a number above 0"),
-        (["--tolerance", "nan"], "--tolerance nan: tolerance: NaN won't do; write a number above 0"),
-        (["--set", "tolerance=0"], "--set tolerance=0: tolerance: 0 won't do"),
+        (["--tolerance", "0"], "--tolerance 0: tolerance: 0 is not valid; write a number above 0"),
+        (["--tolerance", "-1"], "--tolerance -1: tolerance: -1 is not valid; write a number above 0"),
+        (["--tolerance", "abc"], "--tolerance abc: tolerance: 'abc' is not valid; write a number above 0"),
+        (["--tolerance", "nan"], "--tolerance nan: tolerance: NaN is not valid; write a number above 0"),
+        (["--set", "tolerance=0"], "--set tolerance=0: tolerance: 0 is not valid"),
         (["--set", "tolerence=1"], "did you mean 'tolerance'?"),
         (["--set", "data.dataset=mnits"], "--set data.dataset=mnits: data.dataset: unknown dataset 'mnits'"),
         (["--set", "data.dataset=./none"], "there is no folder"),

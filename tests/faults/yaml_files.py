@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlfound.config.documents import LARGEST
+from mlfound.config.documents import MAX_CONFIG_BYTES
 from tests.faults.refusals import check_refused, mlfound
 from tests.faults.report import Report
 from tests.faults.watched import watch
@@ -60,10 +60,10 @@ CORPUS: Mapping[str, str | bytes] = {
     "bomb of merges": "a: &a {x: 1}\nb: {<<: [*a, *a, *a]}\n",
     "alias to itself": "a: &a [*a]\n",
     "alias of nothing": "epochs: *nothing\n",
-    "deep lists": "[" * LARGEST,
-    "deep mappings": "{a: " * (LARGEST // 4),
-    "deep blocks": "- " * (LARGEST // 2),
-    "deep keys": "? " * (LARGEST // 2),
+    "deep lists": "[" * MAX_CONFIG_BYTES,
+    "deep mappings": "{a: " * (MAX_CONFIG_BYTES // 4),
+    "deep blocks": "- " * (MAX_CONFIG_BYTES // 2),
+    "deep keys": "? " * (MAX_CONFIG_BYTES // 2),
     "long int": "epochs: " + "9" * 60_000,
     "long negative int": "seed: -" + "9" * 60_000,
     "long exponent": "optimizer: {lr: 1e" + "9" * 60_000 + "}",
@@ -97,7 +97,7 @@ CORPUS: Mapping[str, str | bytes] = {
     "two BOMs": "\ufeff\ufeffepochs: 3\n",
     "pickle": b"\x80\x04\x95\x10\x00\x00\x00",
     "gzip": b"\x1f\x8b\x08\x00\x00\x00",
-    "too large": b"epochs: 3\n" + b"#" * LARGEST,
+    "too large": b"epochs: 3\n" + b"#" * MAX_CONFIG_BYTES,
     "call of a list": "model: {hidden: !!python/tuple [!!python/object/apply:os.system [touch canary]]}\n",
     "call in a flow": "{epochs: !!python/object/apply:os.system [touch canary]}\n",
     "call below a section": "optimizer: !!python/object/apply:os.system [touch canary]\n",
