@@ -1,4 +1,4 @@
-"""A small dataset as every road has it: raw IDX files, the same packed, and inside a lesson's pickle."""
+"""A small dataset as every source has it: raw IDX files, the same packed, and inside a lesson's pickle."""
 
 import gzip
 import hashlib

@@ -231,7 +231,7 @@ def test_runs_of_one_second_do_not_overwrite_each_other(mlfound):
     assert len(paths) == 3
 
 
-def test_download_shows_files_roads_and_digits(mlfound):
+def test_download_shows_files_sources_and_digits(mlfound):
     outcome = mlfound("download", "--dataset", "mnist-sample")
     path = Path(outcome.out.splitlines()[-1])
     with (path / "tables" / "files.csv").open(newline="") as file:

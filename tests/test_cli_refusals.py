@@ -131,7 +131,7 @@ def test_data_that_is_not_there(mlfound, arguments, words):
 
 
 def test_no_network_and_no_cache(mlfound, tmp_path, monkeypatch):
-    """Every road is closed by a proxy that nobody listens at; the message names each and what to do."""
+    """Every source is blocked by a proxy address where nothing listens; the message names each and what to do."""
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)

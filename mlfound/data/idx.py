@@ -17,11 +17,11 @@ from mlfound.errors import UserError
 
 UINT8, INT32 = 8, 12
 HEADER_BYTES = 16  # the longest of the headers that we read, that of images
-MAX_BYTES = 2**30  # beyond it a header is taken for nonsense
+MAX_BYTES = 2**30  # a larger size in a header is refused
 
 
 def shape(raw: bytes | bytearray, name: str, dimensions: int) -> tuple[int, ...]:
-    """The sizes that the header in `raw` promises; a UserError about `name` if there is no sane header.
+    """The sizes in the header of `raw`; a UserError about `name` if there is no valid header.
 
     `dimensions` is 3 for images and 1 for labels, which may also be QMNIST's table of int32.
     """
@@ -32,19 +32,19 @@ def shape(raw: bytes | bytearray, name: str, dimensions: int) -> tuple[int, ...]
             raise UserError(f"{name} is {known}")
         raise UserError(
             f"{name} is not an IDX file of bytes in {dimensions} dimensions: "
-            f"it begins {raw[:4].hex() or 'nowhere'}, not {magic.hex()}"
+            f"it begins with {raw[:4].hex() or 'nothing'}, not {magic.hex()}"
         )
     head = header_bytes(raw)
     if len(raw) < head:
         raise UserError(f"{name} is not an IDX file: it ends within its header")
     sizes = struct.unpack(f">{raw[3]}I", raw[4:head])
     if not 0 < math.prod(sizes) * element_bytes(raw) <= MAX_BYTES:
-        raise UserError(f"{name} claims the size {' x '.join(map(str, sizes))}, which cannot be")
+        raise UserError(f"{name} claims the size {' x '.join(map(str, sizes))}, which is not possible")
     return sizes
 
 
 def header_bytes(raw: bytes | bytearray) -> int:
-    """The length of the header that begins as `raw` does."""
+    """The length of the header that `raw` begins with."""
     return 4 + 4 * raw[3]
 
 

@@ -1,4 +1,4 @@
-"""From verified bytes to tensors: training, validation and test rows, scaled to [0, 1) as in the lesson."""
+"""Makes verified bytes into tensors: training, validation and test rows, scaled to [0, 1) as in the lesson."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ class Splits:
         """The same with the first `train_rows` training rows only; a UserError if there are fewer."""
         there = len(self.train.x)
         if not 1 <= train_rows <= there:
-            message = f"{train_rows:,} training rows were asked for; write 1 to {there:,}"
+            message = f"{train_rows:,} training rows are not available; write 1 to {there:,}"
             raise UserError(message, key="data.train_rows")
         return replace(self, train=self.train.first(train_rows))
 
@@ -91,8 +91,8 @@ def _verified(dataset: Dataset, data_dir: Path) -> tuple[dict[str, bytearray], d
             if digests[file.name] != file.sha256:
                 raise UserError(f"{file.name} of {dataset.name} is damaged")
     except UserError as error:
-        mend = "" if dataset.folder else f"; run `mlfound download --dataset {dataset.name}`"
-        raise UserError(f"{error}{mend}") from None
+        fix = "" if dataset.folder else f"; run `mlfound download --dataset {dataset.name}`"
+        raise UserError(f"{error}{fix}") from None
     return raws, digests
 
 
@@ -104,7 +104,7 @@ def _check_fit(train_x: Tensor, train_y: Tensor, test_x: Tensor, test_y: Tensor,
         raise UserError(f"{name} has training images of {_by(train_x)} and test images of {_by(test_x)}")
     if len(train_x) < 6:
         raise UserError(
-            f"{name} has {len(train_x)} training rows; 6 are the least, a sixth is for validation"
+            f"{name} has {len(train_x)} training rows; at least 6 are needed, a sixth is for validation"
         )
     if test_y.max() > train_y.max():
         raise UserError(

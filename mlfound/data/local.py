@@ -1,4 +1,4 @@
-"""The source `--from PATH`: files that the user has, under the names that people give them."""
+"""The source `--from PATH`: the user's own files, under their usual names."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,14 +13,16 @@ from mlfound.data.registry import NAMES, Dataset
 from mlfound.errors import UserError
 
 ARCHIVES = {".pkl.gz": read_pickle, ".npz": read_npz}
-ARCHIVE_BYTES = 64 * 2**20  # Keras' has 11 million, the lesson's 17, one of numpy that packs nothing 55
+ARCHIVE_BYTES = (
+    64 * 2**20
+)  # Keras' has 11 million, the lesson's 17 million, an uncompressed one of numpy 55 million
 ADVICE = f"give a folder with {', '.join(NAMES)} (raw or .gz), or a mnist.pkl.gz or mnist.npz"
 
 Read = Callable[[], dict[str, bytearray]]
 
 
 def from_path(dataset: Dataset, path: Path) -> dict[str, bytearray]:
-    """The four raw files by name, verified: the first that is this dataset of all that is at `path`.
+    """The four raw files by name, verified: the first candidate at `path` that is this dataset.
 
     `path` is a folder with IDX files (in it, one level down, or in torchvision's ROOT/MNIST/raw), with a
     `mnist.pkl.gz` or a `mnist.npz`, such a file itself, or one of the four where the others lie beside it.
@@ -40,7 +42,7 @@ def from_path(dataset: Dataset, path: Path) -> dict[str, bytearray]:
 
 
 def candidates(dataset: Dataset, path: Path) -> Iterator[tuple[Path, Read]]:
-    """Where something lies that may be this dataset, and how it is read; a UserError if there is nothing."""
+    """The place of each possible copy of this dataset and how to read it; a UserError if there is none."""
     if not os.path.exists(path):
         raise UserError(f"{path} does not exist; {ADVICE}")
     if path.is_dir():
@@ -50,7 +52,7 @@ def candidates(dataset: Dataset, path: Path) -> Iterator[tuple[Path, Read]]:
         sets = find_data_sets(path.parent) if NAME.fullmatch(path.name) else []
         archives = [path] if path.name.endswith(tuple(ARCHIVES)) else []
     if not archives and not sets:
-        wrong = f"has no {NAMES[0]}" if path.is_dir() else "is none of the files wanted"
+        wrong = f"has no {NAMES[0]}" if path.is_dir() else "is not one of the files wanted"
         raise UserError(f"{path} {wrong}; {ADVICE}")
     for found in sets:
         yield found.folder, partial(idx_files, dataset, found)
@@ -65,6 +67,6 @@ def idx_files(dataset: Dataset, found: Found) -> dict[str, bytearray]:
 
 
 def archive(path: Path) -> dict[str, bytearray]:
-    """The raw files that an archive amounts to."""
+    """The raw files in an archive."""
     read = next(read for suffix, read in ARCHIVES.items() if path.name.endswith(suffix))
     return read(read_file(path, ARCHIVE_BYTES), str(path))

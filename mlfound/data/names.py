@@ -1,4 +1,4 @@
-"""The IDX files of a folder under the names that people give them, grouped into data sets.
+"""The IDX files of a folder under their usual names, grouped into data sets.
 
 A file of images or labels is named `[PREFIX-]train-images-idx3-ubyte`, as MNIST's are; `test` may stand for
 `t10k`, `.idx` for `-idx`, `.gz` behind it, and `labels-idx2-int` for QMNIST's labels. EMNIST's prefix is
@@ -73,11 +73,11 @@ def find_data_sets(folder: Path) -> list[Found]:
 
 
 def raw_name(match: re.Match[str]) -> str:
-    """Which of NAMES a file is whose name is matched by NAME."""
+    """The one of NAMES that a matched file name stands for."""
     split = "train" if match["split"] == "train" else "t10k"
     return next(name for name in NAMES if name.startswith(f"{split}-{match['kind']}"))
 
 
 def plain(name: str) -> str:
-    """The name without what may differ between two copies of one file."""
+    """The name without the parts that may differ between two copies of one file."""
     return name.removesuffix(".gz").replace(".idx", "-idx")

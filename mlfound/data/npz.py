@@ -25,7 +25,7 @@ LABELS = re.compile(HEADER % (rb"\|u1|<i8", rb"(\d{1,9}),"))
 
 
 def read_npz(packed: bytes | bytearray, name: str) -> dict[str, bytearray]:
-    """The four raw IDX files, by name, that the archive amounts to.
+    """The four raw IDX files by name, made from the archive.
 
     Errors: a UserError about `name` if one of the four arrays is missing, images are not uint8 in 3 dimensions, or
     labels are not uint8 or int64, from 0 to 255, in 1.
@@ -47,13 +47,13 @@ def _unpack(packed: bytes | bytearray, member: str, name: str) -> bytes:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             info = archive.getinfo(member)
             if info.compress_type not in NUMPYS:
-                raise UserError(f"{name} packs {member} in a way that numpy does not")
+                raise UserError(f"{name} compresses {member} in a way that numpy does not")
             with archive.open(info) as file:
                 content = file.read(MEMBER_BYTES + 1)
     except UserError:
         raise
     except Exception:  # an odd archive raises nearly anything
-        raise UserError(f"{name} is damaged, or holds no {member}, as Keras' mnist.npz does") from None
+        raise UserError(f"{name} is damaged, or does not contain {member} as Keras' mnist.npz does") from None
     if len(content) > MEMBER_BYTES:
         raise UserError(f"{member} in {name} unpacks to more than {MEMBER_BYTES:,} bytes")
     return content
@@ -67,7 +67,7 @@ def _array(content: bytes, header: re.Pattern[bytes], name: str) -> Tensor:
         wanted = "labels (rows) of uint8 or int64"
         if header is IMAGES:
             wanted = "images (rows, height, width) of uint8"
-        raise UserError(f"{name} does not hold {wanted}: it begins {content[:90]!r}")
+        raise UserError(f"{name} does not contain {wanted}: it begins with {content[:90]!r}")
     code, *sizes = match.groups()
     width = 8 if code == b"<i8" else 1
     shape = [int(size) for size in sizes]

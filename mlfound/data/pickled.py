@@ -30,7 +30,7 @@ MARK = object()
 
 
 def read_pickle(packed: bytes | bytearray, name: str) -> dict[str, bytearray]:
-    """The four raw IDX files, by name, that the gzip-packed pickle amounts to.
+    """The four raw IDX files by name, made from the gzip-packed pickle.
 
     Errors: a UserError about `name` if it is anything but three pairs (train, valid, test) of float32 images
     (n, 784), each value k/256 for an integer k, and int64 labels (n,) from 0 to 255.
@@ -45,12 +45,14 @@ def read_pickle(packed: bytes | bytearray, name: str) -> dict[str, bytearray]:
 
 
 def _what_it_is(text: bytes) -> str | None:
-    """In a user's words, of what people have under this name."""
+    """What a file of this name often is instead, for a message."""
     if text[:1] != b"\x80":
         known = describe(text)
         return known and f"it is {known}"
     if text[1:2] in (b"\3", b"\4", b"\5") or b"c_codecs\nencode\n" in text[:4096]:
-        return "Python 3 pickled it again, which is not read; give the lesson's own file, or the IDX files"
+        return (
+            "Python 3 pickled it again, which is not supported; give the lesson's own file, or the IDX files"
+        )
     return None
 
 
@@ -100,14 +102,14 @@ def _opcodes(text: bytes) -> Iterator[tuple[str, Any]]:
         here = stream.tell()
         code = text[here : here + 1]
         if code and code not in CODES:
-            raise ValueError(f"it holds the opcode {code!r}")
+            raise ValueError(f"it contains the opcode {code!r}")
         if code == b"c" and not text.startswith(GLOBALS, here):
             names = text[here + 1 : here + 60].split(b"\n")[:2]
             raise ValueError(f"it names {b' '.join(names)!r}")
         if code == b"T":  # the arrays: a window on the text, where pickletools would make copies
             begin, length = here + 5, int.from_bytes(text[here + 1 : here + 5], "little", signed=True)
             if not 0 <= length <= len(text) - begin:
-                raise ValueError("it breaks off in a string")
+                raise ValueError("it ends early, in a string")
             stream.seek(begin + length)
             yield "BINSTRING", memoryview(text)[begin : begin + length]
             continue
@@ -134,7 +136,7 @@ def _pair(node: Any) -> tuple[Tensor, Tensor]:
 
 
 def _bytes(node: Any, code: bytes, dtype: torch.dtype, row: tuple[int, ...], scale: int) -> Tensor:
-    """The array at `node`, times `scale`, as uint8 (rows, *row); ValueError if anything gets lost."""
+    """The array at `node`, times `scale`, as uint8 (rows, *row); ValueError if that loses anything."""
     match node:
         case (
             ("numpy.core.multiarray _reconstruct", ("numpy ndarray", (0,), b"b")),
@@ -148,7 +150,7 @@ def _bytes(node: Any, code: bytes, dtype: torch.dtype, row: tuple[int, ...], sca
         ) if kind == code and tuple(rest) == row and rows > 0:
             step = math.prod(row) * dtype.itemsize
         case _:
-            raise ValueError(f"it does not hold an array of {code.decode()} where the lesson's does")
+            raise ValueError(f"it does not contain an array of {code.decode()} where the lesson's does")
     if len(data) != rows * step:
         raise ValueError(f"it has {len(data)} bytes for an array of {rows * step}")
     parts = []
@@ -156,5 +158,5 @@ def _bytes(node: Any, code: bytes, dtype: torch.dtype, row: tuple[int, ...], sca
         numbers = torch.frombuffer(bytearray(data[start : start + ROWS * step]), dtype=dtype) * scale
         parts.append(numbers.to(torch.uint8))
         if not torch.equal(parts[-1].to(dtype), numbers):
-            raise ValueError(f"it holds a number that is no byte divided by {scale}")
+            raise ValueError(f"it contains a number that is not a byte divided by {scale}")
     return torch.cat(parts).reshape(rows, *row)

@@ -1,4 +1,4 @@
-"""One file of a dataset as the user or the cache has it: bounded, unpacked, verified."""
+"""Reads one file of a dataset from the user or the cache: bounded, unpacked, verified."""
 
 import hashlib
 import re
@@ -12,8 +12,8 @@ from mlfound.errors import UserError
 
 CHUNK = 1 << 16
 MAX_MEMBERS = 10_000  # of a gzip file; packed in blocks of 64 KiB, the images of MNIST have 720
-SLACK = 1 << 16  # gzip never makes a file longer than this much more
-UNASKED, TIMES = 1 << 24, 100  # a file may unpack to 16 MiB, and to more if no more than 100 times its size
+SLACK = 1 << 16  # bytes that gzip adds at most to a file it cannot compress
+MAX_UNPACKED_BYTES, MAX_RATIO = 1 << 24, 100  # a file may unpack to 16 MiB, or to 100 times its size
 GZIP = b"\x1f\x8b"
 ZEROS = re.compile(rb"\0*")
 
@@ -26,27 +26,25 @@ def dimensions(name: str) -> int:
 def read_raw(path: Path, name: str, limit: int | None = None) -> bytearray:
     """The raw bytes of the file at `path`, unpacked if gzip packed them: at most `limit`.
 
-    Without a limit the file's own IDX header sets it, as far as that can be believed. Errors: a UserError if
-    the file is no regular file, cannot be read, is longer or is not whole.
+    Without a limit the file's own IDX header sets it, within bounds. Errors: a UserError if
+    the file is no regular file, cannot be read, is longer or ends early.
     """
     packed = read_file(path, (limit or idx.MAX_BYTES) + SLACK)
     if not packed.startswith(GZIP):
         if limit is not None and len(packed) > limit:
-            raise UserError(f"{path} holds more than {limit:,} bytes")
+            raise UserError(f"{path} has more than {limit:,} bytes")
         return packed
     if limit is None:
         limit = idx.length(_unpack(packed, idx.HEADER_BYTES, str(path)), str(path), dimensions(name))
-        if limit > max(UNASKED, TIMES * len(packed)):
-            raise UserError(
-                f"{path} says that it unpacks to {limit:,} bytes; if you trust it, unpack it first"
-            )
+        if limit > max(MAX_UNPACKED_BYTES, MAX_RATIO * len(packed)):
+            raise UserError(f"{path} claims to unpack to {limit:,} bytes; if you trust it, unpack it first")
     return gunzip(packed, limit, str(path))
 
 
 def read_file(path: Path, limit: int) -> bytearray:
     """The bytes of a regular file of at most `limit` bytes; anything else is a UserError."""
     try:
-        if not path.is_file():  # a device would never end, a pipe never begin
+        if not path.is_file():  # reading a device may never end, a pipe never begin
             raise UserError(f"{path} is not a file" if path.exists() else f"{path} does not exist")
         with path.open("rb") as file:
             content = bytearray(min(path.stat().st_size, limit + 1))
@@ -56,12 +54,12 @@ def read_file(path: Path, limit: int) -> bytearray:
     if describe(content) == WEB_PAGE:  # of whatever length
         raise UserError(f"{path} is {WEB_PAGE}")
     if count > limit:
-        raise UserError(f"{path} holds more than {limit:,} bytes")
+        raise UserError(f"{path} has more than {limit:,} bytes")
     return content[:count] if count < len(content) else content
 
 
 def gunzip(packed: bytes | bytearray, limit: int, name: str) -> bytearray:
-    """What gzip packed: whole members of at most `limit` bytes together, zeros allowed behind them, else a UserError.
+    """Unpack gzip: complete members of at most `limit` bytes in all, zeros allowed after them; else a UserError.
 
     `cat a.gz b.gz` makes several members, a tape pads with zeros. Source: RFC 1952, 2.2; the manual of gzip.
     """
@@ -83,7 +81,7 @@ def verify(file: File, raw: bytes | bytearray, where: str) -> None:
 
 
 def _unpack(packed: bytes | bytearray, most: int, name: str) -> bytearray:
-    """The first `most` bytes of what gzip packed: fewer only if it is whole and there are no more."""
+    """The first `most` unpacked bytes; fewer only if there are no more."""
     raw, at = bytearray(), 0
     for _ in range(MAX_MEMBERS):
         at = _unpack_member(packed, at, raw, most, name)
@@ -93,12 +91,12 @@ def _unpack(packed: bytes | bytearray, most: int, name: str) -> bytearray:
         if at == len(packed):
             return raw
         if packed[at : at + 2] != GZIP:
-            raise UserError(f"{name} has something behind its end")
+            raise UserError(f"{name} has data after its end")
     raise UserError(f"{name} has more than {MAX_MEMBERS:,} gzip members")
 
 
 def _unpack_member(packed: bytes | bytearray, at: int, raw: bytearray, most: int, name: str) -> int:
-    """Append to `raw`, until it has `most` bytes, what the member at `at` holds; where that member ends."""
+    """Append the member at `at` to `raw`, up to `most` bytes in all; returns where that member ends."""
     engine = zlib.decompressobj(wbits=31)
     try:
         for start in range(at, len(packed), CHUNK):
@@ -109,4 +107,4 @@ def _unpack_member(packed: bytes | bytearray, at: int, raw: bytearray, most: int
     except zlib.error:
         known = "a damaged gzip file" if packed.startswith(GZIP) else describe(packed)
         raise UserError(f"{name} is {known or 'not a gzip file'}") from None
-    raise UserError(f"{name} breaks off in the middle")
+    raise UserError(f"{name} ends early")

@@ -1,4 +1,4 @@
-"""The datasets known by name: their files, the digests these must have, and where they can be had.
+"""The datasets known by name: their files with digests, and the sources of these.
 
 The digests are of the raw (unpacked) IDX bytes; those of the packed `.gz` only stop a bad download early.
 """
@@ -44,7 +44,7 @@ class Wheel:
 class Dataset:
     """Four IDX files. The last `valid_rows` training rows are for validation; None: a sixth of them.
 
-    A `folder` is read where it stands and never fetched: the embedded sample, or the user's own files,
+    A `folder` is read in place and never fetched: the embedded sample, or the user's own files,
     of which nothing is known beforehand (`files` is empty). `train_counts` and `test_counts` are the images of each
     class in the training files (validation included) and the test files.
     """
@@ -78,7 +78,7 @@ def find(name: str, key: str) -> Dataset:
 
 
 def owner(sha256: str) -> str | None:
-    """The `FILE of DATASET` that has this digest, to tell the user what a wrong file really is."""
+    """The `FILE of DATASET` that has this digest, to say in a message what a wrong file is."""
     for dataset in DATASETS.values():
         for file in dataset.files:
             if file.sha256 == sha256:

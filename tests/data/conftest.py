@@ -1,4 +1,4 @@
-"""A small made-up dataset on every road, mirrors that can misbehave, and the real data."""
+"""A small made-up dataset from every source, mirrors that can misbehave, and the real data."""
 
 import os
 from pathlib import Path
@@ -37,9 +37,9 @@ def mirrors(made):
 def impatient(monkeypatch):
     """A download gives up after half a second of silence, or a second in all."""
     monkeypatch.setattr(download, "CONNECT_S", 0.5)
-    monkeypatch.setattr(download, "SILENCE_S", 0.5)
+    monkeypatch.setattr(download, "MAX_PAUSE_S", 0.5)
     monkeypatch.setattr(download, "GRACE_S", 1.0)
-    monkeypatch.setattr(download, "SLOWEST_BYTES_PER_S", 1e9)
+    monkeypatch.setattr(download, "MIN_BYTES_PER_S", 1e9)
 
 
 @pytest.fixture(scope="session")

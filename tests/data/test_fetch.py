@@ -1,4 +1,4 @@
-"""The roads into the cache in their order; each fault of a mirror leads to the next road, never to a bad file."""
+"""The sources in their order; each fault of a mirror leads to the next source, never to a bad file."""
 
 import errno
 import threading
@@ -21,12 +21,12 @@ def holds(made, folder):
     return there == made.raws
 
 
-def test_mirror_fills_the_cache_and_then_the_cache_is_the_road(made, mirrors, tmp_path):
+def test_mirror_fills_the_cache_and_then_the_cache_is_the_source(made, mirrors, tmp_path):
     mirror = mirrors()
     seen = []
     arrivals = fetch(made.at(mirror.url), tmp_path, progress=lambda *report: seen.append(report))
     assert [a.file for a in arrivals] == list(NAMES)
-    assert {a.road for a in arrivals} == {mirror.url[7:-1]}
+    assert {a.source for a in arrivals} == {mirror.url[7:-1]}
     assert [a.bytes for a in arrivals] == [len(raw) for raw in made.raws.values()]
     assert [a.sha256 for a in arrivals] == [file.sha256 for file in made.dataset.files]
     assert all(a.seconds > 0 for a in arrivals)
@@ -36,7 +36,7 @@ def test_mirror_fills_the_cache_and_then_the_cache_is_the_road(made, mirrors, tm
     assert {label: (done, total) for label, done, total in seen} == {k: (v, v) for k, v in sizes.items()}
 
     again = fetch(made.at(mirror.url), tmp_path)
-    assert {a.road for a in again} == {"cache"}
+    assert {a.source for a in again} == {"cache"}
     assert [(a.file, a.bytes, a.sha256) for a in again] == [(a.file, a.bytes, a.sha256) for a in arrivals]
     assert len(mirror.asked) == 4
 
@@ -50,7 +50,7 @@ FAULTS = {
     "here again": "HTTP status 302",
     "page": "a web page instead of the file",
     "sly page": "the wrong content",
-    "half": "broke off after",
+    "half": "ended early, after",
     "whole half": "the wrong content",
     "hang up": "",  # in the body or already in the headers
     "hang up at once": "no connection",
@@ -58,11 +58,11 @@ FAULTS = {
     "longer": "sends more than",
     "longer than said": "sends more than",
     "too much": "sends more than",
-    "no length": "does not say how long the file is",
-    "chunks": "does not say how long the file is",
-    "chunks and a length": "does not say how long the file is",
-    "packed": "does not say how long the file is",
-    "odd length": "does not say how long the file is",
+    "no length": "does not give the length of the file",
+    "chunks": "does not give the length of the file",
+    "chunks and a length": "does not give the length of the file",
+    "packed": "does not give the length of the file",
+    "odd length": "does not give the length of the file",
     "long length": "failed with ValueError",
     "no HTTP": "no connection",
     "headers without end": "no connection",
@@ -81,7 +81,7 @@ def test_fault_of_a_mirror_leads_to_the_next(made, mirrors, tmp_path, impatient,
     bad, good = mirrors(fault), mirrors()
     started = time.monotonic()
     arrivals = fetch(made.at(bad.url, good.url), tmp_path / "both")
-    assert {a.road for a in arrivals} == {good.url[7:-1]}
+    assert {a.source for a in arrivals} == {good.url[7:-1]}
     assert holds(made, tmp_path / "both" / "made")
 
     with pytest.raises(UserError) as caught:
@@ -96,7 +96,7 @@ def test_fault_of_a_mirror_leads_to_the_next(made, mirrors, tmp_path, impatient,
     ("fault", "words"),
     [
         ("sly page", "is a web page"),
-        ("whole half", "breaks off in the middle"),
+        ("whole half", "ends early"),
         ("wrong bytes", "wrong content"),
         ("bomb", "unpacks to more than"),
         ("too much", "sends more than"),
@@ -122,11 +122,11 @@ def test_two_mirrors_that_each_lack_a_file_fill_the_cache_together(made, mirrors
     first, second = mirrors(), mirrors()
     first.files[f"/{NAMES[1]}.gz"] = second.files[f"/{NAMES[2]}.gz"] = b"nonsense"
     arrivals = fetch(made.at(first.url, second.url), tmp_path)
-    assert [a.road for a in arrivals] == [m.url[7:-1] for m in (first, second, first, first)]
+    assert [a.source for a in arrivals] == [m.url[7:-1] for m in (first, second, first, first)]
     assert holds(made, tmp_path / "made")
 
 
-def test_all_roads_failing_is_one_message(made, mirrors, tmp_path, impatient):
+def test_all_sources_failing_is_one_message(made, mirrors, tmp_path, impatient):
     broken = mirrors("broken")
     with pytest.raises(UserError) as caught:
         fetch(made.at(NOBODY, broken.url), tmp_path)
@@ -151,7 +151,7 @@ def test_damaged_file_that_cannot_be_fetched_again_is_named_beside_the_reasons(m
 
 def test_fashion_mnist_has_no_package_and_says_where_to_go(tmp_path, monkeypatch):
     def unreachable(*_):
-        raise fetching.ClosedRoadError("no connection")
+        raise fetching.SourceError("no connection")
 
     monkeypatch.setattr(fetching, "download", unreachable)
     with pytest.raises(
@@ -172,7 +172,7 @@ def test_damaged_or_missing_file_in_the_cache_is_fetched_again(made, mirrors, tm
     else:
         victim.unlink()
     arrivals = fetch(made.at(mirror.url), tmp_path)
-    assert [a.road for a in arrivals] == ["cache", "cache", mirror.url[7:-1], "cache"]
+    assert [a.source for a in arrivals] == ["cache", "cache", mirror.url[7:-1], "cache"]
     assert holds(made, tmp_path / "made")
     assert len(mirror.asked) == 5
 
@@ -217,7 +217,7 @@ def test_write_that_fails_is_one_line_and_leaves_what_was_there(made, mirrors, t
 def test_cache_that_is_whole_needs_no_writing(made, mirrors, tmp_path, monkeypatch):
     fetch(made.at(mirrors().url), tmp_path)
     monkeypatch.setattr(fetching, "lock", None)
-    assert {a.road for a in fetch(made.dataset, tmp_path)} == {"cache"}
+    assert {a.source for a in fetch(made.dataset, tmp_path)} == {"cache"}
 
 
 @pytest.mark.parametrize("where", ["file", "file/deeper", "made"])
@@ -233,10 +233,10 @@ def test_file_where_a_folder_should_be(made, tmp_path, where):
 
 def test_dataset_that_stands_in_a_folder_is_not_fetched(made, tmp_path):
     sample = fetch(DATASETS["mnist-sample"], tmp_path)
-    assert {a.road for a in sample} == {"package"}
+    assert {a.source for a in sample} == {"package"}
     assert [a.sha256 for a in sample] == [file.sha256 for file in DATASETS["mnist-sample"].files]
     own = fetch(Dataset("x", "x", "x", folder=made.write(tmp_path / "own")), tmp_path)
-    assert {a.road for a in own} == {str(tmp_path / "own")}
+    assert {a.source for a in own} == {str(tmp_path / "own")}
     assert [a.bytes for a in own] == [len(raw) for raw in made.raws.values()]
     with pytest.raises(
         UserError, match=r"mnist-sample is read from .*sample; it takes no other files"

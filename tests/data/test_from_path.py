@@ -119,9 +119,9 @@ HAVE += [pickle_file, folder_with_pickle, four_and_a_pickle_that_is_not_needed]
 def test_what_the_user_has_is_taken(made, tmp_path, have):
     source = have(made, tmp_path / "have")
     arrivals = fetch(made.dataset, tmp_path / "cache", source=source)
-    assert {a.road for a in arrivals} == {str(source)}
+    assert {a.source for a in arrivals} == {str(source)}
     assert {name: (tmp_path / "cache" / "made" / name).read_bytes() for name in NAMES} == made.raws
-    assert {a.road for a in fetch(made.dataset, tmp_path / "cache")} == {"cache"}
+    assert {a.source for a in fetch(made.dataset, tmp_path / "cache")} == {"cache"}
 
 
 def nothing(made, folder):
@@ -141,12 +141,12 @@ def three_files(made, folder):
 def alien_file(made, folder):
     folder.mkdir()
     (folder / "notes.txt").write_text("hello")
-    return folder / "notes.txt", "is none of the files wanted; give"
+    return folder / "notes.txt", "is not one of the files wanted; give"
 
 
 def alien_file_beside_the_four(made, folder):
     (made.write(folder) / "notes.txt").write_text("hello")
-    return folder / "notes.txt", "is none of the files wanted; give"
+    return folder / "notes.txt", "is not one of the files wanted; give"
 
 
 def truncated(made, folder):
@@ -156,13 +156,13 @@ def truncated(made, folder):
 
 def too_long(made, folder):
     (made.write(folder) / NAMES[2]).write_bytes(made.raws[NAMES[2]] + b"x")
-    return folder, "holds more than 3,152 bytes"
+    return folder, "has more than 3,152 bytes"
 
 
 def truncated_gzip(made, folder):
     file = made.write(folder, ".gz") / f"{NAMES[2]}.gz"
     file.write_bytes(file.read_bytes()[:-5])
-    return folder, "t10k-images-idx3-ubyte.gz breaks off in the middle"
+    return folder, "t10k-images-idx3-ubyte.gz ends early"
 
 
 def swapped_files(made, folder):
@@ -199,7 +199,7 @@ def web_page(made, folder):
 
 def packed_twice(made, folder):
     (made.write(folder, ".gz") / f"{NAMES[1]}.gz").write_bytes(gzip.compress(made.packed[NAMES[1]]))
-    return folder, "is packed by gzip once more than it should be; unpack it once with gunzip"
+    return folder, "is packed by gzip once too often; unpack it once with gunzip"
 
 
 def pickle_that_is_a_page(made, folder):
@@ -211,7 +211,7 @@ def pickle_that_is_a_page(made, folder):
 def pickle_packed_twice(made, folder):
     folder.mkdir()
     (folder / "mnist.pkl.gz").write_bytes(gzip.compress(gzip.compress(made.pickle)))
-    return folder, "mnist.pkl.gz: it is packed by gzip once more than it should be"
+    return folder, "mnist.pkl.gz: it is packed by gzip once too often"
 
 
 def pickle_of_today(made, folder, protocol=4):
@@ -220,7 +220,7 @@ def pickle_of_today(made, folder, protocol=4):
     (folder / "mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps(pairs, protocol)))
     return (
         folder,
-        "mnist.pkl.gz: Python 3 pickled it again, which is not read; give the lesson's own file, or",
+        "mnist.pkl.gz: Python 3 pickled it again, which is not supported; give the lesson's own file, or",
     )
 
 
@@ -264,7 +264,7 @@ def test_source_is_read_even_when_the_cache_is_whole_and_mends_a_damaged_one(mad
     cache = made.write(tmp_path / "cache" / "made")
     (cache / NAMES[0]).write_bytes(b"damaged")
     source = made.write(tmp_path / "have", ".gz")
-    assert {a.road for a in fetch(made.dataset, tmp_path / "cache", source=source)} == {str(source)}
+    assert {a.source for a in fetch(made.dataset, tmp_path / "cache", source=source)} == {str(source)}
     assert (cache / NAMES[0]).read_bytes() == made.raws[NAMES[0]]
 
 

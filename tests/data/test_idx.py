@@ -44,20 +44,20 @@ def images(*sizes, magic=(0, 0, 8, 3), body=None):
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (b"", "it begins nowhere"),
+        (b"", "it begins with nothing"),
         (b"\0\0\x08\x03", "not an IDX file"),
         (images(3, 2, 2)[:15], "not an IDX file"),
-        (images(3, 2, 2, magic=(0, 0, 8, 1)), "it begins 00000801, not 00000803"),
-        (images(3, 2, 2, magic=(0, 0, 9, 3)), "it begins 00000903"),
-        (images(3, 2, 2, magic=(1, 0, 8, 3)), "it begins 01000803"),
-        (b"\x89PNG" + bytes(20), "it begins 89504e47"),
+        (images(3, 2, 2, magic=(0, 0, 8, 1)), "it begins with 00000801, not 00000803"),
+        (images(3, 2, 2, magic=(0, 0, 9, 3)), "it begins with 00000903"),
+        (images(3, 2, 2, magic=(1, 0, 8, 3)), "it begins with 01000803"),
+        (b"\x89PNG" + bytes(20), "it begins with 89504e47"),
         (
             b"\x1f\x8b" + bytes(20),
-            "is packed by gzip once more than it should be; unpack it once with gunzip",
+            "is packed by gzip once too often; unpack it once with gunzip",
         ),
         (b"<html>" + bytes(20), "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1", "is a pointer of Git LFS"),
-        (images(3, 2, 2, magic=(0, 0, 12, 2)), "it begins 00000c02, not 00000803"),
+        (images(3, 2, 2, magic=(0, 0, 12, 2)), "it begins with 00000c02, not 00000803"),
         (images(3, 2, 2)[:-1], "has 27 bytes where its header promises 28"),
         (images(3, 2, 2) + b"\0", "has 29 bytes where its header promises 28"),
         (images(3, 2, 2)[:16], "has 16 bytes where its header promises 28"),
@@ -65,8 +65,8 @@ def images(*sizes, magic=(0, 0, 8, 3), body=None):
         (images(3, 0, 2), "claims the size 3 x 0 x 2"),
         (images(3, 2, 0), "claims the size 3 x 2 x 0"),
         (images(2**32 - 1, 2**32 - 1, 2**32 - 1, body=b""), "claims the size 4294967295 x"),
-        (images(2**16, 2**16, 2**16, body=b""), "which cannot be"),  # 2**48: 0 in 32 bits
-        (images(2**30 + 1, 1, 1, body=b""), "which cannot be"),
+        (images(2**16, 2**16, 2**16, body=b""), "which is not possible"),  # 2**48: 0 in 32 bits
+        (images(2**30 + 1, 1, 1, body=b""), "which is not possible"),
     ],
 )
 def test_decode_refuses(raw, words):
@@ -101,12 +101,12 @@ def test_the_first_column_of_qmnists_labels_is_the_class():
         (table((1, 2), sizes=(2, 2)), "has 20 bytes where its header promises 28"),
         (table((1, 2), sizes=(0, 2)), "claims the size 0 x 2"),
         (table((1, 2), sizes=(2, 0)), "claims the size 2 x 0"),
-        (table((1, 2), sizes=(2**28 + 1, 1)), "which cannot be"),
-        (table((1, 2), sizes=(2**31, 2**31)), "which cannot be"),
+        (table((1, 2), sizes=(2**28 + 1, 1)), "which is not possible"),
+        (table((1, 2), sizes=(2**31, 2**31)), "which is not possible"),
         (table((1, 2))[:11], "it ends within its header"),
-        (table((1, 2), magic=(0, 0, 12, 1)), "it begins 00000c01, not 00000801"),
-        (table((1, 2), magic=(0, 0, 13, 2)), "it begins 00000d02, not 00000801"),
-        (table((1, 2), magic=(0, 0, 8, 2)), "it begins 00000802, not 00000801"),
+        (table((1, 2), magic=(0, 0, 12, 1)), "it begins with 00000c01, not 00000801"),
+        (table((1, 2), magic=(0, 0, 13, 2)), "it begins with 00000d02, not 00000801"),
+        (table((1, 2), magic=(0, 0, 8, 2)), "it begins with 00000802, not 00000801"),
     ],
 )
 def test_labels_of_another_kind_are_refused(raw, words):

@@ -83,7 +83,7 @@ def test_fashion_mnist_loads(debian_fashion, tmp_path):
             lambda file: file.write_bytes(file.read_bytes()[:-1] + b"x"),
             "t10k-images-idx3-ubyte of made is damaged",
         ),
-        (lambda file: file.write_bytes(file.read_bytes() + b"x"), "holds more than 3,152 bytes"),
+        (lambda file: file.write_bytes(file.read_bytes() + b"x"), "has more than 3,152 bytes"),
         (lambda file: file.write_bytes(b"\x1f\x8bnonsense"), "t10k-images-idx3-ubyte is a damaged gzip file"),
     ],
     ids=["missing", "short", "changed", "long", "gzip"],
@@ -136,7 +136,7 @@ def test_last_sixth_of_own_files_is_for_validation(own, rows, valid):
         ({"train_y": [0, 1]}, "mine has 12 training images and 2 labels"),
         ({"test_y": [0, 1, 2]}, "mine has 2 test images and 3 labels"),
         ({"test_x": (2, 3, 5)}, "mine has training images of 5 x 3 pixels and test images of 3 x 5 pixels"),
-        ({"train_x": (5, 5, 3)}, "mine has 5 training rows; 6 are the least"),
+        ({"train_x": (5, 5, 3)}, "mine has 5 training rows; at least 6 are needed"),
         ({"test_y": [0, 3]}, "mine has the test label 3, but no training label beyond 2"),
     ],
 )
@@ -168,7 +168,9 @@ def test_first_rows_of_training_only(made, tmp_path):
     assert few.digest == splits.digest
     assert len(splits.first(8).train.y) == 8
     for rows in (9, 0, -1):
-        with pytest.raises(UserError, match=f"{rows} training rows were asked for; write 1 to 8") as caught:
+        with pytest.raises(
+            UserError, match=f"{rows} training rows are not available; write 1 to 8"
+        ) as caught:
             splits.first(rows)
         assert caught.value.key == "data.train_rows"
 

@@ -50,11 +50,11 @@ def header(text, body=b"", version=b"\1\0"):
 
 X, Y = "{'descr': '|u1', 'fortran_order': False, 'shape': (%s), }", np.zeros(4, np.uint8)
 IMAGES, LABELS = (
-    "does not hold images (rows, height, width) of uint8",
-    "does not hold labels (rows) of uint8 or",
+    "does not contain images (rows, height, width) of uint8",
+    "does not contain labels (rows) of uint8 or",
 )
 ODD = {
-    "no member": ("x_test", None, "is damaged, or holds no x_test.npy, as Keras' mnist.npz does"),
+    "no member": ("x_test", None, "is damaged, or does not contain x_test.npy as Keras' mnist.npz does"),
     "objects": ("y_test", npy(np.array([print, 1], object), allow_pickle=True), LABELS),
     "floats": ("x_test", npy(np.zeros((4, 28, 28))), IMAGES),
     "big-endian labels": ("y_test", npy(np.zeros(4, ">i8")), LABELS),
@@ -97,8 +97,8 @@ def test_an_array_of_another_kind_is_refused(made, tmp_path, member, content, wo
     [
         (lambda npz: b"", "is not a zip archive"),
         (lambda npz: b"<html>", "is a web page"),
-        (lambda npz: npz[: len(npz) // 2], "is damaged, or holds no x_train.npy"),
-        (lambda npz: npz[:60] + bytes(8) + npz[68:], "is damaged, or holds no x_train.npy"),
+        (lambda npz: npz[: len(npz) // 2], "is damaged, or does not contain x_train.npy"),
+        (lambda npz: npz[:60] + bytes(8) + npz[68:], "is damaged, or does not contain x_train.npy"),
         (lambda npz: npz.replace(b"PK\1\2", b"PK\1\3"), "is damaged"),
     ],
 )
@@ -109,7 +109,7 @@ def test_damaged_archive_is_refused(made, change, words):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_methods_that_unpack_without_bound_are_refused(made, method):
-    with pytest.raises(UserError, match=r"packs x_train.npy in a way that numpy does not"):
+    with pytest.raises(UserError, match=r"compresses x_train.npy in a way that numpy does not"):
         read_npz(zipped(made, {}, method), "x.npz")
 
 

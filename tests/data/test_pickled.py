@@ -32,10 +32,10 @@ def test_made_up_pickle_is_one_that_numpy_loads(made):
 
 
 def test_lesson_pickle_decodes_to_the_registered_digests(lesson_file, tmp_path):
-    """The digest twin: the pickle road and the mirrors' road lead to the same bytes."""
+    """The digest twin: the pickle and the mirrors give the same bytes."""
     arrivals = fetch(DATASETS["mnist"], tmp_path, source=lesson_file)
     assert [a.sha256 for a in arrivals] == [file.sha256 for file in DATASETS["mnist"].files]
-    assert {a.road for a in arrivals} == {str(lesson_file)}
+    assert {a.source for a in arrivals} == {str(lesson_file)}
 
 
 def swapped(old, new, count=-1):
@@ -64,13 +64,13 @@ ODD = {
     "subclass": (swapped(b"cnumpy\nndarray\n", b"cnumpy\nmatrix\n"), "it names b'numpy matrix'"),
     "something behind": (lambda text: text + b".", "it does not end where it should"),
     "one pair fewer": (lambda text: text[:-2] + b"\x86.", "it does not end where it should"),
-    "pixel is nan": (first_pixel(float("nan")), "no byte divided by 256"),
-    "pixel is infinite": (first_pixel(float("inf")), "no byte divided by 256"),
-    "pixel is 1": (first_pixel(1.0), "no byte divided by 256"),
-    "pixel is below 0": (first_pixel(-1 / 256), "no byte divided by 256"),
-    "pixel divided by 255": (first_pixel(100 / 255), "no byte divided by 256"),
-    "label of 256": (swapped(struct.pack("<q", 3), struct.pack("<q", 256)), "no byte divided by 1"),
-    "label below 0": (swapped(struct.pack("<q", 3), struct.pack("<q", -1)), "no byte divided by 1"),
+    "pixel is nan": (first_pixel(float("nan")), "not a byte divided by 256"),
+    "pixel is infinite": (first_pixel(float("inf")), "not a byte divided by 256"),
+    "pixel is 1": (first_pixel(1.0), "not a byte divided by 256"),
+    "pixel is below 0": (first_pixel(-1 / 256), "not a byte divided by 256"),
+    "pixel divided by 255": (first_pixel(100 / 255), "not a byte divided by 256"),
+    "label of 256": (swapped(struct.pack("<q", 3), struct.pack("<q", 256)), "not a byte divided by 1"),
+    "label below 0": (swapped(struct.pack("<q", 3), struct.pack("<q", -1)), "not a byte divided by 1"),
 }
 
 

@@ -53,15 +53,15 @@ def test_members_without_end_are_left_early():
 @pytest.mark.parametrize(
     ("packed", "words"),
     [
-        (b"", "breaks off"),
-        (PACKED[:5], "breaks off"),
-        (PACKED[:-1], "breaks off"),
-        (PACKED[:-8], "breaks off"),
-        (PACKED[: len(PACKED) // 2], "breaks off"),
-        (PACKED + b"x", "something behind its end"),
-        (PACKED + bytes(5) + b"x", "something behind its end"),
+        (b"", "ends early"),
+        (PACKED[:5], "ends early"),
+        (PACKED[:-1], "ends early"),
+        (PACKED[:-8], "ends early"),
+        (PACKED[: len(PACKED) // 2], "ends early"),
+        (PACKED + b"x", "data after its end"),
+        (PACKED + bytes(5) + b"x", "data after its end"),
         (PACKED + PACKED, "unpacks to more than 10,240 bytes"),
-        (EMPTY + PACKED[:-1], "breaks off"),
+        (EMPTY + PACKED[:-1], "ends early"),
         (PACKED[:-8] + b"\0" * 8, "damaged gzip"),  # the checksum
         (PACKED[:20] + b"\xff\xff" + PACKED[22:], "x "),
         (b"no gzip at all", "is not a gzip file"),
@@ -90,7 +90,7 @@ def test_bomb_without_a_limit_is_held_to_its_own_header(tmp_path):
     bomb = tmp_path / f"{TRAIN_IMAGES}.gz"
     for header, words in (
         (bytes.fromhex("00000803 0000000a 0000001c 0000001c"), "unpacks to more than 7,856 bytes"),
-        (bytes.fromhex("00000803 7fffffff 0000001c 0000001c"), "which cannot be"),
+        (bytes.fromhex("00000803 7fffffff 0000001c 0000001c"), "which is not possible"),
         (b"", "not an IDX file"),
     ):
         bomb.write_bytes(gzip.compress(header + bytes(50_000_000), mtime=0))
@@ -101,7 +101,7 @@ def test_bomb_without_a_limit_is_held_to_its_own_header(tmp_path):
 @pytest.mark.parametrize("content", [bytes(101), bytes(101 + SLACK)])
 def test_raw_file_that_is_too_long_is_refused(tmp_path, content):
     (tmp_path / "f").write_bytes(content)
-    with pytest.raises(UserError, match=r"holds more than [\d,]+ bytes"):
+    with pytest.raises(UserError, match=r"has more than [\d,]+ bytes"):
         read_raw(tmp_path / "f", "f", limit=100)
 
 

@@ -31,7 +31,7 @@ LARGE = 0.002  # of the cases are at the embedded sample's full 7,000 real digit
 
 
 def trial(count: int, seed: int, folder: Path) -> Report:
-    """Each case spoils one dataset on one road."""
+    """Each case spoils one dataset from one source."""
     started = time.perf_counter()
     watched = watch(case, [(seed, number, folder) for number in range(count)], ready)
     return Report("data-files", count, watched.failures, seed, time.perf_counter() - started, str(watched))
@@ -47,7 +47,7 @@ def case(seed: int, number: int, folder: Path) -> str:
     rng = Random(f"{seed}-{number}")
     with tempfile.TemporaryDirectory(dir=folder) as own:
         os.chdir(own)  # where a hostile pickle's canary would appear
-        word = ROADS[rng.choice(WEIGHTED)](rng, Path(own))
+        word = SOURCES[rng.choice(WEIGHTED)](rng, Path(own))
         assert not Path("canary").exists(), "a canary: code was run"
     return word
 
@@ -244,9 +244,9 @@ def refused(error: UserError) -> str:
     return "refused"
 
 
-ROADS: Mapping[str, Callable[[Random, Path], str]] = {
+SOURCES: Mapping[str, Callable[[Random, Path], str]] = {
     "known raw": known_raw, "known gz": known_gz, "known pickle": known_pickle, "known npz": known_npz,
     "damaged cache": damaged_cache, "own raw": own_raw, "own gz": own_gz, "own qmnist": own_qmnist,
     "own bomb": own_bomb,
 }  # fmt: skip
-WEIGHTED = [road for road in ROADS for _ in range(1 if road == "own bomb" else 15)]
+WEIGHTED = [name for name in SOURCES for _ in range(1 if name == "own bomb" else 15)]

@@ -1,4 +1,4 @@
-"""Mirrors that lie, stall and break off: the next road is tried, and only what is right gets into the cache."""
+"""Mirrors that lie, stall and end early: the next source is tried, and only what is right gets into the cache."""
 
 import time
 from collections import Counter
@@ -17,7 +17,7 @@ from tests.made import Made, made_up
 from tests.mirror import FAULTS, Mirror
 
 SLOW = {"drip", "drip in headers", "silence", "slow"}  # each costs a second or two: drawn less often
-PATIENCE = {"CONNECT_S": 2.0, "SILENCE_S": 1.0, "GRACE_S": 2.0, "SLOWEST_BYTES_PER_S": 1e9}
+PATIENCE = {"CONNECT_S": 2.0, "MAX_PAUSE_S": 1.0, "GRACE_S": 2.0, "MIN_BYTES_PER_S": 1e9}
 IN_FLIGHT = 8_000_000  # bytes an answer: what the sockets' buffers hold, unread
 AT_ONCE = 8  # cases: most of their time they wait
 
