@@ -1,7 +1,7 @@
-"""What stands between two layers: each formula beside its gradient and what it makes of a Gaussian signal.
+"""Activation functions: each with its gradient and its mean and standard deviation on a Gaussian signal.
 
 `activation(x)` takes any shape; `activation.gradient(dout, x)` is the gradient of its input;
-`activation.moments(mu, sigma)` the mean and the standard deviation of activation(z) for z of N(mu, sigma^2), exact.
+`activation.moments(mu, sigma)` the exact mean and standard deviation of activation(z) for z from N(mu, sigma^2).
 """
 
 import math
@@ -19,7 +19,7 @@ Moments = tuple[Tensor, Tensor]  # mean and std, float64, of the common shape of
 
 
 class Activation(Protocol):
-    """What the signal of a stack goes through after each product."""
+    """An elementwise function of a stack, applied after each product."""
 
     def __call__(self, x: Tensor) -> Tensor: ...
 
@@ -29,8 +29,8 @@ class Activation(Protocol):
 
 
 @dataclass(frozen=True)
-class Linear:
-    """x: nothing stands between."""
+class Identity:
+    """f(x) = x: a linear network."""
 
     def __call__(self, x: Tensor) -> Tensor:
         return x
@@ -82,14 +82,14 @@ class Subtract:
         return F.relu_grad(dout, x)
 
     def moments(self, mu: Tensor | float, sigma: Tensor | float) -> Moments:
-        """A constant moves the mean and leaves the standard deviation alone."""
+        """A constant shifts the mean and does not change the standard deviation."""
         mean, std = ReLU().moments(mu, sigma)
         return mean - self.s, std
 
 
 @dataclass(frozen=True)
 class Floor:
-    """max(x, -s): the lesson's text. Another function: it lets x through down to -s."""
+    """max(x, -s): the lesson's text. A different function: x passes unchanged down to -s."""
 
     s: float = 0.5
 
@@ -100,7 +100,7 @@ class Floor:
         return dout * (x > -self.s)
 
     def moments(self, mu: Tensor | float, sigma: Tensor | float) -> Moments:
-        """max(x, -s) = max(x + s, 0) - s: a ReLU of N(mu + s, sigma^2), moved down."""
+        """max(x, -s) = max(x + s, 0) - s: a ReLU of N(mu + s, sigma^2), shifted down."""
         mean, std = ReLU().moments(mu + self.s, sigma)
         return mean - self.s, std
 
@@ -122,7 +122,7 @@ class Leaky:
 
         a^2 sigma^2 + (1 - a)^2 Var r + 2 a (1 - a) Cov(z, r), where Cov(z, r) = sigma^2 P(z > 0): z r is r^2, so
         it is E[r^2] - mu E[r]. At mu = 0 the mean is (1 - a) sigma / sqrt(2 pi) and the mean square
-        (1 + a^2) sigma^2 / 2: what `gain` makes up for.
+        (1 + a^2) sigma^2 / 2: what `gain` compensates.
         """
         mu, sigma = float64(mu, sigma)
         positive, _ = above_zero(mu, sigma)
@@ -133,19 +133,19 @@ class Leaky:
 
 
 def float64(mu: Tensor | float, sigma: Tensor | float) -> Moments:
-    """Both as float64 tensors of one shape."""
+    """Both as float64 tensors, broadcast to one shape."""
     mu, sigma = broadcast(*(torch.as_tensor(x, dtype=torch.float64) for x in (mu, sigma)))
     return mu, sigma
 
 
 def above_zero(mu: Tensor, sigma: Tensor) -> Moments:
-    """P(z > 0) for z of N(mu, sigma^2), and the density of N(0, 1) at mu/sigma; sigma = 0 is z = mu."""
+    """P(z > 0) for z from N(mu, sigma^2), and the density of N(0, 1) at mu/sigma; sigma = 0 is z = mu."""
     t = mu / sigma.clamp_min(1e-300)
     return torch.erfc(-t / math.sqrt(2)) / 2, torch.exp(-(t**2) / 2) / math.sqrt(2 * math.pi)
 
 
 ACTIVATIONS: dict[str, Callable[..., Activation]] = {
-    "linear": Linear,
+    "linear": Identity,
     "relu": ReLU,
     "subtract": Subtract,
     "floor": Floor,

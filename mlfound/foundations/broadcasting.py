@@ -1,7 +1,7 @@
-"""Broadcasting: how tensors of different shapes meet element by element.
+"""Broadcasting: how tensors of different shapes are combined element by element.
 
 Axes are compared from the last one forward. They fit where their sizes are equal, or where one is 1 or missing:
-that one is stretched to the other. Nothing is copied: with stride 0 the same element is read again and again.
+that one is stretched to the other. Nothing is copied: with stride 0 the same element is read repeatedly.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ Shape = Sequence[int]
 
 
 def broadcast_shape(*shapes: Shape) -> tuple[int, ...]:
-    """The shape that all of them are stretched to; a ValueError that lines the axes up where two do not fit."""
+    """The common shape of all; a ValueError that shows the aligned axes where two do not fit."""
     rank = max(map(len, shapes), default=0)
     axes = zip(*([1] * (rank - len(shape)) + list(shape) for shape in shapes), strict=True)
     wanted = [set(sizes) - {1} for sizes in axes]  # of each axis: no size, one size, or a clash
@@ -34,7 +34,7 @@ def clash(shapes: Sequence[Shape], clashes: Sequence[bool]) -> str:
 
 
 def stretch(x: Tensor, shape: Shape) -> Tensor:
-    """`x` seen in a shape that it broadcasts to: a view, with stride 0 where it is stretched."""
+    """`x` as a view of a shape that it broadcasts to, with stride 0 where it is stretched."""
     missing = len(shape) - x.dim()
     axes = zip(x.shape, x.stride(), shape[missing:], strict=True)
     strides = [0] * missing + [stride if size == wanted else 0 for size, stride, wanted in axes]
@@ -42,6 +42,6 @@ def stretch(x: Tensor, shape: Shape) -> Tensor:
 
 
 def broadcast(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Each tensor as a view of the one shape that all of them fit."""
+    """Each tensor as a view of their common shape."""
     shape = broadcast_shape(*(x.shape for x in tensors))
     return tuple(stretch(x, shape) for x in tensors)

@@ -1,4 +1,4 @@
-"""When are two results the same? How far apart they are, and what a gradient must be by its definition."""
+"""Comparisons of results: errors, assertions that show both values, and gradients by central differences."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def relative_error(got: Tensor, want: Tensor) -> float:
-    """The largest difference over the largest wanted value: 0 against 0 is 0; a wrong shape, nan or inf is infinite.
+    """The largest difference over the largest wanted value; 0 / 0 is 0; a wrong shape, nan or inf gives infinity.
 
     An absolute tolerance proves nothing: where gradients are about 1e-5, atol=1e-5 accepts zeros.
     """
@@ -21,13 +21,13 @@ def relative_error(got: Tensor, want: Tensor) -> float:
 
 
 def matmul_error(got: Tensor, a: Tensor, b: Tensor) -> float:
-    """The worst error of a product in units of what rounding may cost: at most 1 if `got` is a b in its dtype.
+    """The worst error of a product in units of the largest rounding error: at most 1 if `got` is a b in its dtype.
 
     Element by element |got - a b| <= min(k, 7 sqrt(k)) u |a||b|, for k terms and u half the step of numbers at 1.
     k u is certain, in any order, without over- and underflow (Jeannerod and Rump 2013; Higham 2002, eq. 3.13, has
     k u / (1 - k u)), but so wide that at k = 784 a float16 product passes for a float32 one. 7 sqrt(k) u holds but
     for one element in ten million if roundings go up as often as down (Higham and Mary 2019), as they do on random
-    numbers and not on thousands of equal ones. 0 over 0 is 0; a wrong shape, nan or inf is infinite.
+    numbers and not on thousands of equal ones. 0 / 0 is 0; a wrong shape, nan or inf gives infinity.
     """
     k = a.shape[1]
     # the float64 product that we compare with rounds too
@@ -50,28 +50,44 @@ def central_difference(function: Callable[[Tensor], Tensor], x: Tensor, step: fl
     return gradient
 
 
-def equal(got: Tensor, want: Tensor) -> None:
-    """An AssertionError with both values unless shapes and all elements are equal."""
+def equal(got: Tensor, want: Tensor) -> bool:
+    """Whether shapes and all elements are equal."""
+    return got.shape == want.shape and bool((got.cpu() == want.cpu()).all())
+
+
+def near(got: Tensor | float, want: Tensor | float, rtol: float = 1e-3, atol: float = 1e-5) -> bool:
+    """Whether shapes are equal and |got - want| < atol + rtol |want| or got == want, element by element."""
+    got, want = (torch.as_tensor(x).cpu() for x in (got, want))
+    return got.shape == want.shape and bool(elements_near(got, want, rtol, atol).all())
+
+
+def elements_near(got: Tensor, want: Tensor, rtol: float, atol: float) -> Tensor:
+    return (got == want) | ((got.double() - want.double()).abs() < atol + rtol * want.double().abs())
+
+
+def test_eq(got: Tensor, want: Tensor) -> None:
+    """An AssertionError with both values unless they are `equal`."""
     hold("not equal", got, want, lambda got, want: got == want)
 
 
-def near(got: Tensor | float, want: Tensor | float, rtol: float = 1e-3, atol: float = 1e-5) -> None:
-    """An AssertionError with both values unless |got - want| < atol + rtol |want|, or the two are equal."""
-
-    def agree(got: Tensor, want: Tensor) -> Tensor:
-        return (got == want) | ((got.double() - want.double()).abs() < atol + rtol * want.double().abs())
-
-    hold(f"not within {atol:g} + {rtol:g} |want|", got, want, agree)
+def test_near(got: Tensor | float, want: Tensor | float, rtol: float = 1e-3, atol: float = 1e-5) -> None:  # noqa: PT028
+    """An AssertionError with both values unless they are `near`."""
+    message = f"not within {atol:g} + {rtol:g} |want|"
+    hold(message, got, want, lambda got, want: elements_near(got, want, rtol, atol))
 
 
-def near_zero(got: Tensor | float, tolerance: float = 1e-3) -> None:
+def test_near_zero(got: Tensor | float, tolerance: float = 1e-3) -> None:  # noqa: PT028
     """An AssertionError with the value unless |got| < tolerance."""
     zero = torch.zeros_like(torch.as_tensor(got))
     hold(f"not within {tolerance:g} of zero", got, zero, lambda got, _: got.abs() < tolerance)
 
 
+for assertion in (test_eq, test_near, test_near_zero):
+    assertion.__test__ = False  # type: ignore[attr-defined]  # for pytest: not a test of the module that imports it
+
+
 def hold(
-    complaint: str, got: Tensor | float, want: Tensor | float, agree: Callable[[Tensor, Tensor], Tensor]
+    message: str, got: Tensor | float, want: Tensor | float, agree: Callable[[Tensor, Tensor], Tensor]
 ) -> None:
     """An AssertionError with both values and their worst place unless shapes are equal and elements `agree`."""
     got, want = (torch.as_tensor(x).cpu() for x in (got, want))
@@ -84,10 +100,10 @@ def hold(
         place = torch.unravel_index(difference.argmax(), got.shape)
         index = tuple(int(i) for i in place)
         where = f"{wrong.sum()} of {wrong.numel()} differ, most by {difference[place]:.6g} at {index}"
-    raise AssertionError(f"{complaint}: {where}\n got {shown(got)}\nwant {shown(want)}")
+    raise AssertionError(f"{message}: {where}\n got {shown(got)}\nwant {shown(want)}")
 
 
-def shown(x: Tensor, most: int = 8) -> str:
-    """Shape and first values."""
-    values = " ".join(f"{value:.6g}" for value in x.flatten()[:most].tolist())
-    return f"{tuple(x.shape)}: {values}{' ...' if x.numel() > most else ''}"
+def shown(x: Tensor, max_values: int = 8) -> str:
+    """Shape and first values, one line."""
+    values = " ".join(f"{value:.6g}" for value in x.flatten()[:max_values].tolist())
+    return f"{tuple(x.shape)}: {values}{' ...' if x.numel() > max_values else ''}"

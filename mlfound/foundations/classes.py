@@ -1,6 +1,6 @@
-"""Each layer remembers its own input, so that a model is a list: forward down it, backward up it.
+"""Each layer stores its own input, so that a model is a list: forward through it, backward in reverse.
 
-Four classes that look alike and share nothing: what they repeat is what `modules.py` takes into a base class.
+Four similar classes that share nothing, named as in the lesson: `modules.py` moves what they repeat to a base class.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Relu:
 
 
 class Mse:
-    """Mean squared error of one output against the digit as a number."""
+    """Mean squared error between one output and the digit as a number."""
 
     def __call__(self, out: Tensor, target: Tensor) -> Tensor:
         self.out, self.target = out, target
@@ -54,7 +54,7 @@ class Mse:
 
 
 class CrossEntropy:
-    """Softmax cross-entropy of one logit a class."""
+    """Softmax cross-entropy of one logit per class."""
 
     def __call__(self, out: Tensor, target: Tensor) -> Tensor:
         self.out, self.target = out, target
@@ -65,7 +65,7 @@ class CrossEntropy:
 
 
 class Model:
-    """Linear, ReLU, linear, loss. Each forward replaces what is remembered, each backward the gradients."""
+    """Linear, ReLU, linear, loss. Each forward replaces the stored inputs, each backward the gradients."""
 
     def __init__(
         self,

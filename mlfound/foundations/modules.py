@@ -1,7 +1,7 @@
-"""One base class remembers what a layer was given, so that a layer is its formula and its gradient.
+"""A base class stores the input of a layer, so that a layer is its formula and its gradient.
 
-`model(x)`, `loss(model(x), y)`, then `loss.backward()` into `model.backward(dout)`. Each call replaces what was
-remembered, and each backward replaces the gradients: nothing adds up, there is nothing to set to zero.
+`model(x)`, `loss(model(x), y)`, then `loss.backward()` into `model.backward(dout)`. Each call replaces the
+stored input, and each backward the gradients: nothing accumulates, there is nothing to set to zero.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from mlfound.foundations import functions as F  # noqa: N812 - short, as the les
 
 
 class Module:
-    """What can be called forward and then backward. Layers write `forward` and `gradient`."""
+    """Base class: calls run forward, then `backward`. Layers implement `forward` and `gradient`."""
 
     args: tuple[Any, ...]
 
     def __call__(self, *args: Tensor) -> Tensor:
-        """Remember the input, give the output."""
+        """Store the input and return the output."""
         self.args = args
         return self.forward(*args)
 
@@ -27,11 +27,9 @@ class Module:
         return self.gradient(dout, *self.args)
 
     def forward(self, *args: Any) -> Tensor:
-        """The formula."""
         raise TypeError(f"{type(self).__name__} has no forward")
 
     def gradient(self, dout: Any, *args: Any) -> Any:
-        """Its gradient."""
         raise TypeError(f"{type(self).__name__} has no gradient")
 
 
@@ -51,7 +49,7 @@ class Linear(Module):
         return dx
 
 
-class ReLU(Module):
+class ShiftedReLU(Module):
     """max(x, 0) - shift."""
 
     def __init__(self, shift: float = 0.0) -> None:
@@ -65,7 +63,7 @@ class ReLU(Module):
 
 
 class Dropout(Module):
-    """Leaves out each number with probability `rate`, others at every call. For training only."""
+    """Zeroes each element with probability `rate`, with a new mask at every call. For training only."""
 
     def __init__(self, rate: float, generator: Generator) -> None:
         self.rate, self.generator = rate, generator
@@ -79,7 +77,7 @@ class Dropout(Module):
 
 
 class MSE(Module):
-    """Mean squared error of one output against the digit as a number."""
+    """Mean squared error between one output and the digit as a number."""
 
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
         return F.mse(out, target)
@@ -89,7 +87,7 @@ class MSE(Module):
 
 
 class CrossEntropy(Module):
-    """Softmax cross-entropy of one logit a class."""
+    """Softmax cross-entropy of one logit per class."""
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(logits, target)
@@ -99,12 +97,12 @@ class CrossEntropy(Module):
 
 
 class MLP(Module):
-    """Linear layers with a shifted ReLU between each two: one layer is the linear model, any depth will do.
+    """Linear layers with a shifted ReLU between each two, of any depth: one layer is the linear model.
 
     `parameters` are w1, b1, w2, b2, ... by name, shared with the caller: a step that changes them in place
-    changes the model. Without `input_gradient` backward stops at the first layer's weights and gives None.
-    With a `generator` it leaves out `input_dropout` of the inputs and `dropout` of the hidden units; the same
-    parameters in an MLP without one are the model to ask.
+    changes the model. Without `input_gradient` backward stops at the first layer's weights and returns None.
+    With a `generator` it drops `input_dropout` of the inputs and `dropout` of the hidden units; the same
+    parameters in an MLP without one are the model at inference.
     """
 
     def __init__(
@@ -129,7 +127,7 @@ class MLP(Module):
 
         self.layers: list[Module] = [*dropped(input_dropout), self.linears[0]]
         for layer in self.linears[1:]:
-            self.layers += [ReLU(relu_shift), *dropped(dropout), layer]
+            self.layers += [ShiftedReLU(relu_shift), *dropped(dropout), layer]
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:

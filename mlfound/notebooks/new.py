@@ -24,9 +24,9 @@ def relative_change(before: float, after: float) -> float:
     return (after - before) / before"""
 
 TEST = """\
-from mlfound.foundations.checks import near
+from mlfound.foundations.checks import test_near
 
-near(relative_change(50, 60), 0.2)
+test_near(relative_change(50, 60), 0.2)
 assert relative_change(3, 3) == 0"""
 
 

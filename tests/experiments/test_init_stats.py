@@ -18,7 +18,7 @@ from mlfound.experiments.initialization import convolutions, depth, draws, layer
 from mlfound.experiments.initialization.activations import label
 from mlfound.experiments.initialization.claims import Claim, claim_table, verdict
 from mlfound.experiments.initialization.stacks import backward_verdict, forward_verdict
-from mlfound.foundations.activations import Floor, Leaky, Linear, ReLU, Subtract
+from mlfound.foundations.activations import Floor, Identity, Leaky, ReLU, Subtract
 from mlfound.foundations.initialization import INITIALIZATIONS, Initialization, kaiming, normal
 from mlfound.foundations.randomness import generator
 from mlfound.results import Column, Picture, Result, Table
@@ -393,7 +393,7 @@ def test_dead_units():
     w = torch.tensor([[1.0, -1.0, 1.0, -1.0]] * 4)
     z = x @ w
     z[1:, 0] *= -1  # alive for one row alone
-    for activation, share in ((ReLU(), 0.5), (Subtract(0.5), 0.5), (Leaky(0.1), 0.0), (Linear(), 0.0)):
+    for activation, share in ((ReLU(), 0.5), (Subtract(0.5), 0.5), (Leaky(0.1), 0.0), (Identity(), 0.0)):
         assert depth.signal_figures(activation(z), z, activation)[2] == share, activation
 
 
@@ -413,7 +413,7 @@ def test_a_hundred_products():
 
 
 def test_activations_have_names():
-    names = [label(each) for each in (Linear(), ReLU(), Subtract(0.5), Floor(0.25), Leaky(0.2))]
+    names = [label(each) for each in (Identity(), ReLU(), Subtract(0.5), Floor(0.25), Leaky(0.2))]
     assert names == ["linear", "relu", "relu - 0.5", "max(x, -0.25)", "leaky 0.2"]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlfound.foundations.broadcasting import broadcast, broadcast_shape
-from mlfound.foundations.checks import equal
+from mlfound.foundations.checks import test_eq
 
 SIZES = st.integers(0, 4)
 ANY_SHAPES = st.lists(st.lists(SIZES, max_size=4).map(tuple), max_size=4)
@@ -32,7 +32,7 @@ def test_shapes_values_and_strides_are_torchs(shapes):
     assert broadcast_shape(*shapes) == torch.broadcast_shapes(*shapes)
     tensors = [filled(shape, seed) for seed, shape in enumerate(shapes)]
     for x, got, want in zip(tensors, broadcast(*tensors), torch.broadcast_tensors(*tensors), strict=True):
-        equal(got, want)
+        test_eq(got, want)
         assert got.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()  # a view, not a copy
         axes = zip(got.shape, got.stride(), want.stride(), strict=True)
         assert all(ours == theirs for size, ours, theirs in axes if size != 1)  # along a 1 no step is taken
@@ -60,18 +60,18 @@ def test_views_of_views_keep_their_place():
     whole = filled((4, 6))
     part = whole[1:, ::2].T  # an offset, a step and a transpose
     (got, _) = broadcast(part, torch.zeros(2, 1, 1))
-    equal(got, part.expand(2, 3, 3))
+    test_eq(got, part.expand(2, 3, 3))
 
 
 def test_the_lessons_examples():
     c, m = torch.tensor([10.0, 20.0, 30.0]), torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
-    equal(sum(broadcast(c, m)), torch.tensor([[11.0, 22.0, 33.0], [14.0, 25.0, 36.0], [17.0, 28.0, 39.0]]))
-    equal(
+    test_eq(sum(broadcast(c, m)), torch.tensor([[11.0, 22.0, 33.0], [14.0, 25.0, 36.0], [17.0, 28.0, 39.0]]))
+    test_eq(
         sum(broadcast(c[:, None], m)),
         torch.tensor([[11.0, 12.0, 13.0], [24.0, 25.0, 26.0], [37.0, 38.0, 39.0]]),
     )
     row, column = broadcast(c[None], c[:, None])
-    equal(row * column, torch.tensor([[100.0, 200.0, 300.0], [200.0, 400.0, 600.0], [300.0, 600.0, 900.0]]))
+    test_eq(row * column, torch.tensor([[100.0, 200.0, 300.0], [200.0, 400.0, 600.0], [300.0, 600.0, 900.0]]))
     assert broadcast_shape((256, 256, 3), (3,)) == (256, 256, 3)
 
 

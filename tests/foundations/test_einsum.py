@@ -7,7 +7,7 @@ import re
 import pytest
 import torch
 
-from mlfound.foundations.checks import equal, near
+from mlfound.foundations.checks import test_eq, test_near
 from mlfound.foundations.einsum import einsum
 
 LABELS = "ijkAB"
@@ -78,18 +78,18 @@ X, ROW = torch.arange(5.0), torch.arange(3.0)
     ],
 )
 def test_equations_by_heart(equation, operands, want):
-    equal(einsum(equation, *operands), want)
+    test_eq(einsum(equation, *operands), want)
 
 
 def test_the_result_is_a_new_tensor():
     x = A.clone()
     einsum("ij->ji", x).zero_()
-    equal(x, A)
+    test_eq(x, A)
 
 
 def test_a_wrong_einsum_is_seen():
     with pytest.raises(AssertionError, match="most by"):
-        near(einsum("ik,kj->ij", A, B), torch.einsum("ik,kj->ij", A, 1.01 * B))
+        test_near(einsum("ik,kj->ij", A, B), torch.einsum("ik,kj->ij", A, 1.01 * B))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mlfound.foundations.checks import equal, near, relative_error
+from mlfound.foundations.checks import relative_error, test_eq, test_near
 from mlfound.foundations.elementwise import OPERATIONS, elementwise, frobenius_norm, mean
 
 A, B = torch.tensor([10.0, 6.0, -4.0]), torch.tensor([2.0, 8.0, 7.0])
@@ -11,8 +11,8 @@ M = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
 
 
 def test_the_lessons_sum_comparison_and_norm():
-    equal(elementwise(OPERATIONS["+"], A, B), torch.tensor([12.0, 14.0, 3.0]))
-    equal(elementwise(OPERATIONS["<"], A, B), torch.tensor([False, True, True]))
+    test_eq(elementwise(OPERATIONS["+"], A, B), torch.tensor([12.0, 14.0, 3.0]))
+    test_eq(elementwise(OPERATIONS["<"], A, B), torch.tensor([False, True, True]))
     assert f"{mean(A < B):.4f}" == "0.6667"
     assert f"{frobenius_norm(M):.4f}" == "16.8819"
 
@@ -48,4 +48,4 @@ def test_a_norm_hides_one_wrong_element_among_many():
     got = want.clone()
     got[3, 5] = 2.0
     assert relative_error(got, want) == 1.0
-    near(frobenius_norm(got - want) / frobenius_norm(want), 0.01)
+    test_near(frobenius_norm(got - want) / frobenius_norm(want), 0.01)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from mlfound.foundations.checks import matmul_error, near
+from mlfound.foundations.checks import matmul_error, test_near
 from mlfound.foundations.elementwise import frobenius_norm
 from mlfound.foundations.matmul import MATMULS, unavailable
 
@@ -53,7 +53,7 @@ def test_neighbours_on_the_lessons_shape_are_near():
     a, b = factors(5, 784, 10)
     products = [matmul(a, b) for name, matmul in MATMULS.items() if not unavailable(name, CPU, a.dtype)]
     for above, below in pairwise(products):
-        near(below, above)
+        test_near(below, above)
     for product in products:  # the bound of every element makes one of the norms: Higham 2002, section 3.5
         error = frobenius_norm(product.double() - a.double() @ b.double())
         assert error <= 784 * 2**-24 * frobenius_norm(a) * frobenius_norm(b)
@@ -70,7 +70,7 @@ def test_an_einsum_stretches_an_inner_size_of_1_as_broadcasting_does():
     stretched = a.expand(2, 4) @ b
     for name, matmul in MATMULS.items():
         if name.startswith("einsum"):
-            near(matmul(a, b), stretched)
+            test_near(matmul(a, b), stretched)
         elif not unavailable(name, CPU, a.dtype):
             with pytest.raises((ValueError, RuntimeError)):
                 matmul(a, b)

@@ -6,14 +6,14 @@ from itertools import pairwise
 import pytest
 import torch
 
-from mlfound.foundations.activations import Floor, Leaky, Linear, ReLU, Subtract
+from mlfound.foundations.activations import Floor, Identity, Leaky, ReLU, Subtract
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.stacks import fixup, lsuv, plain, plain_gradients, residual, residual_gradients
 
 BOUND = 1e-10
-ALL = [Linear(), ReLU(), Subtract(0.5), Floor(0.5), Leaky(0.2)]
+ALL = [Identity(), ReLU(), Subtract(0.5), Floor(0.5), Leaky(0.2)]
 SIZES = [7, 5, 11, 3, 9]
 
 
@@ -74,11 +74,11 @@ def test_the_lessons_hundred_products_overflow_vanish_and_last():
     draws = generator(0, "products")
     x = torch.randn(512, 512, generator=draws)
     raw = torch.randn(512, 512, generator=draws)
-    stds = [x.std().item() for x, _ in plain(x, [raw] * 40, Linear())]
+    stds = [x.std().item() for x, _ in plain(x, [raw] * 40, Identity())]
     assert 27 <= next(n for n, std in enumerate(stds, 1) if not math.isfinite(std)) <= 30
-    assert list(plain(x, [raw * 0.01] * 100, Linear()))[-1][1].std() == 0
+    assert list(plain(x, [raw * 0.01] * 100, Identity()))[-1][1].std() == 0
     fresh = (INITIALIZATIONS["xavier"]((512, 512), draws) for _ in range(100))
-    assert all(0.5 < x.std() < 2 for x, _ in plain(x, fresh, Linear()))
+    assert all(0.5 < x.std() < 2 for x, _ in plain(x, fresh, Identity()))
 
 
 def test_fan_in_holds_the_forward_and_fan_out_the_backward_signal():

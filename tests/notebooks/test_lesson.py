@@ -36,11 +36,12 @@ def lesson(folder):
             "def test_eq(a,b): test(a,b,operator.eq,'==')",
         ]),
         "test_eq(TEST,'test')",
-        "#export\nimport torch\nfrom torch import tensor\nfrom mlfound.foundations.checks import near, near_zero",
+        "#export\nimport torch\nfrom torch import tensor\n"
+        "from mlfound.foundations.checks import test_near, test_near_zero",
         "m1, m2 = torch.randn(5, 784), torch.randn(784, 10)",
         "def matmul(a,b):\n    return torch.einsum('ik,kj->ij', a, b)",
         "%time t1=matmul(m1, m2)",
-        "near(t1, m1 @ m2)",
+        "test_near(t1, m1 @ m2)",
         "torch.nn.Linear.forward??",
         code("a = tensor([10., 6, -4]); a", outputs=[
             {"output_type": "execute_result", "data": {"text/plain": "x"}, "metadata": {}, "execution_count": None}
@@ -53,7 +54,7 @@ def lesson(folder):
         "#export\nfrom exp.nb_01 import *\n\ndef normalize(x, m, s): return (x-m)/s",
         "x = torch.randn(100, 784)",
         "# normalise with its own numbers\nx = normalize(x, x.mean(), x.std())",
-        "near_zero(x.mean())\nnear_zero(1-x.std())",
+        "test_near_zero(x.mean())\ntest_near_zero(1-x.std())",
         "#export\ndef mse(output, targ): return (output.squeeze(-1) - targ).pow(2).mean()",
         "test_eq(mse(torch.ones(3, 1), torch.zeros(3)), 1)",
         "!echo done",

@@ -12,13 +12,13 @@ def outer_products(a, b):
     return sum(a[:, k, None] * b[k] for k in range(a.shape[1]))'''
 
 CHECK = """import torch
-from mlfound.foundations.checks import equal, near, near_zero, relative_error
+from mlfound.foundations.checks import relative_error, test_eq, test_near, test_near_zero
 
 a, b = torch.rand(5, 784), torch.rand(784, 10)
-near(outer_products(a, b), a @ b)
+test_near(outer_products(a, b), a @ b)
 assert relative_error(outer_products(a, b), a @ b) < 1e-5
-near_zero(outer_products(a, b) - a @ b, tolerance=1e-2)
-equal(outer_products(torch.eye(3), torch.eye(3)), torch.eye(3))"""
+test_near_zero(outer_products(a, b) - a @ b, tolerance=1e-2)
+test_eq(outer_products(torch.eye(3), torch.eye(3)), torch.eye(3))"""
 
 TIME = """from mlfound.stats.timing import measure
 
@@ -29,7 +29,7 @@ for name, timing in timings.items():
     print(f"{name:15} {timing.median * 1e6:12,.1f} us  ({low * 1e6:,.1f} to {high * 1e6:,.1f}, n = {timing.n})")
 assert set(timings) == {*MATMULS, "outer-products"}"""
 
-WRONG = "near(outer_products(a, b), a @ b + 1)"
+WRONG = "test_near(outer_products(a, b), a @ b + 1)"
 
 
 def test_a_rung_of_ones_own_is_checked_timed_and_exported(mlfound):

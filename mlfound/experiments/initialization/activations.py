@@ -1,7 +1,7 @@
 """The activations that a config asks for, as the parts use and name them."""
 
 from mlfound.config.models import InitStatsConfig
-from mlfound.foundations.activations import ACTIVATIONS, Activation, Floor, Leaky, Linear, ReLU, Subtract
+from mlfound.foundations.activations import ACTIVATIONS, Activation, Floor, Identity, Leaky, ReLU, Subtract
 
 
 def chosen_activations(config: InitStatsConfig, shift: float | None) -> list[Activation]:
@@ -29,7 +29,7 @@ def label(activation: Activation) -> str:
 def leak(activation: Activation) -> float | None:
     """The a of an activation that scales with its input; None of one that is shifted."""
     match activation:
-        case Linear():
+        case Identity():
             return 1.0
         case ReLU():
             return 0.0

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from mlfound.experiments.initialization.activations import label
 from mlfound.experiments.initialization.claims import Outputs, Theory
-from mlfound.foundations.activations import Activation, Linear
+from mlfound.foundations.activations import Activation, Identity
 from mlfound.foundations.initialization import INITIALIZATIONS, Shape, normal
 from mlfound.foundations.stacks import lsuv
 from mlfound.foundations.theory import pooled_moments
@@ -50,7 +50,7 @@ class Layer(Outputs):
     @property
     def exact(self) -> bool:
         """Whether the theory is: x w is Gaussian only where the weights are."""
-        return INITIALIZATIONS[self.init].distribution is normal or isinstance(self.activation, Linear)
+        return INITIALIZATIONS[self.init].distribution is normal or isinstance(self.activation, Identity)
 
 
 def measure_layer(
@@ -98,5 +98,5 @@ def measure_layer(
 def draw_weights(init: str, shape: Shape, generator: Generator, draws: int, x: Tensor) -> Tensor:
     """(draws, in, out) of a scheme; `lsuv` looks at x first."""
     if init == "lsuv":
-        return next(lsuv(x, [INITIALIZATIONS["orthogonal"](shape, generator, draws)], Linear()))
+        return next(lsuv(x, [INITIALIZATIONS["orthogonal"](shape, generator, draws)], Identity()))
     return INITIALIZATIONS[init](shape, generator, draws)

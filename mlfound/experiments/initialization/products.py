@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from mlfound.config.models import InitStatsConfig
 from mlfound.experiments.initialization.claims import FACTOR, Claim, claim_table, is_kept
-from mlfound.foundations.activations import Linear, ReLU
+from mlfound.foundations.activations import Identity, ReLU
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.stacks import plain, plain_gradients
@@ -52,7 +52,7 @@ def measure_products(generator: Generator, draws: int) -> list[Products]:
         for _ in range(draws):
             x = torch.randn(1, WIDTH, generator=generator)
             w = INITIALIZATIONS[init]((WIDTH, WIDTH), generator)
-            runs.append([out.std().item() for out, _ in plain(x, [w] * PRODUCTS, Linear())])
+            runs.append([out.std().item() for out, _ in plain(x, [w] * PRODUCTS, Identity())])
         ends = [
             next((n for n, s in enumerate(run, 1) if not math.isfinite(s) or s == 0), None) for run in runs
         ]
