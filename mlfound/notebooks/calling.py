@@ -1,6 +1,6 @@
-"""A function of a user's module as a command: typer makes it from signature, annotations and docstring.
+"""Calls a function of a user's module from the command line, by its signature, annotations and docstring.
 
-The module runs as its user's own code does.
+The module runs with the rights of the user.
 """
 
 import inspect
@@ -23,7 +23,7 @@ NEGATIVE = re.compile(r"-\.?\d")
 
 
 def call(path: Path, name: str, arguments: Sequence[str]) -> int:
-    """Run the module `path`, call its function `name` with `arguments`, print what it gives; the exit code."""
+    """Run the module `path`, call its function `name` with `arguments`, print its result; returns the exit code."""
     file = printable(str(path))
     function = function_of(load(path), name, file)
     try:
@@ -37,7 +37,7 @@ def call(path: Path, name: str, arguments: Sequence[str]) -> int:
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
-            typer.echo(printable(f"{file}: {name}: {told(error, path)}"), err=True)
+            typer.echo(printable(f"{file}: {name}: {one_line(error, path)}"), err=True)
             raise typer.Exit(1) from error
         if result is not None:
             typer.echo(str(result))
@@ -47,7 +47,7 @@ def call(path: Path, name: str, arguments: Sequence[str]) -> int:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(
         help=inspect.getdoc(function) or "",
-        epilog=f"{file} runs as your own code does.",
+        epilog=f"{file} runs like any Python code of yours.",
         # else -3 would be an unknown option
         context_settings={"ignore_unknown_options": any(map(NEGATIVE.match, arguments))},
     )(shown)
@@ -55,11 +55,11 @@ def call(path: Path, name: str, arguments: Sequence[str]) -> int:
 
 
 def load(path: Path) -> ModuleType:
-    """Run the module in the file `path`: it finds what lies beside its folder, as from its notebook's, and here."""
+    """Run the module in the file `path`; it can import from beside its folder, like its notebook, and from here."""
     name = printable(str(path))
     if path.suffix != ".py" or not path.is_file():
-        told_instead = "export it first" if path.suffix == ".ipynb" else "name one, as exp/nb_01.py"
-        raise UserError(f"{name}: not a module; {told_instead}")
+        advice = "export it first" if path.suffix == ".ipynb" else "name one, such as exp/nb_01.py"
+        raise UserError(f"{name}: not a module; {advice}")
     full = path.resolve()
     sys.path[:0] = [str(full.parent.parent), str(Path.cwd())]
     spec = spec_from_file_location(
@@ -72,12 +72,12 @@ def load(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UserError(f"{name}: cannot be imported: {told(error, path)}") from error
+        raise UserError(f"{name}: cannot be imported: {one_line(error, path)}") from error
     return module
 
 
-def told(error: Exception, path: Path) -> str:
-    """An exception in one line, with the last line of the file `path` on the way to it."""
+def one_line(error: Exception, path: Path) -> str:
+    """An exception as one line, with the last line of the file `path` in its traceback."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}: {error.msg}"
     file = str(path.resolve())
@@ -87,7 +87,7 @@ def told(error: Exception, path: Path) -> str:
 
 
 def function_of(module: ModuleType, name: str, file: str) -> Callable[..., Any]:
-    """The function `name` of the module; a UserError that says which there are."""
+    """The function `name` of the module; a UserError that lists the others if there is none."""
     functions = {key: value for key, value in vars(module).items() if inspect.isfunction(value)}
     if name in functions:
         return functions[name]

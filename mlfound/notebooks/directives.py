@@ -1,7 +1,7 @@
-"""The directives of a cell: comments above its code that say what becomes of it, as nbdev and Quarto read them.
+"""The directives of a cell: comments above its code that say how it is used, in the forms of nbdev and Quarto.
 
 With a bar, `#| export`, a comment is always a directive. One that is not known is an error, though nbdev and Quarto
-pass over it: it may be the misspelled export of a cell that would be missing in the module.
+ignore it: it may be a misspelled export, and the cell would be missing in the module.
 """
 
 import ast
@@ -40,11 +40,11 @@ class Directive:
 
     name: str
     value: str
-    line: int  # counts from 1; 0 for what stands in the cell's metadata
+    line: int  # counts from 1; 0 for the cell's metadata
 
 
 def directives(notebook: Notebook, cell: Cell) -> list[Directive]:
-    """All of them, in their order; a UserError with cell and line for one that is not understood."""
+    """The directives of a cell in order; a UserError with cell and line for an invalid one."""
     found = []
     option = (
         None  # how far an option of Quarto is indented: its value goes on in lines that are indented deeper
@@ -111,7 +111,7 @@ def without_bar(line: str) -> tuple[str, str] | None:
 
 
 def understood(notebook: Notebook, cell: Cell, directive: Directive) -> Directive:
-    """The directive with its value as it is meant; a UserError if that is not possible."""
+    """The directive with its value normalised; a UserError if the value is not valid."""
     name, value = directive.name, directive.value
     if name in EFFECTIVE:
         value = re.split(r"(?:^|\s)#", value, maxsplit=1)[0].strip()  # what YAML takes for a comment
@@ -125,13 +125,15 @@ def understood(notebook: Notebook, cell: Cell, directive: Directive) -> Directiv
         parts = module.split(".")
         right = all(part.isidentifier() and not iskeyword(part) for part in parts)
         if not right or len(module) > MAX_MODULE_NAME or value in ("true", "false"):
-            raise UserError(f"{where}: {value!r} is no name of a module; write one as core, or core.sub")
+            raise UserError(
+                f"{where}: {value!r} is not the name of a module; write one such as core or core.sub"
+            )
         value = module
     return Directive(name, value, directive.line)
 
 
 def check_code(notebook: Notebook, cell: Cell) -> None:
-    """Refuse a directive below the first line of code: nbdev passes over it there, and the cell would be missing."""
+    """Refuse a directive below the first line of code: nbdev ignores it there, and the cell would be missing."""
     above = sum(1 for _ in leading(cell.source))
     lines = cell.source.split("\n")[above:]
     texts = ((number, behind_bar(line)) for number, line in enumerate(lines, above + 1))
@@ -149,7 +151,7 @@ def check_code(notebook: Notebook, cell: Cell) -> None:
 
 
 def broken_in_string(source: str) -> set[int]:
-    """The lines that end inside a string: what blanks are there are its content, and the next line begins in it."""
+    """The lines that end inside a string: blanks at their end are content, and the next line begins inside it."""
     return {
         line
         for node in ast.walk(ast.parse(source))
@@ -159,10 +161,10 @@ def broken_in_string(source: str) -> set[int]:
 
 
 def near(name: str, names: set[str] | tuple[str, ...]) -> str | None:
-    """The one of `names` that was probably meant."""
+    """The closest of `names`, if one is close."""
     return next(iter(get_close_matches(name, sorted(names), n=1, cutoff=0.7)), None)
 
 
 def place(notebook: Notebook, cell: Cell, line: int) -> str:
-    """Where it is, for a message; line 0 is the cell's metadata."""
+    """The place for a message; line 0 is the cell's metadata."""
     return f"{notebook.name}: cell {cell.number}, {f'line {line}' if line else 'metadata'}"

@@ -1,4 +1,4 @@
-"""A notebook, read by hand: it is a JSON file, and its cells are a list in it.
+"""Reads notebooks: JSON files with a list of cells.
 
 nbformat 4 keeps `source` in `cells`; nbformat 3 keeps `input` in the cells of `worksheets`.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from mlfound.errors import UserError, printable
 
-LARGEST = 32 * 1024 * 1024  # bytes of a file: JSON can take twenty times as many in memory
+MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024  # JSON can take twenty times as much memory
 HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: JSON can spell it alone, UTF-8 cannot
 
 
@@ -32,7 +32,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Notebook:
-    """What was read: the code cells, the file's sha256; language, Python and kernel where the metadata name one."""
+    """The code cells and the file's SHA-256; language, Python and kernel if the metadata have them."""
 
     path: Path
     nbformat: int
@@ -44,17 +44,17 @@ class Notebook:
 
     @property
     def name(self) -> str:
-        """The path as it can be shown."""
+        """The path in printable characters."""
         return printable(str(self.path))
 
     @property
     def is_python(self) -> bool:
-        """Whether nothing says that it is written in another language."""
+        """Whether the metadata name no other language."""
         return self.language is None or self.language.lower() == "python"
 
     @property
     def newer_python(self) -> str:
-        """What an error in its syntax may come from: it was written with a newer Python than this one; else empty."""
+        """A possible cause of a syntax error: the notebook was written with a newer Python; else empty."""
         if self.python is None or self.python <= sys.version_info[:2]:
             return ""
         return "the notebook was written with Python {}.{}".format(*self.python)
@@ -70,7 +70,7 @@ def find(paths: Sequence[Path]) -> list[Path]:
 
 
 def in_folder(folder: Path) -> list[Path]:
-    """Its notebooks, without those below it and without hidden ones: editors keep their copies there."""
+    """Its notebooks, without subfolders and hidden files, where editors keep their copies."""
     paths = [path for path in folder.glob("*.ipynb") if path.is_file() and not path.name.startswith(".")]
     if not paths:
         raise UserError(f"{folder}: there is no notebook in this folder; name one that holds *.ipynb files")
@@ -78,7 +78,7 @@ def in_folder(folder: Path) -> list[Path]:
 
 
 def read(path: Path) -> Notebook:
-    """The notebook in the file `path`; whatever else is there is a UserError that names it."""
+    """The notebook in the file `path`; a UserError if it is not one."""
     name = printable(str(path))
     content = bytes_of(path, name)
     try:
@@ -88,12 +88,12 @@ def read(path: Path) -> Notebook:
     except json.JSONDecodeError as error:
         raise UserError(f"{name}:{error.lineno}: not JSON, as every notebook is ({error.msg})") from None
     except (RecursionError, ValueError) as error:  # ValueError: a number of thousands of digits
-        raise UserError(f"{name}: no notebook: {error}") from None
+        raise UserError(f"{name}: not a notebook: {error}") from None
     try:
         cells = list(code_cells(document))
         metadata = member(document, "metadata", dict, "the notebook") if "metadata" in document else {}
     except TypeError as error:
-        raise UserError(f"{name}: no notebook: {error}") from None
+        raise UserError(f"{name}: not a notebook: {error}") from None
     language = within(metadata, "kernelspec", "language") or within(metadata, "language_info", "name")
     written = re.match(
         r"(\d{1,2})\.(\d{1,3})\b", within(metadata, "language_info", "version") or "", re.ASCII
@@ -109,13 +109,13 @@ def bytes_of(path: Path, name: str) -> bytes:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise UserError(f"{name}: not a file; name a notebook or a folder of them")
         with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(MAX_NOTEBOOK_BYTES + 1)
     except FileNotFoundError:
         raise UserError(f"{name}: there is no such notebook") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         raise UserError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > LARGEST:
-        raise UserError(f"{name}: larger than {LARGEST >> 20} MiB; clear its outputs")
+    if len(content) > MAX_NOTEBOOK_BYTES:
+        raise UserError(f"{name}: larger than {MAX_NOTEBOOK_BYTES >> 20} MiB; clear its outputs")
     return content
 
 
@@ -129,7 +129,7 @@ def code_cells(document: Any) -> Iterator[Cell]:
         cells = [cell for sheet in sheets for cell in member(sheet, "cells", list, "a worksheet")]
         key = "input"
     else:
-        raise TypeError(f"nbformat {version} is neither 3 nor 4; save it again in a Jupyter of today")
+        raise TypeError(f"nbformat {version} is neither 3 nor 4; save it again in a current Jupyter")
     options = (
         within(document, "metadata", "nbdev", dict) or {}
     )  # the first cell's, as far as they are directives
@@ -150,7 +150,7 @@ def text(cell: Any, key: str, where: str) -> str:
         raise TypeError(f"{key!r} of {where} is neither text nor a list of lines")
     joined = "".join(lines).replace("\r\n", "\n").replace("\r", "\n")
     if not joined.isascii() and HALF.search(joined):
-        raise TypeError(f"{key!r} of {where} has half of a character")
+        raise TypeError(f"{key!r} of {where} has half of a surrogate pair")
     return joined
 
 
@@ -158,7 +158,7 @@ NAMES = {int: "a whole number", str: "text", list: "a list", dict: "an object", 
 
 
 def member(mapping: Any, key: str, kind: Any, where: str) -> Any:
-    """`mapping[key]`, which is a `kind`; else a TypeError that says `where` it is missing or what it must be."""
+    """`mapping[key]` if it is a `kind`, else a TypeError that says `where` it is missing or what it must be."""
     if not isinstance(mapping, dict):
         raise TypeError(f"{where} is not an object with keys, but {shown(mapping)}")
     if key not in mapping:
@@ -170,12 +170,12 @@ def member(mapping: Any, key: str, kind: Any, where: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A wrong value, short."""
+    """A wrong value, at most 40 characters."""
     return json.dumps(value)[:40] if isinstance(value, str | int | float | None) else NAMES[type(value)]
 
 
 def within(mapping: Any, section: str, key: str, kind: Any = str) -> Any:
-    """`mapping[section][key]` where there is such a thing and it is a `kind`; else None."""
+    """`mapping[section][key]` if it exists and is a `kind`, else None."""
     inner = mapping.get(section)
     value = inner.get(key) if isinstance(inner, dict) else None
     return value if isinstance(value, kind) else None

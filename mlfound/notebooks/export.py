@@ -1,6 +1,6 @@
-"""Export: where the modules of notebooks go, and whether they may.
+"""Export: the paths of notebooks' modules, and the checks before they are written.
 
-Everything is read, checked and laid out before anything is written.
+Everything is read and checked before anything is written.
 """
 
 import os
@@ -17,12 +17,12 @@ from mlfound.notebooks.directives import MAX_MODULE_NAME
 from mlfound.notebooks.documents import Notebook
 from mlfound.notebooks.marked import NAME, Part, parts, text_of
 
-MAX_HEADER_BYTES = 64 * 1024  # the notebooks of a module stand in it
+MAX_HEADER_BYTES = 64 * 1024  # it names the notebooks of a module
 
 
 @dataclass(frozen=True)
 class Module:
-    """What notebooks export, and where to."""
+    """The content that notebooks export to one path."""
 
     notebooks: Sequence[Path]
     path: Path
@@ -36,14 +36,14 @@ class Module:
         return "up to date" if self.path.read_bytes() == self.content else "stale"
 
     def write(self) -> None:
-        """Write it whole, in a folder that is made if need be."""
+        """Write it atomically, making its folder if needed."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, self.content)
 
 
 @dataclass
 class Target:
-    """A module to be: the file `path` below `folder`, its parts, and the notebook whose own it is."""
+    """A module before it is written: the file `path` below `folder`, its parts, and the notebook that owns it."""
 
     folder: Path
     path: Path
@@ -52,10 +52,10 @@ class Target:
 
 
 def modules(notebooks: Sequence[Notebook], to: Path | None = None) -> list[Module]:
-    """The modules that notebooks export; a UserError if one cannot be, or would not be what it was taken for.
+    """The modules that notebooks export; a UserError if one is not possible or not clear.
 
-    They go to the folder `to`; without one, to `exp` beside the notebook. A module is the own one of one notebook
-    at most, so that a copy of a notebook is found; by its name (`#| export core`) others may add to it. Their cells
+    They go to the folder `to`; without one, to `exp` beside the notebook. At most one notebook owns
+    a module, so that a copy of a notebook is found; by name (`#| export core`) others may add to it. Their cells
     follow in the order of the notebooks' names: the same notebooks make the same module, in whatever order given.
     """
     targets: dict[str, Target] = {}
@@ -74,7 +74,7 @@ def modules(notebooks: Sequence[Notebook], to: Path | None = None) -> list[Modul
 
 
 def add(targets: dict[str, Target], part: Part, default: str | None, to: Path | None) -> None:
-    """Put a part to the others of its module."""
+    """Add a part to its module's target."""
     notebook = part.notebook
     check_name(notebook.path)
     own = module_name(notebook.path) if default is None and part.module is None else default
@@ -96,26 +96,28 @@ def add(targets: dict[str, Target], part: Part, default: str | None, to: Path | 
 
 
 def place_in(target: Target, notebook: Notebook) -> tuple[bool, str, str]:
-    """What the notebooks of a module are sorted by."""
+    """The sort key of a module's notebooks."""
     return notebook is not target.owner, notebook.path.name, os.path.realpath(notebook.path)
 
 
 def write(modules: Sequence[Module]) -> None:
-    """Write them all, each whole. Several at once: a disk makes many files durable nearly as fast as one."""
+    """Write all, each atomically. Several at once: a disk makes many files durable nearly as fast as one."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(Module.write, modules))
 
 
 def check_name(path: Path) -> None:
-    """Refuse a notebook whose name cannot stand in a module's header."""
+    """Refuse a notebook whose name is not valid in a module's header."""
     if path.suffix != ".ipynb":
         raise UserError(f"{printable(str(path))}: not a notebook; name a file that ends in .ipynb")
     if not path.name.isprintable():
-        raise UserError(f"{printable(path.name)}: cannot be shown; rename it, as in 01_matmul.ipynb")
+        raise UserError(
+            f"{printable(path.name)}: has unprintable characters; rename it, as in 01_matmul.ipynb"
+        )
 
 
 def module_name(path: Path) -> str:
-    """`nb_01` for `01_matmul.ipynb`: what stands before the first underscore, with `_` for what no name can have."""
+    """`nb_01` for `01_matmul.ipynb`: the part before the first underscore, with `_` for invalid characters."""
     check_name(path)
     # Python reads the names in its imports in this normal form
     part = unicodedata.normalize("NFKC", path.stem.partition("_")[0])
@@ -126,7 +128,7 @@ def module_name(path: Path) -> str:
 
 
 def beside(notebook: Path) -> Path:
-    """The folder `exp` beside a notebook; not a link to elsewhere, which may have come with the notebook."""
+    """The folder `exp` beside a notebook; not a link, which may have come with the notebook."""
     folder = notebook.parent / "exp"
     if folder.is_symlink():
         raise UserError(
@@ -136,7 +138,7 @@ def beside(notebook: Path) -> Path:
 
 
 def check_target(target: Target, others: Sequence[Path]) -> None:
-    """Refuse to write over what was not generated, outside the folder, or what could not be imported: a UserError."""
+    """Refuse to overwrite files that were not generated, to leave the folder, or to write what cannot be imported."""
     path = target.path
     folder = next(folder for folder in path.parents if folder.exists())
     if not folder.is_dir():
@@ -160,7 +162,7 @@ def check_target(target: Target, others: Sequence[Path]) -> None:
 
 
 def check_others(target: Target, given: set[str]) -> None:
-    """Refuse to leave out the cells of a notebook that the module names as it is now, but this call does not."""
+    """Refuse to drop the cells of a notebook that the existing module names, but this call does not."""
     if not target.path.exists():
         return
     with target.path.open("rb") as file:

@@ -20,7 +20,7 @@ Cells that begin with `#export` go to the module `exp/{module}.py`; the asserts 
 EXPORTED = """\
 #export
 def relative_change(before: float, after: float) -> float:
-    \"\"\"By what part of it `before` has changed: 0.2 for 50 and 60.\"\"\"
+    \"\"\"The change as a fraction of `before`: 0.2 for 50 and 60.\"\"\"
     return (after - before) / before"""
 
 TEST = """\
@@ -31,7 +31,7 @@ assert relative_change(3, 3) == 0"""
 
 
 def create(path: Path) -> None:
-    """Write a small notebook, ready to run, to a path where nothing is yet."""
+    """Write a small notebook, ready to run, to a path that does not exist."""
     name = printable(str(path))
     words = {"title": path.stem, "module": module_name(path), "file": shlex.quote(path.name)}
     cells = [
@@ -45,7 +45,7 @@ def create(path: Path) -> None:
         with path.open("x", encoding="utf-8", newline="\n") as file:  # x: never over what is there
             file.write(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
     except FileExistsError:
-        raise UserError(f"{name}: exists already; name a new file") from None
+        raise UserError(f"{name}: already exists; name a new file") from None
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{name}: there is no folder {printable(str(path.parent))}; make it first") from None
 

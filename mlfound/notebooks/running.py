@@ -1,6 +1,6 @@
 """A notebook's asserts are its tests: all its cells, run in a fresh kernel in its own folder.
 
-The kernel is nbclient's business. nbclient's own loop is not used: it takes SIGINT and SIGTERM for itself.
+nbclient runs the kernel. Its own loop over cells is not used: it handles SIGINT and SIGTERM itself.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ from mlfound.notebooks.directives import directives
 from mlfound.notebooks.documents import Cell, Notebook
 
 ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours, as IPython's tracebacks have them
-SKIP = "skip-execution"  # the tag of a cell that nbclient passes over
+SKIP = "skip-execution"  # the tag of a cell that nbclient skips
 PYTHON = "python3"  # the kernel of a notebook that names none
-NOWHERE = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)  # what a kernel says of itself
+DISCARDED = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)  # the kernel's own output
 
-Told = Callable[[int, int], None]  # cells done, cells in all
+OnProgress = Callable[[int, int], None]  # cells done, cells in all
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What stopped a notebook: the cell (None: its kernel did not start), the error, and the way to it."""
+    """What stopped a notebook: the cell (None: its kernel did not start), the error and its traceback."""
 
     cell: Cell | None
     error: str
@@ -39,9 +39,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many code cells of a notebook ran to their end, in how long, what stopped it, and what they put out.
+    """The number of code cells that ran to their end, the time, what stopped the notebook, and the outputs.
 
-    `skipped` has the numbers of those that are not to be run.
+    `skipped` has the numbers of the cells that are not run.
     """
 
     run: int
@@ -54,7 +54,7 @@ class Outcome:
 def kernel_of(notebook: Notebook, kernel: str | None) -> str:
     """The name of the kernel for a notebook, `kernel` if given; a UserError if it is not installed here."""
     try:
-        import nbclient  # noqa: F401  (here, so that nothing is written before it is missed)
+        import nbclient  # noqa: F401  (here, so that it fails before anything is written)
         from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
     except ModuleNotFoundError as error:
         raise UserError(f"tests need {error.name}; write pip install 'mlfound[notebook]'") from None
@@ -71,7 +71,7 @@ def kernel_of(notebook: Notebook, kernel: str | None) -> str:
 
 
 def skipped(notebook: Notebook) -> list[int]:
-    """The numbers of the cells that are not to be run: `#| eval: false`, nbdev's `#| notest`, Jupyter's own tag."""
+    """The numbers of the cells that are skipped: `#| eval: false`, nbdev's `#| notest`, Jupyter's own tag."""
     found = []
     for cell in notebook.cells:
         last = {each.name: each.value for each in directives(notebook, cell)}  # the last one counts
@@ -80,7 +80,9 @@ def skipped(notebook: Notebook) -> list[int]:
     return found
 
 
-def run(notebook: Notebook, kernel: str, timeout: int, told: Told = lambda done, total: None) -> Outcome:
+def run(
+    notebook: Notebook, kernel: str, timeout: int, on_progress: OnProgress = lambda done, total: None
+) -> Outcome:
     """Run the cells in order, each for at most `timeout` seconds, until one fails."""
     from nbclient import NotebookClient
     from nbformat import v4
@@ -95,25 +97,25 @@ def run(notebook: Notebook, kernel: str, timeout: int, told: Told = lambda done,
     node = make.new_notebook(cells=cells)
     client = NotebookClient(node, kernel_name=kernel, timeout=timeout, record_timing=False)
     start = perf_counter()
-    done, failure = asyncio.run(run_cells(client, notebook, told))
+    done, failure = asyncio.run(run_cells(client, notebook, on_progress))
     ran = sum(cell.number not in left_out for cell in notebook.cells[:done])
     return Outcome(ran, left_out, perf_counter() - start, failure, json.loads(make.writes(node))["cells"])
 
 
-async def run_cells(client: Any, notebook: Notebook, told: Told) -> tuple[int, Failure | None]:
-    """How many cells ran to their end, and what stopped the next one. The kernel is dead afterwards."""
+async def run_cells(client: Any, notebook: Notebook, on_progress: OnProgress) -> tuple[int, Failure | None]:
+    """The number of cells that ran to their end, and what stopped the next one. The kernel is shut down."""
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     replies: list[Any] = []
     client.on_cell_error = lambda execute_reply, **_: replies.append(execute_reply["content"])
     manager, cell, done, now = client.create_kernel_manager(), None, 0, True
     try:
-        await client.async_start_new_kernel(cwd=str(notebook.path.parent), **NOWHERE)
+        await client.async_start_new_kernel(cwd=str(notebook.path.parent), **DISCARDED)
         await client.async_start_new_kernel_client()
-        for done, cell in enumerate(notebook.cells):  # noqa: B007  (they tell where it stopped)
-            told(done, len(notebook.cells))
+        for done, cell in enumerate(notebook.cells):  # noqa: B007  (both are used after the loop)
+            on_progress(done, len(notebook.cells))
             await client.async_execute_cell(client.nb.cells[done], done, execution_count=done + 1)
-        now = False  # nothing hangs: it may flush its files
+        now = False  # it did not hang: it may flush its files
         return len(notebook.cells), None
     except CellExecutionError as error:
         lines = ESCAPE.sub("", "\n".join(replies[-1].get("traceback", ()))).splitlines()
@@ -123,7 +125,7 @@ async def run_cells(client: Any, notebook: Notebook, told: Told) -> tuple[int, F
         return done, Failure(cell, f"still running after {client.timeout} s (--timeout)")
     except (DeadKernelError, RuntimeError, OSError) as error:
         task = asyncio.current_task()
-        if task is not None and task.cancelling():  # nbclient takes that for the kernel's death
+        if task is not None and task.cancelling():  # nbclient treats that like a dead kernel
             raise asyncio.CancelledError from None
         how = "the kernel died" if cell else f"the kernel did not start: {error}"
         return done, Failure(cell, one_line(how))
@@ -135,16 +137,16 @@ async def run_cells(client: Any, notebook: Notebook, told: Told) -> tuple[int, F
 
 
 def one_line(text: str) -> str:
-    """The first line of it that says anything, as it can be shown."""
+    """Its first line that is not empty, in printable characters."""
     return printable(next((line for line in ESCAPE.sub("", text).splitlines() if line.strip()), "")[:200])
 
 
 def save(notebook: Notebook, outcome: Outcome) -> bool:
-    """Write what the cells put out into the notebook, unless the file has changed since it was read: False.
+    """Write the outputs into the notebook; False if the file has changed since it was read.
 
-    A cell that is not to be run keeps what it has.
+    A cell that was skipped keeps its outputs.
     """
-    path = Path(os.path.realpath(notebook.path))  # where a link leads, not the link
+    path = Path(os.path.realpath(notebook.path))  # the target of a link, not the link
     content = path.read_bytes()
     if sha256(content).hexdigest() != notebook.digest:
         return False
@@ -155,7 +157,7 @@ def save(notebook: Notebook, outcome: Outcome) -> bool:
             cell |= {key: executed[key] for key in ("outputs", "execution_count")}
     try:
         text = json.dumps(document, indent=1, ensure_ascii=False)
-    except RecursionError:  # writing comes to its end before reading does
+    except RecursionError:  # writing reaches the recursion limit before reading does
         raise UserError(f"{notebook.name}: nested too deeply to be saved; leave out --save") from None
     write_whole(path, f"{text}\n".encode(errors="backslashreplace"))  # half of a character is \ud800 in JSON
     return True

@@ -1,4 +1,4 @@
-"""A function of the user's, with a signature of which typer can make a command line."""
+"""Adapts a user's function to a signature that typer accepts."""
 
 import ast
 import inspect
@@ -16,23 +16,25 @@ from uuid import UUID
 import typer
 
 SCALARS = (bool, int, float, str, Path, datetime, UUID, Enum)
-GIVES = "it gives int, float, bool, str, Path, datetime, UUID, Enum, Literal, and lists and tuples of them"
-AS_PYTHON = "As Python writes it, as 0.5 or [1, 2]; anything else is text."
+GIVES = (
+    "supported are int, float, bool, str, Path, datetime, UUID, Enum, Literal, and lists and tuples of them"
+)
+AS_PYTHON = "A Python literal such as 0.5 or [1, 2]; anything else is text."
 
 
 @dataclass(frozen=True)
 class Value:
-    """What was given for a parameter that may be anything; an option that is left out is None."""
+    """The parsed value of a parameter without a type; an option that is left out is None."""
 
     value: Any
 
 
 def adapted(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Calls `function` with what typer has parsed; a TypeError names the parameters that no command line can give."""
+    """Calls `function` with what typer has parsed; a TypeError names the parameters that it does not support."""
     signature, hints = inspect.signature(function), get_type_hints(function, include_extras=True)
     parameters = {parameter.name: translated(parameter, hints) for parameter in signature.parameters.values()}
     if unfit := [str(signature.parameters[name])[:60] for name, own in parameters.items() if own is None]:
-        raise TypeError(f"no command line can give {', '.join(unfit)}; {GIVES}")
+        raise TypeError(f"the command line cannot give {', '.join(unfit)}; {GIVES}")
 
     def command(**values: Any) -> Any:
         given = {
@@ -50,7 +52,7 @@ def adapted(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def translated(parameter: Parameter, hints: Mapping[str, Any]) -> Parameter | None:
-    """The parameter as typer wants it, to be passed by name; None if no command line can give it."""
+    """The parameter for typer, passed by name; None if it is not supported."""
     if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
         return None
     own = parameter.replace(kind=Parameter.KEYWORD_ONLY)
@@ -61,7 +63,7 @@ def translated(parameter: Parameter, hints: Mapping[str, Any]) -> Parameter | No
     if kind is not Any:
         return own.replace(annotation=kind) if fits(kind) else None
     if isinstance(default, SCALARS):
-        return own.replace(annotation=type(default))  # a default tells the type of what has no annotation
+        return own.replace(annotation=type(default))  # without an annotation the default gives the type
     if default is Parameter.empty:
         return own.replace(annotation=Annotated[Any, typer.Argument(parser=literal, help=AS_PYTHON)])
     if isinstance(default, NoneType | list | tuple | dict):
@@ -71,7 +73,7 @@ def translated(parameter: Parameter, hints: Mapping[str, Any]) -> Parameter | No
 
 
 def fits(kind: Any) -> bool:
-    """Whether text can become a value of this annotation without knowing more."""
+    """Whether typer can parse text to a value of this annotation."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         others = [other for other in arguments if other is not NoneType]
@@ -82,7 +84,7 @@ def fits(kind: Any) -> bool:
 
 
 def literal(text: str) -> Value:
-    """The number, list, truth or None that `text` is to Python; else the text itself."""
+    """`text` as a Python literal, else the text itself."""
     try:
         return Value(ast.literal_eval(text))
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

@@ -85,12 +85,12 @@ def test_help_is_the_functions(call):
         "circle",
     ):
         assert part in words
-    assert "exp/nb_01.py runs as your own code does." in words
+    assert "exp/nb_01.py runs like any Python code of yours." in words
 
 
 def test_help_of_call_says_whose_code_runs(mlfound):
     outcome = mlfound("notebook", "call", "--help")
-    assert "runs as your own code does" in outcome.out
+    assert "runs like any Python code of yours" in outcome.out
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_what_is_given_and_what_comes_out(call, arguments, out):
             ["takes_tensors", "1"],
             ["takes_tensors", "a: torch.Tensor", "b: 'Tensor | None'", "*rest", "out:", "**options"],
         ),
-        (["takes_tensors", "--help"], ["no command line can give", "a: torch.Tensor", "int, float"]),
+        (["takes_tensors", "--help"], ["command line cannot give", "a: torch.Tensor", "int, float"]),
         (["takes_union", "1"], ["x: int | str"]),
         (["takes_unknown", "1"], ["NoSuchName"]),
         (["defaults_to_tensor"], ["defaults_to_tensor", "x="]),

@@ -253,7 +253,7 @@ def test_names_that_would_hide_each_other(mlfound):
 def test_a_name_cannot_write_into_the_header(mlfound):
     """No name is derived from it, yet it stands in the module."""
     write(Path("a\nimport os\n.ipynb"), "#| default_exp core", "#| export\nx = 1")
-    one_line(mlfound("notebook", "export", "."), "cannot be shown")
+    one_line(mlfound("notebook", "export", "."), "unprintable characters")
     assert not Path("exp").exists()
 
 

@@ -53,7 +53,7 @@ DOCUMENTS = {
     "format 5": (notebook(GOOD, nbformat=5), ["nbformat 5"]),
     "format as text": (notebook(GOOD, nbformat="4"), ["'nbformat'", "whole number"]),
     "format as truth": (notebook(GOOD, nbformat=True), ["'nbformat'", "whole number", "true"]),
-    "format as a long number": (b'{"nbformat": 4' + b"0" * 5000 + b"}", ["no notebook"]),
+    "format as a long number": (b'{"nbformat": 4' + b"0" * 5000 + b"}", ["not a notebook"]),
     "cells as an object": (notebook(cells={}), ["'cells'", "a list"]),
     "cells as null": (notebook(cells=None), ["'cells'", "null"]),
     "a cell as text": (notebook(text("a"), cells=[GOOD]), ["cell 1", "not an object"]),
@@ -66,20 +66,20 @@ DOCUMENTS = {
     "source as an object": (notebook(code({"0": GOOD})), ["'source' of cell 1", "an object"]),
     "source as lists": (notebook(code([["#export\n"], ["x = 1"]])), ["'source' of cell 1", "lines"]),
     "source with a null": (notebook(code(["#export\n", None])), ["'source' of cell 1", "lines"]),
-    "half of a character": (notebook("#export\nx = '\ud800'"), ["cell 1", "half of a character"]),
+    "half of a character": (notebook("#export\nx = '\ud800'"), ["cell 1", "half of a surrogate pair"]),
     "metadata as a list": (notebook(GOOD, metadata=[]), ["'metadata'"]),
     "old: no sheets": ({"nbformat": 3, "cells": [code(GOOD)]}, ["'worksheets'"]),
     "old: a sheet as text": ({"nbformat": 3, "worksheets": ["a"]}, ["a worksheet"]),
     "old: a sheet without cells": ({"nbformat": 3, "worksheets": [{}]}, ["a worksheet", "'cells'"]),
     "old: source": ({**old_notebook(), "worksheets": [{"cells": [code(GOOD)]}]}, ["cell 1", "'input'"]),
     # very much of it
-    "nested lists": (b"[" * 100_000, ["no notebook"]),
-    "nested objects": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, ["no notebook"]),
+    "nested lists": (b"[" * 100_000, ["not a notebook"]),
+    "nested objects": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, ["not a notebook"]),
     "nested outputs": (
         json.dumps(notebook(code(GOOD)))
         .replace('"outputs": []', '"outputs": ' + "[" * 9999 + "]" * 9999)
         .encode(),
-        ["no notebook"],
+        ["not a notebook"],
     ),
     # no Python
     "half a function": (
@@ -210,14 +210,14 @@ def test_what_is_no_file(mlfound, tmp_path):
 
 
 def test_a_huge_notebook(mlfound, monkeypatch):
-    monkeypatch.setattr(documents, "LARGEST", 1 << 20)
+    monkeypatch.setattr(documents, "MAX_NOTEBOOK_BYTES", 1 << 20)
     write(Path("01_a.ipynb"), GOOD, "x" * (1 << 20))
     refused(mlfound("notebook", "export", "01_a.ipynb"), "larger than 1 MiB", "clear its outputs")
 
 
 def test_the_largest_is_bounded():
     with Path("01_a.ipynb").open("wb") as file:
-        file.truncate(documents.LARGEST + 1)
+        file.truncate(documents.MAX_NOTEBOOK_BYTES + 1)
     with pytest.raises(Exception, match="larger than 32 MiB"):
         documents.read(Path("01_a.ipynb"))
 

@@ -91,7 +91,7 @@ def test_new_is_ready_to_run(mlfound):
     assert Path(name).read_bytes() == content
     again = mlfound("notebook", "new", name)
     assert again.code == 2
-    assert "exists already" in again.err
+    assert "already exists" in again.err
     assert Path(name).read_bytes() == content
 
 
@@ -104,7 +104,7 @@ def test_new_is_ready_to_run(mlfound):
         ("03_mine.py", ".ipynb"),
         ("_.ipynb", "rename"),
         ("a\x1b[31m.ipynb", "rename"),
-        ("dangling.ipynb", "exists already"),
+        ("dangling.ipynb", "already exists"),
     ],
     ids=ascii,
 )
