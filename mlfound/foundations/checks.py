@@ -82,8 +82,10 @@ def test_near_zero(got: Tensor | float, tolerance: float = 1e-3) -> None:  # noq
     hold(f"not within {tolerance:g} of zero", got, zero, lambda got, _: got.abs() < tolerance)
 
 
-for assertion in (test_eq, test_near, test_near_zero):
-    assertion.__test__ = False  # type: ignore[attr-defined]  # for pytest: not a test of the module that imports it
+# Else pytest takes them for tests of every module that imports them
+test_eq.__test__ = False  # type: ignore[attr-defined]
+test_near.__test__ = False  # type: ignore[attr-defined]
+test_near_zero.__test__ = False  # type: ignore[attr-defined]
 
 
 def hold(

@@ -1,8 +1,8 @@
-"""einsum out of broadcasting, elementwise products and sums.
+"""einsum made of broadcasting, elementwise products and sums.
 
-A label names an axis. Operands are lined up on one axis a label and multiplied element by element; a label that
-the output lacks is summed, as soon as no later operand has it. `...` stands for axes without a name: they
-broadcast. A sum over k thus makes k times the output's elements: `ik,kj->ij` holds m k n numbers at once.
+A label names an axis. Operands are aligned on one axis per label and multiplied element by element; a label that
+the output lacks is summed, as soon as no later operand has it. `...` stands for unnamed axes, which
+broadcast. A sum over k first makes k times the output's elements: `ik,kj->ij` holds m k n numbers at once.
 """
 
 import re
@@ -15,7 +15,7 @@ Labels = list[str]
 
 
 def einsum(equation: str, *operands: Tensor) -> Tensor:
-    """What `equation` says ("ik,kj->ij", "ii", "...ij->...ji") of its operands, as torch.einsum.
+    """The result of `equation` ("ik,kj->ij", "ii", "...ij->...ji") on its operands, as torch.einsum.
 
     Without "->" the output has the axes of `...`, then the labels that occur once, in alphabetical order.
     An axis of size 1 is stretched, but not along a diagonal. A ValueError names the label at fault.
@@ -34,7 +34,7 @@ def einsum(equation: str, *operands: Tensor) -> Tensor:
 
 
 def lined_up(x: Tensor, labels: Labels, order: Labels) -> Tensor:
-    """`x` as a view with one axis a label of `order`, of size 1 where `x` lacks it.
+    """`x` as a view with one axis per label of `order`, of size 1 where `x` lacks it.
 
     A diagonal takes one step along both of its axes at once: its stride is the sum of theirs.
     """
@@ -92,7 +92,7 @@ def written_out(term: list[str], rest: int) -> Labels:
 
 
 def check_sizes(inputs: Sequence[Labels], operands: Sequence[Tensor]) -> None:
-    """A label has one size in all operands, or 1; in one operand it has one size."""
+    """Check that a label has one size, or 1, in all operands, and one size within an operand."""
     seen: dict[str, tuple[int, int]] = {}
     for n, (labels, x) in enumerate(zip(inputs, operands, strict=True), 1):
         own: dict[str, int] = {}

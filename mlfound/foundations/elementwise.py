@@ -1,6 +1,6 @@
-"""Elementwise: one operation on every pair of elements that stand at the same place.
+"""Elementwise: one operation on every pair of elements at the same position.
 
-torch's own `a + b` or `a < b` is this loop at the speed of C; with it rebuilt, the other files use theirs.
+torch's own `a + b` or `a < b` is this loop at the speed of C; the other files use torch's.
 """
 
 import operator
@@ -22,7 +22,7 @@ def elementwise(operation: Operation, a: Tensor, b: Tensor) -> Tensor:
 
 
 def mean(x: Tensor) -> Tensor:
-    """The sum of all elements over their number, 0-d; of a comparison the share that is true."""
+    """The sum of all elements over their number, 0-d; for a comparison the fraction that is true."""
     return x.sum() / x.numel()
 
 

@@ -1,4 +1,4 @@
-"""Each formula beside its gradient.
+"""Each function with its gradient.
 
 `x` is (batch, in), `w` is (in, out), `b` is (out,). `name_grad(dout, ...)` takes the gradient of the loss with
 respect to what `name(...)` gave, and returns the gradients of its inputs, in the order of the inputs.
@@ -20,7 +20,7 @@ def linear(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
 
 
 def weight_grad_outer(dout: Tensor, x: Tensor) -> Tensor:
-    """dw as the lesson first has it: of every row the outer product, (batch, in, out) in all, and then their sum."""
+    """dw as in the lesson's first version: the outer product of every row, (batch, in, out), and then their sum."""
     return (x[:, :, None] * dout[:, None, :]).sum(0)
 
 
@@ -30,7 +30,7 @@ def weight_grad_einsum(dout: Tensor, x: Tensor) -> Tensor:
 
 
 def weight_grad(dout: Tensor, x: Tensor) -> Tensor:
-    """The same, called by its name: dw = x^T dout."""
+    """The same as a matrix product: dw = x^T dout."""
     return x.T @ dout
 
 
@@ -39,7 +39,7 @@ def linear_grad(
 ) -> tuple[Any, Tensor, Tensor]:
     """dx = dout w^T, dw = x^T dout, db = the sum of dout over the batch.
 
-    Without `input_gradient` dx is None: nobody needs it below the first layer, and it costs as much as dw.
+    Without `input_gradient` dx is None: the first layer does not need it, and it costs as much as dw.
     """
     dx = dout @ w.T if input_gradient else None
     return dx, weight_grad(dout, x), dout.sum(0)
@@ -51,33 +51,33 @@ def relu(x: Tensor, shift: float = 0.0) -> Tensor:
 
 
 def relu_grad(dout: Tensor, x: Tensor) -> Tensor:
-    """dout where x > 0, else 0: at the corner x = 0 too. The shift is a constant and leaves no trace."""
+    """dout where x > 0, else 0: at the corner x = 0 too. The shift is a constant and has no effect."""
     return dout * (x > 0)
 
 
 def dropout_mask(x: Tensor, rate: float, generator: Generator) -> Tensor:
-    """What `dropout` multiplies the numbers of `x` by: 0 with probability `rate`, else 1 / (1 - rate).
+    """The factors of `dropout` for the elements of `x`: 0 with probability `rate`, else 1 / (1 - rate).
 
-    So the expected value stays, and a network that is asked and not trained needs no correction (Srivastava et al.
-    2014, section 10: inverted dropout). A (batch, in) mask takes its numbers from the generator row by row.
+    This keeps the expected value, so that inference needs no correction (Srivastava et al. 2014, section 10: inverted
+    dropout). A (batch, in) mask is drawn from the generator row by row.
     """
     return torch.empty_like(x).bernoulli_(1 - rate, generator=generator).div_(1 - rate)
 
 
 def dropout(x: Tensor, mask: Tensor) -> Tensor:
-    """Some of x left out, the others larger."""
+    """(batch, in) times a mask of that shape."""
     return x * mask
 
 
 def dropout_grad(dout: Tensor, mask: Tensor) -> Tensor:
-    """What was left out has no part in the loss. The mask is drawn, not learned: it has no gradient."""
+    """Dropped elements have no gradient, and neither has the mask, which is drawn and not learned."""
     return dout * mask
 
 
 def mse(out: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of (batch, 1) predictions of the numbers (batch,), a 0-d tensor.
 
-    The last axis is taken away by name: a bare squeeze breaks a batch of one, and (N, 1) - (N,) is (N, N).
+    The last axis is indexed: a bare squeeze breaks a batch of one, and (N, 1) - (N,) is (N, N).
     """
     return (out[:, 0] - target).square().mean()
 
@@ -90,7 +90,7 @@ def mse_grad(dout: float, out: Tensor, target: Tensor) -> Tensor:
 def log_softmax(logits: Tensor) -> Tensor:
     """log(exp(z_j) / sum_k exp(z_k)) of every row z of (batch, classes).
 
-    The largest logit is taken from all of its row first, which changes nothing but keeps exp from overflowing.
+    The largest logit of a row is subtracted first, which does not change the result and keeps exp from overflowing.
     """
     z = logits - logits.amax(1, keepdim=True)
     return z.sub_(z.exp().sum(1, keepdim=True).log_())
@@ -116,7 +116,7 @@ def forward_and_backward(
     loss: str = "mse",
     input_gradient: bool = True,
 ) -> Iterator[Any]:
-    """Linear, ReLU, linear, loss, and back again: gives the loss, rests, then gives the gradients by name.
+    """Linear, ReLU, linear, loss, and backward: yields the loss, then the gradients by name.
 
     `value, gradients = forward_and_backward(...)` runs both halves, `next` one of them. The names are those of the
     `parameters` and x (None without `input_gradient`). Gradients are replaced, never added: forward twice, then

@@ -1,4 +1,4 @@
-"""Random weights of the right size. A scheme says how large a weight is (its std) and how it is drawn.
+"""Initialisations: random weights of the right scale. A scheme is the std of a weight and its distribution.
 
 A linear weight is (in, out): its fan in is the *first* axis, where torch.nn has it last. A convolution's kernels
 are torch's (out, in, height, width).
@@ -19,7 +19,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     """How many inputs each output sums (fan in), and in how many outputs each input counts (fan out).
 
     A kernel sees height x width places of each channel, its receptive field: a factor of both fans. (Of the fan
-    out only at stride 1 and away from the border: the custom, torch's too, is not to look at these.)
+    out only at stride 1 and away from the border: like torch, this ignores both.)
     """
     if len(shape) == 2:
         return shape[0], shape[1]
@@ -27,11 +27,11 @@ def fans(shape: Shape) -> tuple[int, int]:
     return channels * height * width, out * height * width
 
 
-# How large: the std of a weight
+# Scales: the std of a weight
 
 
 def gain(a: float = 0.0) -> float:
-    """sqrt(2 / (1 + a^2)): makes up for a ReLU of leak `a`, which keeps (1 + a^2) / 2 of a mean square.
+    """sqrt(2 / (1 + a^2)): compensates a ReLU of leak `a`, which keeps (1 + a^2) / 2 of a mean square.
 
     1 for a = 1, a linear layer, and sqrt(2) for a = 0 (He et al. 2015, eq. 15).
     """
@@ -44,23 +44,23 @@ def unscaled(shape: Shape) -> float:
 
 
 def small(shape: Shape) -> float:
-    """0.01: once the custom (Krizhevsky et al. 2012, section 5); a deep signal vanishes."""
+    """0.01: once common (Krizhevsky et al. 2012, section 5); a deep signal vanishes."""
     return 0.01
 
 
 def xavier(shape: Shape) -> float:
     """1/sqrt(fan_in): keeps the variance of a linear layer's N(0, 1) input.
 
-    The lesson's short form of Glorot and Bengio 2010: equation 10, of their two wishes the forward one.
+    The lesson's short form of Glorot and Bengio 2010: equation 10, the forward one of their two conditions.
     """
     fan_in, _ = fans(shape)
     return 1 / math.sqrt(fan_in)
 
 
 def glorot(shape: Shape) -> float:
-    """sqrt(2 / (fan_in + fan_out)): between what forward and backward need.
+    """sqrt(2 / (fan_in + fan_out)): a compromise between forward and backward.
 
-    Glorot and Bengio 2010, equation 12, and drawn uniformly their 16.
+    Glorot and Bengio 2010, equation 12; with the uniform distribution their equation 16.
     """
     return math.sqrt(2 / sum(fans(shape)))
 
@@ -80,7 +80,7 @@ def kaiming_fan_out(shape: Shape, a: float = 0.0) -> float:
 def torch_default(shape: Shape) -> float:
     """`kaiming` with a = sqrt(5): what torch's nn.Linear and nn.Conv2d do, gain 1/sqrt(3) where a ReLU needs sqrt(2).
 
-    The sqrt(5) is not a leak that anybody has: drawn uniformly, it gives the bounds +-1/sqrt(fan_in) of torch's
+    The sqrt(5) is no real leak: with the uniform distribution it gives the bounds +-1/sqrt(fan_in) of torch's
     Lua ancestor. The biases have these bounds too: `uniform((out,), torch_default(shape), generator)`.
     """
     return kaiming(shape, math.sqrt(5))
@@ -91,11 +91,11 @@ def orthonormal(shape: Shape) -> float:
     return 1 / math.sqrt(max(matrix(shape)))
 
 
-# How drawn: a stack of matrices (..., rows, columns) whose entries have mean 0 and this std
+# Distributions: a stack of matrices (..., rows, columns) whose entries have mean 0 and this std
 
 
 def normal(shape: Shape, std: float, generator: Generator) -> Tensor:
-    """From a Gaussian."""
+    """N(0, std^2)."""
     return torch.randn(shape, generator=generator).mul_(std)
 
 
@@ -109,7 +109,7 @@ def orthogonal(shape: Shape, std: float, generator: Generator) -> Tensor:
     """Rows (or columns, if they are fewer) at right angles and of one length (Saxe et al. 2014).
 
     Gram-Schmidt of a Gaussian matrix, which makes every rotation equally likely (Mezzadri 2007). A row that lies
-    almost in the span of those before keeps little but rounding, and is tilted: a second round puts it right.
+    almost in the span of those before keeps little but rounding, and is not orthogonal: a second round fixes it.
     """
     *draws, rows, columns = shape
     short, long = sorted((rows, columns))
@@ -123,7 +123,7 @@ def orthogonal(shape: Shape, std: float, generator: Generator) -> Tensor:
 def gram_schmidt_(a: Tensor) -> None:
     """The rows of (..., rows, columns) made orthonormal, in place: each loses its part along those before it.
 
-    By halves, so that the work is products of matrices: the first half; the second without its part along the
+    Recursive by halves, so that the work is matrix products: the first half; the second without its part along the
     first; the second. Needs rows <= columns.
     """
     rows = a.shape[-2]

@@ -1,6 +1,6 @@
-"""The matmul ladder: (m, k) times (k, n) is (m, n). From `loops` to einsum each has one loop fewer.
+"""The matmul ladder: (m, k) times (k, n) is (m, n). From `loops` to `einsum` each has one Python loop fewer.
 
-All take two tensors of one dtype and give a third; what a rung has to convert is part of it.
+All take two tensors of one dtype and return a third; conversions are part of a rung.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def python(a: Tensor, b: Tensor) -> Tensor:
 
 
 def loops(a: Tensor, b: Tensor) -> Tensor:
-    """Three loops over elements of tensors: what is slow is not the loop but to reach one element."""
+    """Three loops over elements of tensors: the slow part is not the loop but indexing one element."""
     m, inner, n = sizes(a, b)
     c = a.new_zeros(m, n)
     for i in range(m):
@@ -63,17 +63,17 @@ def broadcast(a: Tensor, b: Tensor) -> Tensor:
 
 
 def einsum_by_hand(a: Tensor, b: Tensor) -> Tensor:
-    """The indices say it all: i and j stay, k is summed. Holds all m k n products at once."""
+    """i and j are kept, k is summed. Holds all m k n products at once."""
     return our_einsum("ik,kj->ij", a, b)
 
 
 def einsum(a: Tensor, b: Tensor) -> Tensor:
-    """The same by torch, which sees that this is a matrix product."""
+    """The same by torch, which runs it as a matrix product."""
     return torch.einsum("ik,kj->ij", a, b)
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """The library's own, BLAS: `a @ b` under its other name, which torch finds a quarter of a microsecond sooner."""
+    """The library's own, BLAS: `a @ b` as a function, which torch dispatches 0.25 µs faster."""
     return torch.matmul(a, b)
 
 
@@ -87,7 +87,7 @@ def onednn(a: Tensor, b: Tensor) -> Tensor:
 
 
 def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
-    """Why this rung cannot run here, or None: it can."""
+    """Why this rung cannot run here, or None if it can."""
     if name != "onednn":
         return None
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):

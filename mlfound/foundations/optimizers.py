@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class SGD:
-    """Changes `parameters` in place; keeps one velocity a parameter.
+    """Changes `parameters` in place; keeps one velocity per parameter.
 
     v = momentum v + g, then p = (1 - lr weight_decay) p - lr v (Sutskever et al. 2013, with the lr outside v).
     Nesterov steps along g + momentum v, the gradient after the momentum's next step. The decay shrinks p itself

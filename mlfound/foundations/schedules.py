@@ -1,7 +1,7 @@
-"""How learning rate and momentum move while training.
+"""Schedules of learning rate and momentum.
 
 Each schedule takes the progress (0 before the first step, 1 after the last) and the configured values, and
-gives the two to use now.
+returns the two to use now.
 """
 
 import math
@@ -16,7 +16,7 @@ def ease(start: float, end: float, progress: float) -> float:
 
 
 def constant(progress: float, lr: float, momentum: float) -> tuple[float, float]:
-    """Nothing moves."""
+    """The configured values throughout."""
     return lr, momentum
 
 
@@ -30,7 +30,7 @@ def one_cycle(
 ) -> tuple[float, float]:
     """A warm-up to `lr` over the first 30% of the steps, then a cosine to 0 (Smith 2018).
 
-    Momentum moves against it: from `momentum` down to 0.9 of it at the highest learning rate, and back.
+    Momentum moves the opposite way: from `momentum` down to 0.9 of it at the highest learning rate, and back.
     """
     if progress < warm_up:
         rise = progress / warm_up

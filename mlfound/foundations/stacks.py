@@ -1,4 +1,4 @@
-"""A signal through many layers, forward and backward, one layer at a time; and the schemes that need the whole stack.
+"""A signal through many layers, forward and backward; and the schemes that need the whole stack.
 
 A plain layer is a product, then the activation: x = activation(x w). A residual block adds a branch to what
 comes in, x = x + branch(x); in a branch each layer is the activation, then a product (He et al. 2016, "Identity
@@ -14,7 +14,7 @@ from mlfound.foundations.activations import Activation
 
 
 def plain(x: Tensor, weights: Iterable[Tensor], activation: Activation) -> Iterator[tuple[Tensor, Tensor]]:
-    """Of each layer what its product gave and what its activation made of it: z = x w, then x = activation(z)."""
+    """The pre-activation and the activation of each layer: z = x w, then x = activation(z)."""
     for w in weights:
         z = x @ w
         x = activation(z)
@@ -32,7 +32,7 @@ def plain_gradients(
 
 
 def residual(x: Tensor, branches: Iterable[Sequence[Tensor]], activation: Activation) -> Iterator[Tensor]:
-    """x after each block. `branches` may be drawn while they are asked for: none is kept."""
+    """x after each block. `branches` may be a generator: none is kept."""
     for weights in branches:
         x = x + branch(x, weights, activation)[-1]
         yield x
@@ -51,7 +51,7 @@ def residual_gradients(
 
 
 def branch(x: Tensor, weights: Sequence[Tensor], activation: Activation) -> list[Tensor]:
-    """x, and what each layer of the branch made of it."""
+    """x, and the output of each layer of the branch."""
     xs = [x]
     for w in weights:
         xs.append(activation(xs[-1]) @ w)
@@ -67,7 +67,7 @@ def branch_gradient(dout: Tensor, x: Tensor, weights: Sequence[Tensor], activati
 
 
 def lsuv(x: Tensor, weights: Iterable[Tensor], activation: Activation) -> Iterator[Tensor]:
-    """Layer-sequential unit variance: each weight of a plain stack over the std of what it makes of this batch.
+    """Layer-sequential unit variance: each weight of a plain stack divided by the std of its output on this batch.
 
     Mishkin and Matas 2016, algorithm 1, which wants the weights orthonormal. It measures before the activation. One
     division is enough where there is no bias. Weights may have a leading axis of draws, and each draw then

@@ -1,7 +1,7 @@
-"""The ladder of backward passes: from functions to modules each stage is the one before with one change.
+"""The ladder of backward passes: from functions to modules, each stage changes one thing in the one before.
 
-All take parameters, input and target, give the loss, rest, and then give the gradients by name:
-`value, gradients = stage(...)` runs both halves, `next` one of them. See `functions.forward_and_backward`.
+All take parameters, input and target, and yield the loss, then the gradients by name:
+`value, gradients = stage(...)` runs both halves, `next` only the first. See `functions.forward_and_backward`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ def classes(
     input_gradient: bool = True,
     weight_grad: functions.WeightGrad = functions.weight_grad,
 ) -> Iterator[Any]:
-    """Every layer is an object that remembers its input. Gradients are replaced, never added."""
+    """Every layer is an object that stores its input. Gradients are replaced, never accumulated."""
     model = Model(parameters, relu_shift, loss, input_gradient, weight_grad)
     yield model(x, target)
 
@@ -42,7 +42,7 @@ def modules(
     input_gradient: bool = True,
     weight_grad: functions.WeightGrad = functions.weight_grad,
 ) -> Iterator[Any]:
-    """A base class remembers for all layers; any depth. Gradients are replaced, never added."""
+    """A base class stores the inputs of all layers; any depth. Gradients are replaced, never accumulated."""
     model, criterion = MLP(parameters, relu_shift, input_gradient, weight_grad), LOSSES[loss]()
     yield criterion(model(x), target)
 

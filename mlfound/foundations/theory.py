@@ -1,7 +1,7 @@
-"""What one layer makes of given rows x, in theory: activation(x w) where w's entries are independent, of mean 0.
+"""The moments of one layer on given rows x, in theory: activation(x w), w's entries independent with mean 0.
 
-Real rows are not N(0, 1): they differ in length, and they resemble one another. Their lengths decide what all
-draws of w give together; their likeness, how far a single draw is from that.
+Real rows are not N(0, 1): they differ in length and are correlated. Their lengths determine the moments over all
+draws of w; their correlation, how far a single draw is from these.
 """
 
 import math
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mlfound.foundations.activations import Activation
 
-PAIRED_ROWS = 1000  # at once with all others, in float64
+PAIRED_ROWS = 1000  # paired with all others at a time, in float64
 
 
 def pooled_moments(
@@ -30,7 +30,7 @@ def pooled_moments(
 
 
 def scatter_of_means(x: Tensor, weight_variance: float, units: int, a: float = 0.0) -> float:
-    """How far one draw's mean over all rows and `units` is from the pool's: its std over the draws.
+    """The std over the draws of one draw's mean over all rows and `units`.
 
     For x (rows, in), Gaussian weights and a ReLU of leak `a`, whatever its shift (a = 1: a linear layer). Units are
     independent and share the rows, so it is the root of 1/units of the mean, over all pairs of rows, of
@@ -39,7 +39,7 @@ def scatter_of_means(x: Tensor, weight_variance: float, units: int, a: float = 0
     Cov = a s s' c + (1 - a)^2 s s' (sqrt(1 - c^2) + (pi - acos c) c - 1) / (2 pi)
 
     (the arc-cosine kernel of order 1, Cho and Saul 2009, section 2). Of a ReLU it is 0 for rows at right angles and
-    largest for equal ones, where more rows tell nothing new. The time grows with rows^2: a thousand will do.
+    largest for equal ones, where more rows add no information. The time grows with rows^2: a thousand will do.
     """
     x = x.double()
     lengths = x.square().sum(1).sqrt()
