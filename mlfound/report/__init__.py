@@ -1,4 +1,4 @@
-"""What a result looks like: on the terminal, as CSV, as PNG. It makes text and bytes, and writes no file."""
+"""Shows a result on the terminal, as CSV, as PNG. It returns text and bytes and writes no file."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""How long things take: bars on a logarithmic axis, and speed against size below the machine's roofline."""
+"""Times as bars on a logarithmic axis, and speed against size with the machine's roofline."""
 
 from collections.abc import Mapping, Sequence
 
@@ -35,7 +35,7 @@ def duration_bars(
     high_s: ArrayLike,
     lesson_s: Sequence[float | None],
 ) -> Figure:
-    """A bar a name up to its median, the middle half of its replicates, and the lesson's time where known."""
+    """One bar per name up to its median, the interquartile range of its samples, and the lesson's time."""
     median, low, high = finite(median_s), finite(low_s), finite(high_s)
     lesson = finite([np.nan if seconds is None else seconds for seconds in lesson_s])
     places = np.arange(len(names))
@@ -60,14 +60,14 @@ def duration_bars(
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("time of one call")
     head(axes, title, "diamonds: the lesson's times, on another machine" if np.isfinite(lesson).any() else "")
-    small_print(figure, "Bars: medians. Whiskers: the middle half of the replicates.")
+    small_print(figure, "Bars: medians. Whiskers: interquartile ranges.")
     return figure
 
 
 def rate_bars(
     *, title: str, names: Sequence[str], images_per_s: ArrayLike, low: ArrayLike, high: ArrayLike
 ) -> Figure:
-    """A bar a name from 0 up to its median, and the middle half of its replicates."""
+    """One bar per name from 0 up to its median, and the interquartile range of its samples."""
     median, places = finite(images_per_s), np.arange(len(names))
     figure = paper(height=1.6 + 0.42 * len(names))
     axes = figure.subplots()
@@ -84,9 +84,9 @@ def rate_bars(
     axes.invert_yaxis()
     axes.grid(visible=True, axis="x")
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("images a second")
+    axes.set_xlabel("images per second")
     head(axes, title)
-    small_print(figure, "Bars: medians. Whiskers: the middle half of the replicates.")
+    small_print(figure, "Bars: medians. Whiskers: interquartile ranges.")
     return figure
 
 
@@ -98,7 +98,7 @@ def speeds(
     gflop_per_s: Mapping[str, Sequence[float | None]],
     roofline: ArrayLike,
 ) -> Figure:
-    """GFLOP/s of each rung at each shape, from the smallest product to the largest, below what the machine allows."""
+    """GFLOP/s of each implementation at each shape, smallest product first, below the machine's roofline."""
     order = np.argsort(finite(flop), kind="stable")
     places = np.arange(len(order))
     figure = paper(height=5.8)

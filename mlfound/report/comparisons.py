@@ -1,4 +1,4 @@
-"""Runs held against each other: every seed with the differences and their intervals, and the learning curves."""
+"""Comparisons of runs: every seed, the differences with their intervals, and the learning curves."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from mlfound.report.bars import COLOURS
 from mlfound.report.signals import DASHES
 from mlfound.report.style import GREY, INK, PALE, finite, head, paper, small_print
 
-LONGEST_NAME = 24  # characters of a line beside the axis
+MAX_LABEL_WIDTH = 24  # characters of a line beside the axis
 
 
 def compared_seeds(
@@ -27,7 +27,7 @@ def compared_seeds(
     high: ArrayLike,
     unit: str,
 ) -> Figure:
-    """A row a side: its `values` by seed, (sides, seeds); beside them how far it lies from the first side.
+    """One row per side: its `values` (sides, seeds), and to the right its differences from the first side.
 
     `apart`, (sides - 1, seeds), are the differences of pairs, NaN where there are none; `difference`, `low` and
     `high` the mean difference of every side but the first, with its interval.
@@ -56,7 +56,7 @@ def compared_seeds(
         right.plot(ends, [row + 0.22, row + 0.22], "|-", color=INK, markersize=9)
         right.plot(mean, row + 0.22, "D", color=INK, markersize=6)
     leftward = np.nansum(means) < 0
-    right.annotate("the others are held against this", (0, 0), xytext=(-6 if leftward else 6, 0), color=GREY,
+    right.annotate("reference of the differences", (0, 0), xytext=(-6 if leftward else 6, 0), color=GREY,
                    textcoords="offset points", va="center", ha="right" if leftward else "left")  # fmt: skip
     right.set_xlabel(f"difference{f' in {unit}' if unit else ''}", parse_math=False)
     right.tick_params(left=False)
@@ -69,8 +69,8 @@ def compared_seeds(
     head(left, title)
     small_print(
         figure,
-        "Left: a dot a seed, bars their means, lines join equal seeds. "
-        "Right: differences of equal seeds, and below them their mean with its interval.",
+        "Left: one dot per seed, bars are means, lines join equal seeds. "
+        "Right: differences of equal seeds, below them the mean difference with its interval.",
     )
     return figure
 
@@ -78,7 +78,7 @@ def compared_seeds(
 def compared_curves(
     *, title: str, names: Sequence[str], curves: Mapping[str, Sequence[Sequence[Sequence[float]]]]
 ) -> Figure:
-    """A panel a figure of `curves`, a line a side over the epochs: its epochs, mean, and a band from ... to ... ."""
+    """One panel per figure of `curves`, one line per side: epochs, mean, lower and upper end of the band."""
     legends = _folded(names)
     lines = -(-len(names) // 3) * max(legend.count("\n") + 1 for legend in legends)
     figure = paper(height=4.6 + 0.25 * lines)
@@ -104,9 +104,9 @@ def compared_curves(
 
 
 def _folded(names: Sequence[str]) -> list[str]:
-    return [textwrap.fill(name, LONGEST_NAME) for name in names]
+    return [textwrap.fill(name, MAX_LABEL_WIDTH) for name in names]
 
 
 def _colours(count: int) -> list[str]:
-    """As many as are needed, from the start again where they run out."""
+    """`count` colours, repeated where there are more."""
     return [COLOURS[n % len(COLOURS)] for n in range(count)]

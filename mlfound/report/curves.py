@@ -1,4 +1,4 @@
-"""What changes over the epochs: losses, learning rate, accuracy."""
+"""Curves over the epochs: losses, learning rate, accuracy."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def loss_curves(
     rates.set_ylim(bottom=0)
     _epochs_along(rates, epochs)
     figure.align_ylabels()
-    said = "Training loss is a mean over the epoch, as the weights move: drawn at mid-epoch."
+    said = "The training loss is a mean over the epoch while the weights change: drawn at mid-epoch."
     small_print(figure, said if valid_loss_std is None else f"{said} {BANDS}")
     return figure
 
@@ -74,7 +74,9 @@ def accuracy_curve(
     line = _curve(axes, epochs, finite(valid_accuracy), valid_accuracy_std, ORANGE, "validation")
     line.set_clip_on(False)  # a mark at 100% stays whole
     if test_accuracy is not None:
-        axes.axhline(test_accuracy, color=INK, linestyle="--", linewidth=1.2, label="test, once, at the end")
+        axes.axhline(
+            test_accuracy, color=INK, linestyle="--", linewidth=1.2, label="test, measured once at the end"
+        )
         axes.annotate(
             f"{test_accuracy:.2%}",
             (1, test_accuracy),

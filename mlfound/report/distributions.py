@@ -1,4 +1,4 @@
-"""What the data is like: how often each value and each class occurs, and where on the image values change."""
+"""Distributions of the data: pixel values, classes, and the mean and std of each pixel."""
 
 from collections.abc import Sequence
 
@@ -46,10 +46,10 @@ def pixel_histograms(
         axes.set_axisbelow(True)
         axes.legend(ncols=2, loc="upper right")
     head(figure.axes[0], title, f"before, {zero_share:.1%} of all values are exactly 0: the first bar")
-    one_for_all = "Normalising moves and stretches the axis; the shape stays."
-    one_for_each = "Every pixel is moved and stretched by its own numbers."
+    one_scale = "Normalising shifts and scales the axis; the shape does not change."
+    scale_per_pixel = "Every pixel is shifted and scaled by its own mean and std."
     small_print(
-        figure, f"{one_for_all if np.array_equal(*tables) else one_for_each} Counts are on a log axis."
+        figure, f"{one_scale if np.array_equal(*tables) else scale_per_pixel} Counts are on a log axis."
     )
     return figure
 
@@ -108,5 +108,5 @@ def class_balance(*, title: str, splits: Sequence[str], counts: ArrayLike) -> Fi
     axes.set(xlabel="class", ylabel="share of the split")
     axes.legend(ncols=len(splits), loc="upper right")
     head(axes, title, f"dashed: every class equally often, {1 / len(classes):.1%}")
-    small_print(figure, "Whiskers: two standard errors of a share, what chance alone may do.")
+    small_print(figure, "Whiskers: two standard errors of a share.")
     return figure

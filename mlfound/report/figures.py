@@ -1,4 +1,4 @@
-"""A figure by the name it has in the summary and the CSVs: what it is called and how it reads.
+"""Formats a figure by its name in the summary and the CSVs: its label and its value with unit.
 
 Names carry their unit (`train_seconds`, `median_s`, `peak_gflop_per_s`), fractions are 0 to 1.
 """
@@ -11,32 +11,32 @@ from mlfound.errors import printable
 from mlfound.report.tables import duration
 
 Number = float | int
-LARGEST = 1e18  # beyond it digits say nothing
+MAX_NUMBER = 1e18  # a larger number is cut
 
 
 def words(name: str) -> str:
-    """The name to be read, its unit taken off: `train_seconds` is "train time", `median_s` "median"."""
-    for ending, said in UNITS.items():
+    """The label for a name, without its unit: `train_seconds` is "train time", `median_s` "median"."""
+    for ending, label in UNITS.items():
         if f"_{name}".endswith(ending):
-            name = f"_{name}".removesuffix(ending) + said
+            name = f"_{name}".removesuffix(ending) + label
             break
     return printable(name.replace("_", " ").strip())
 
 
 def figure(name: str, value: object) -> str:
-    """The value to be read, with its unit; None (in JSON: a number that was not finite) is a dash."""
+    """The value as text with its unit; None (in JSON: a number that was not finite) is a dash."""
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return printable(str(value))
-    if not -LARGEST < value < LARGEST:
+    if not -MAX_NUMBER < value < MAX_NUMBER:
         return f"{value:.4g}" if isinstance(value, float) else f"{str(value)[:6]}…"
     write = next((READINGS[pattern] for pattern in READINGS if fnmatchcase(name, pattern)), plain_number)
     return write(value)
 
 
 def has_unit(name: str) -> bool:
-    """Whether the name says how its values read."""
+    """Whether the name determines the unit of its values."""
     return any(fnmatchcase(name, pattern) for pattern in READINGS)
 
 
@@ -58,7 +58,7 @@ def elapsed(seconds: Number) -> str:
 
 @dataclass(frozen=True)
 class Headline:
-    """A figure to be seen first, and what says how sure it is."""
+    """A figure to show first, with its interval or range in `note`."""
 
     label: str
     text: str
@@ -66,7 +66,7 @@ class Headline:
 
 
 def headlines(command: str | None, metrics: Mapping[str, Number], at_most: int) -> list[Headline]:
-    """The figures that matter most of a run of `command`; of an unknown one those that come first."""
+    """The most important figures of a run of `command`; of an unknown command the first ones."""
     patterns = HEADLINES.get(command or "", ())
     chosen = [name for pattern in patterns for name in metrics if fnmatchcase(name, pattern)] or list(metrics)
     return [
@@ -77,19 +77,19 @@ def headlines(command: str | None, metrics: Mapping[str, Number], at_most: int) 
 
 def _notes(name: str, metrics: Mapping[str, Number]) -> Iterator[str]:
     """The interval of a figure and its range over the seeds, where the metrics have them."""
-    for said, ends in RANGES.items():
+    for label, ends in RANGES.items():
         low, high = (metrics.get(f"{name}_{end}") for end in ends)
         if low is not None and high is not None:
-            yield f"{said} {figure(name, low)} to {figure(name, high)}"
+            yield f"{label} {figure(name, low)} to {figure(name, high)}"
 
 
 def percent(value: Number) -> str:
     return f"{value:.2%}"
 
 
-# The first pattern that fits a name says how its value reads.
+# The first pattern that matches a name formats its value.
 READINGS: dict[str, Callable[[Number], str]] = {
-    "*accuracy_difference*": lambda value: f"{100 * value:+.2f} points",
+    "*accuracy_difference*": lambda value: f"{100 * value:+.2f} percentage points",
     "*accuracy*": percent,
     "*_share": percent,
     "*confidence": percent,
@@ -102,7 +102,7 @@ READINGS: dict[str, Callable[[Number], str]] = {
     "*seed": str,
 }
 
-# How a name may end, and what is said of that
+# The endings of names, and what replaces them in a label
 UNITS = {
     "_gflop_per_s": " speed",
     "_gbyte_per_s": " memory speed",
@@ -113,7 +113,7 @@ UNITS = {
 }
 RANGES = {"95% interval": ("low", "high"), "seeds": ("worst", "best")}
 
-# What of a command's metrics is said first, best first
+# The metrics of a command to show first, most important first
 HEADLINES: dict[str, Sequence[str]] = {
     "train": (
         "test_accuracy", "test_wrong", "replicates", "test_loss", "valid_accuracy", "train_loss", "epochs",

@@ -1,4 +1,4 @@
-"""Tables of a page: columns of numbers written alike, and every number beside its text, to be sorted by."""
+"""Tables of the page: one number format per column, and each number as a sort key beside its text."""
 
 import html
 import math
@@ -9,15 +9,15 @@ from mlfound.errors import printable
 from mlfound.report.contents import Sheet
 from mlfound.report.figures import figure, has_unit, words
 
-BUDGET = 500_000  # characters of all tables together
-MARKUP = 45  # characters around a cell
-SHORT = 25  # rows: a longer table is folded
-LONGEST = 200  # characters of a cell
+MAX_CHARACTERS = 500_000  # of all tables together
+MARKUP_CHARACTERS = 45  # of HTML around a cell
+MAX_OPEN_ROWS = 25  # a longer table is folded
+MAX_CELL_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is read, and what it is sorted by: a number as JavaScript writes it, or nothing for a text."""
+    """The text, and the sort key: a number as JavaScript writes it, or None for a text."""
 
     text: str
     number: str | None = None
@@ -25,19 +25,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table ready to be shown: of `total` rows the first ones."""
+    """A table as it is shown: the first of `total` rows."""
 
     name: str
     title: str
-    header: Sequence[Cell]  # the text is the label; a number means: this column has numbers
+    header: Sequence[Cell]  # `number` is not None for a column of numbers
     rows: Sequence[Sequence[Cell]]
     total: int
     short: bool
 
 
 def grids(sheets: Sequence[Sheet], titles: Mapping[str, object]) -> list[Grid]:
-    """As many rows of each as there is room for on the page."""
-    room, made = BUDGET, []
+    """The tables, each with as many rows as fit on the page."""
+    room, made = MAX_CHARACTERS, []
     for sheet in sheets:
         columns = [
             _column(name, [row[index] for row in sheet.rows]) for index, name in enumerate(sheet.header)
@@ -45,13 +45,20 @@ def grids(sheets: Sequence[Sheet], titles: Mapping[str, object]) -> list[Grid]:
         header = [_heading(name, column) for name, column in zip(sheet.header, columns, strict=True)]
         rows = []
         for row in [header, *zip(*columns, strict=True)]:
-            room -= sum(MARKUP + len(html.escape(cell.text)) for cell in row)
+            room -= sum(MARKUP_CHARACTERS + len(html.escape(cell.text)) for cell in row)
             if room < 0:
                 break
             rows.append(row)
         title = printable(str(titles.get(sheet.name) or words(sheet.name.replace("-", " ")).capitalize()))
         made.append(
-            Grid(sheet.name, title, rows[0] if rows else (), rows[1:], sheet.total, sheet.total <= SHORT)
+            Grid(
+                sheet.name,
+                title,
+                rows[0] if rows else (),
+                rows[1:],
+                sheet.total,
+                sheet.total <= MAX_OPEN_ROWS,
+            )
         )
     return made
 
@@ -62,7 +69,7 @@ def _heading(name: str, column: Sequence[Cell]) -> Cell:
 
 
 def _column(name: str, texts: Sequence[str]) -> list[Cell]:
-    """The cells of one column. All of them numbers, or else all of them texts; an empty one is a dash."""
+    """The cells of one column, all numbers or all texts; an empty one is a dash."""
     try:
         numbers = [float(text) if text else None for text in texts]
     except ValueError:
@@ -90,7 +97,7 @@ def _written(name: str, number: float, whole: bool, decimals: int | None) -> str
 
 
 def _decimals(numbers: Sequence[float], longest: int) -> int | None:
-    """So many that the largest has five digits, if the smallest still has three; None where they differ too much."""
+    """Decimals that give the largest five digits and the smallest at least three; None where that is not possible."""
     sizes = [abs(number) for number in numbers if number and math.isfinite(number)]
     if not sizes or not 1e-3 <= max(sizes) < 1e9:
         return None
@@ -105,4 +112,6 @@ def _sortable(number: float) -> str:
 
 
 def _cut(text: str) -> str:
-    return printable(text) if len(text) <= LONGEST else f"{printable(text[:LONGEST])}…"
+    return (
+        printable(text) if len(text) <= MAX_CELL_CHARACTERS else f"{printable(text[:MAX_CELL_CHARACTERS])}…"
+    )

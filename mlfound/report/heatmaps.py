@@ -1,4 +1,4 @@
-"""Numbers in a grid, told apart by colour."""
+"""The confusion matrix, coloured by errors."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from mlfound.report.style import GREY, INK, ORANGE, PALE, head, paper
 
-MAX_NUMBERED_CLASSES = 32  # beyond it a number in a cell is too small to read, and drawing them takes minutes
+MAX_NUMBERED_CLASSES = 32  # with more, numbers are too small to read and take minutes to draw
 
 
 def confusion(*, title: str, counts: ArrayLike, names: Sequence[str] | None = None) -> Figure:
@@ -43,13 +43,15 @@ def confusion(*, title: str, counts: ArrayLike, names: Sequence[str] | None = No
     shares = axes.secondary_yaxis("right")
     shown = [f"{right[at] / total[at]:.1%}" if total[at] else "–" for at in labelled]
     shares.set_yticks(labelled, shown)
-    shares.set_ylabel("share right")
+    shares.set_ylabel("share correct")
     for side in (axes, shares):
         side.grid(visible=False)
         side.spines[:].set_visible(False)
         side.tick_params(length=0)
     where = "" if numbered else "; the counts are in tables/confusion.csv"
     head(
-        axes, title, f"{right.sum():,} of {table.sum():,} right; the darker, the more often this error{where}"
+        axes,
+        title,
+        f"{right.sum():,} of {table.sum():,} correct; darker cells are more frequent errors{where}",
     )
     return figure

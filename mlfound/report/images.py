@@ -1,4 +1,4 @@
-"""Digits and weights: small images, many to a picture."""
+"""Grids of small images: digits and weights."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from mlfound.report.style import BLUE, GREY, ORANGE, WIDTH, Floats, finite, head
 
 
 def digits(*, title: str, images: ArrayLike, labels: Sequence[Any]) -> Figure:
-    """Images (n, height, width) in rows of eight, each below its label."""
+    """Images (n, height, width) in rows of eight, each with its label above."""
     figure, axes, corners = _grid(finite(images), columns=8, gap=8, label_room=8)
     for label, (x, y) in zip(labels, corners, strict=True):
         _label(axes, x, y - 1, str(label), BLUE)
@@ -29,7 +29,7 @@ def wrong_digits(
     confidence: ArrayLike | None = None,
     predicted_value: ArrayLike | None = None,
 ) -> Figure:
-    """Images (n, height, width) in rows of five, each below its true class and the predicted one.
+    """Images (n, height, width) in rows of five, each with its true and its predicted class above.
 
     A classifier gives its `confidence` (0 to 1), a regression model the `predicted_value` that was rounded.
     """
@@ -43,16 +43,16 @@ def wrong_digits(
     for (x, y), right, wrong, more in zip(corners, true, predicted, behind, strict=True):
         _label(axes, x, y - 5, f"true {right}", BLUE)
         _label(axes, x, y - 1, f"→ {wrong}{more}", ORANGE)
-    head(axes, title, "" if corners else "there are none")
+    head(axes, title, "" if corners else "none")
     return figure
 
 
 def weights(*, title: str, weights: ArrayLike, shape: tuple[int, int]) -> Figure:
-    """The weights (features, units) of a first layer, an image of `shape` a unit: the 50 largest by norm."""
+    """The weights (features, units) of a first layer, one image of `shape` per unit: the 50 largest by norm."""
     units = finite(weights).T
     known = np.nan_to_num(units)
     order = np.argsort(-np.linalg.norm(known, axis=1), kind="stable")[:50]
-    limit = np.quantile(np.abs(known), 0.998) or 1.0  # the very largest would make all others pale
+    limit = np.quantile(np.abs(known), 0.998) or 1.0  # the largest few would make all others pale
     look = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
     figure, axes, corners = _grid(units[order].reshape(-1, *shape), columns=10, gap=3, label_room=8, **look)
     figure.set_figheight(figure.get_figheight() + 0.9)
@@ -61,14 +61,14 @@ def weights(*, title: str, weights: ArrayLike, shape: tuple[int, int]) -> Figure
     colors = axes.images[0]
     figure.colorbar(colors, orientation="horizontal", shrink=0.4, aspect=40, extend="both", label="weight")
     which = f"all {len(units):,}" if len(order) == len(units) else f"{len(order)} of {len(units):,}"
-    head(axes, title, f"{which} units, largest norm first; above each its number")
+    head(axes, title, f"{which} units, largest norm first, each with its number")
     return figure
 
 
 def _grid(
     images: Floats, columns: int, gap: int, label_room: int, **look: Any
 ) -> tuple[Figure, Axes, list[tuple[int, int]]]:
-    """`images` in rows of `columns`; with it, in pixels of theirs, the upper left corner (x, y) of each."""
+    """`images` in rows of `columns`, and the upper left corner (x, y) of each in pixels."""
     count, height, width = images.shape
     rows = max(1, -(-count // columns))
     sheet = np.full((rows * (height + label_room), columns * (width + gap) - gap), np.nan)

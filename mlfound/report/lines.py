@@ -1,4 +1,4 @@
-"""A table of one line a row, drawn in no time: a thousand rows are nothing special."""
+"""A table of one line per row, fast enough for thousands of rows."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,19 +11,19 @@ from mlfound.report.tables import cell
 from mlfound.results import Table
 
 GAP = 2  # spaces between columns
-LEAST = 24  # of the last column
+MIN_LAST_WIDTH = 24  # characters of the last column
 
 
 def show_lines(table: Table, console: Console, colours: Mapping[str, str], spare: int) -> None:
     """Print head and rows; a cell whose text is a key of `colours` is drawn so.
 
-    On a terminal a line is cut where it ends; column number `spare` is left out where it takes the room of the last.
+    On a terminal lines are cut at its width, and column number `spare` is left out if the last has too little room.
     """
     columns = [
         [column.label or column.name, *(printable(cell(row[index], column)) for row in table.rows)]
         for index, column in enumerate(table.columns)
     ]
-    if console.is_terminal and console.width - _width(columns[:-1]) < LEAST:
+    if console.is_terminal and console.width - _width(columns[:-1]) < MIN_LAST_WIDTH:
         del columns[spare]
     widths = [_width([column]) for column in columns[:-1]]
     lines = []

@@ -1,7 +1,7 @@
-"""A run as one HTML file that needs nothing else: pictures inside, nothing fetched, nothing in it executed but ours.
+"""A run as one HTML file that needs no other: pictures are embedded, nothing is fetched, only our script runs.
 
-The template is in `html/`; what it shows is made ready in `views.py`. Every text is escaped, and the browser is told
-by a content security policy to take no other style or script than the two that stand here.
+The template is in `html/`, its data come from `views.py`. Every text is escaped, and a content security policy
+allows no style or script but the two in `html/`.
 """
 
 import base64
@@ -18,7 +18,7 @@ TEMPLATES = Path(__file__).parent / "html"
 
 
 def page(contents: Contents) -> str:
-    """The whole HTML text, under 3 MB: what would not fit is left out, and named."""
+    """The whole HTML text, under 3 MB: what does not fit is left out and named."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

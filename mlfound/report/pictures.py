@@ -1,4 +1,4 @@
-"""The pictures a result may ask for, by name, and how one becomes a PNG."""
+"""The pictures of a result by name, and their rendering as PNG."""
 
 import io
 from collections.abc import Callable

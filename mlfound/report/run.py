@@ -1,4 +1,4 @@
-"""One run on the terminal: how it stands, its config, figures and checks, and where its files are."""
+"""One run on the terminal: status, config, figures, checks, and where its files are."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from mlfound.results import Check, Column, Result, Table
 
 
 def show_run(contents: Contents, console: Console) -> None:
-    """Print all of it, its path last."""
+    """Print the run, its path last."""
     seen = view(contents)
     _say(console, f"{seen['id']}  {seen['status']}", "bold")
     _say(console, ", ".join(seen["facts_in_short"]))
@@ -28,7 +28,7 @@ def show_run(contents: Contents, console: Console) -> None:
     )
     for kind, names in _files(contents):
         _say(console, f"{kind}: {', '.join(names)}")
-    _say(console, f"The same again: {seen['repeat']}")
+    _say(console, f"Repeat with: {seen['repeat']}")
     _say(console, seen["path"])
 
 

@@ -1,4 +1,4 @@
-"""What an initialisation does to a signal: single draws, before and after an activation, and layer by layer."""
+"""Pictures of a signal: single draws, before and after an activation, and layer by layer."""
 
 from collections.abc import Mapping, Sequence
 
@@ -53,7 +53,7 @@ def single_draws(
         left.plot(places, means[n], "o", color=colour, label=name)
         if (spread := std_theory[n]) is not None:
             right.axhline(spread, color=colour, linestyle="--" if n == 0 else (n, (4, 6)), linewidth=1.2)
-        size = 5 + 4 * n  # where they are equal, a ring around a dot
+        size = 5 + 4 * n  # equal values show as a ring around a dot
         right.plot(
             places,
             stds[n],
@@ -79,7 +79,7 @@ def single_draws(
         )
     small_print(
         figure,
-        "Dashed: theory for these images. Shaded: how far a single draw's mean lies from it, one standard deviation.",
+        "Dashed: theory for these images. Shaded: one standard deviation of a single draw's mean.",
     )
     return figure
 
@@ -93,7 +93,7 @@ def activation_histograms(
     mean: ArrayLike,
     std: ArrayLike,
 ) -> Figure:
-    """How often each value occurs, a panel a name on one axis; a bar that is too high is cut and says its share."""
+    """Histograms of values, one panel per name on one axis; a bar that is too high is cut and labelled."""
     bins, tables = finite(edges), finite(counts)
     shares = tables / np.maximum(tables.sum(1, keepdims=True), 1)
     top = 1.25 * np.max(shares[0], initial=1e-9)
@@ -114,7 +114,7 @@ def activation_histograms(
         axes.set_axisbelow(True)
         axes.legend(loc="upper right")
     panels[-1].set_xlabel("value")
-    head(panels[0], title, "the band is the mean ± one standard deviation")
+    head(panels[0], title, "band: mean ± one standard deviation")
     return figure
 
 
@@ -125,7 +125,7 @@ def signal_by_layer(
     forward: Mapping[str, Sequence[float]],
     backward: Mapping[str, Sequence[float]],
 ) -> Figure:
-    """The std after each layer on a log axis, a line a scheme; beside it the gradient's, where there is one."""
+    """The std after each layer on a log axis, one line per scheme; beside it the gradient's, if given."""
     layers = finite(layer)
     figure = paper(height=5.6)
     ways = [("std of the signal", forward), ("std of the gradient", backward)]
@@ -152,17 +152,17 @@ def signal_by_layer(
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
-    head(panels[0], title, "forward: left to right" if backward else "")
+    head(panels[0], title, "forward, from the first layer to the last" if backward else "")
     if backward:
-        head(panels[-1], "", "backward: right to left")
-    small_print(figure, "The height is logarithmic. A cross: the last one before it was infinite or 0.")
+        head(panels[-1], "", "backward, from the last layer to the first")
+    small_print(figure, "Logarithmic axis. A cross marks the last value before it became infinite or 0.")
     return figure
 
 
 def size_histograms(
     *, title: str, names: Sequence[str], counts: ArrayLike, largest: float, layers: int
 ) -> Figure:
-    """A panel a scheme from `counts` (names, bins, layers) of log10 |x| from -largest to largest."""
+    """One panel per scheme from `counts` (names, bins, layers) of log10 |x| from -largest to largest."""
     tables = finite(counts)
     columns = min(len(names), 4)
     rows = -(-len(names) // columns)
@@ -186,6 +186,6 @@ def size_histograms(
     for axes in panels[-1]:
         axes.set_xlabel("layer")
     figure.suptitle(title, x=0.01, ha="left", size=13, weight="bold", parse_math=False)
-    how = "A column a layer: the darker, the more activations are of this size. The line is at 1; zeros are left out."
+    how = "One column per layer: the darker, the more activations of this size. The line is at 1; zeros are left out."
     small_print(figure, how)
     return figure

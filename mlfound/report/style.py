@@ -1,4 +1,4 @@
-"""How every picture looks: one palette, one sheet of settings, one kind of heading.
+"""The style of every picture: palette, settings, headings.
 
 Colours are Okabe and Ito's, which the colour-blind can tell apart.
 """
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 WIDTH = 9.0  # inches; with DPI below a picture is 1170 pixels wide
 DPI = 130
 SHEET: dict[str, Any] = {
-    "agg.path.chunksize": 10_000,  # a learning rate a step is a very long line
+    "agg.path.chunksize": 10_000,  # one learning rate per step is a very long line
     "axes.edgecolor": GREY,
     "axes.grid": True,
     "axes.grid.axis": "y",
@@ -41,12 +41,12 @@ SHEET: dict[str, Any] = {
 
 
 def paper(height: float) -> Figure:
-    """An empty figure of the usual width, `height` inches high, that finds room for all its texts."""
+    """An empty figure of the usual width, `height` inches high, that fits all its texts."""
     return Figure(figsize=(WIDTH, height), layout="constrained")
 
 
 def head(axes: Axes, title: str, subtitle: str = "") -> None:
-    """The title, and below it, smaller, what to know first; flush with the left edge of `axes`."""
+    """The title, and below it a smaller subtitle; flush with the left edge of `axes`."""
     axes.set_title(textwrap.fill(title, 80), loc="left", pad=28 if subtitle else 12, parse_math=False)
     axes.annotate(
         subtitle,
@@ -60,7 +60,7 @@ def head(axes: Axes, title: str, subtitle: str = "") -> None:
 
 
 def small_print(figure: Figure, text: str) -> None:
-    """How to read the picture, at its foot."""
+    """A legend in small print below the picture."""
     figure.supxlabel(text, x=0.01, ha="left", size=8, color=GREY)
 
 

@@ -1,4 +1,4 @@
-"""A table as text: every digit of it for the CSV, and cell by cell in its column's format for a reader."""
+"""A table as text: as CSV with every digit, and cell by cell in its column's format."""
 
 import csv
 import math
@@ -21,7 +21,7 @@ def csv_bytes(table: Table) -> bytes:
 
 
 def cell(value: Any, column: Column) -> str:
-    """`value` for a reader, in the column's format; a word where a number should be stands as it is."""
+    """`value` for a reader, in the column's format; a text in a column of numbers is not changed."""
     value = plain(value)
     match value:
         case None:
@@ -61,7 +61,7 @@ def _field(value: Any) -> Any:
             return other
 
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a cell begins that a spreadsheet may execute
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how cells begin that a spreadsheet may execute
 
 
 def _is_number(text: str) -> bool:
@@ -73,6 +73,6 @@ def _is_number(text: str) -> bool:
 
 
 class _Lines(list[str]):
-    """Keeps what a csv.writer writes, a line an entry."""
+    """Collects what a csv.writer writes, one line per item."""
 
     write = list.append

@@ -1,6 +1,6 @@
-"""What the user sees: a result on stdout, a bar on stderr while it is being made.
+"""Output on the terminal: a result on stdout, a progress bar on stderr.
 
-Text from outside (names, paths) goes through `printable`: it can neither move the cursor nor pose as markup.
+Text from outside (names, paths) goes through `printable`: it can neither move the cursor nor act as markup.
 """
 
 import io
@@ -23,10 +23,10 @@ from mlfound.errors import printable
 from mlfound.report.tables import cell, plain
 from mlfound.results import Check, Result, Table
 
-ENDLESS = 100_000  # characters: the width of a pipe or a file
-MIN_COLUMNS = 20  # a narrower terminal is one of unknown width, as COLUMNS=0 has it
-MANY = 20  # checks: more are counted instead of listed
-REFRESH = 0.1  # seconds between two pictures of the bar
+UNLIMITED_WIDTH = 100_000  # characters: for a pipe or a file
+MIN_COLUMNS = 20  # a smaller width means that it is unknown, as with COLUMNS=0
+MAX_LISTED_CHECKS = 20  # more are counted instead of listed
+REFRESH_SECONDS = 0.1  # between two updates of the bar
 
 
 def screen(*, stderr: bool = False) -> Console:
@@ -41,7 +41,7 @@ def screen(*, stderr: bool = False) -> Console:
 
 
 def show(result: Result, console: Console) -> None:
-    """Print the shown tables, a line a check, and the findings, with an empty line between them."""
+    """Print the shown tables, one line per check, and the findings, with an empty line between them."""
     for table in result.tables:
         if table.shown:
             _show_table(table, console)
@@ -55,7 +55,7 @@ def show(result: Result, console: Console) -> None:
 
 
 class Progress:
-    """A bar with the time left, on a terminal; elsewhere nothing. A new label begins a new bar."""
+    """A bar with the time left on a terminal, else nothing. A new label starts a new bar."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -65,7 +65,7 @@ class Progress:
         self._due = 0.0
 
     def update(self, label: str, done: int, total: int, figures: Mapping[str, str]) -> None:
-        """`done` of `total` (0 if unknown); {"loss": "0.123"} reads `loss 0.123` behind the bar."""
+        """`done` of `total` (0 if unknown); {"loss": "0.123"} shows `loss 0.123` after the bar."""
         if self._silent:
             return
         now = time.monotonic()
@@ -74,7 +74,7 @@ class Progress:
             self._bar, self._label = _bar(self._console, printable(label)), label
         elif now < self._due and done != total:
             return
-        self._due = now + REFRESH
+        self._due = now + REFRESH_SECONDS
         share = f"{100 * done // total:3}%" if total else ""
         words = "  ".join([share, *(printable(f"{name} {figure}") for name, figure in figures.items())])
         self._bar.update(
@@ -82,7 +82,7 @@ class Progress:
         )
 
     def stop(self) -> None:
-        """Take the bar away; the terminal is as it was."""
+        """Remove the bar from the terminal."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -111,12 +111,12 @@ def _say(console: Console, text: Text) -> None:
 
 
 def _verdicts(checks: Sequence[Check], encoding: str) -> Iterator[Text]:
-    """A line a check; of very many those that failed, and how many passed."""
+    """One line per check; of many checks only those that failed, and the number that passed."""
     good, bad = ("✓", "✗") if encoding.startswith("utf") else ("ok", "FAILED")
     passed = [check for check in checks if check.passed]
-    few = len(checks) <= MANY
+    few = len(checks) <= MAX_LISTED_CHECKS
     if not few and passed:
-        yield Text(good, "green") + f" {len(passed)} of {len(checks)} checks passed, summary.json has each"
+        yield Text(good, "green") + f" {len(passed)} of {len(checks)} checks passed; summary.json lists them"
     for check in checks:
         if few or not check.passed:
             mark = Text(good, "green") if check.passed else Text(bad, "bold red")
@@ -125,7 +125,7 @@ def _verdicts(checks: Sequence[Check], encoding: str) -> Iterator[Text]:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column as it will stand on the screen."""
+    """A column as it is printed."""
 
     header: str
     cells: Sequence[str]
@@ -136,8 +136,8 @@ class _Column:
         return max(map(cell_len, [*self.header.split("\n"), *self.cells]))
 
     @property
-    def least(self) -> int:
-        """Words may be wrapped, numbers may not."""
+    def min_width(self) -> int:
+        """The narrowest width: words may be wrapped, numbers may not."""
         return self.width if self.numeric else min(self.width, 24)
 
     def with_narrow_header(self) -> "_Column":
@@ -147,7 +147,7 @@ class _Column:
 
 def _show_table(table: Table, console: Console) -> None:
     """The whole table, in blocks below each other where the terminal is too narrow."""
-    room = console.width if console.is_terminal else ENDLESS
+    room = console.width if console.is_terminal else UNLIMITED_WIDTH
     columns = [
         _Column(
             printable(column.label or column.name),
@@ -182,10 +182,10 @@ def _show_table(table: Table, console: Console) -> None:
 
 
 def _blocks(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
-    """Columns that fit side by side, each block beginning with the first column, which names the row."""
+    """Columns that fit side by side, each block starting with the first column, which names the row."""
     block: list[_Column] = []
     for column in columns:
-        if len(block) > 1 and _together([other.least for other in (*block, column)]) > room:
+        if len(block) > 1 and _together([other.min_width for other in (*block, column)]) > room:
             yield block
             block = [columns[0]]
         block.append(column)

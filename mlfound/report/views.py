@@ -1,4 +1,4 @@
-"""What the page shows of a run: texts and numbers, in its order, cut to what a page can hold."""
+"""The data of a run's page: texts and numbers in its order, cut to what fits on it."""
 
 import base64
 import shlex
@@ -11,15 +11,15 @@ from mlfound.report.contents import Contents, Plot
 from mlfound.report.figures import elapsed, figure, headlines, words
 from mlfound.report.grids import grids
 
-CARDS = 8
-MOST = 300  # findings, checks, figures, facts
-LONGEST = 1_000  # characters of a text
-PLOT_BYTES = 1_600_000  # of all pictures together; base64 makes a third more of it
+MAX_CARDS = 8
+MAX_ITEMS = 300  # findings, checks, figures, facts
+MAX_TEXT_CHARACTERS = 1_000
+MAX_PLOT_BYTES = 1_600_000  # of all pictures together; base64 makes a third more of it
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture as the page has it: its source is the PNG itself."""
+    """A picture of the page; `source` is the PNG as a data URL."""
 
     title: str
     source: str
@@ -28,7 +28,7 @@ class Figure:
 
 
 def view(contents: Contents) -> dict[str, Any]:
-    """What the template asks for, by name."""
+    """The variables of the template by name."""
     facts, summary = contents.facts, contents.summary
     command, path = _text(facts.get("command")), _text(contents.path)
     metrics = _mapping(summary.get("metrics"))
@@ -37,11 +37,11 @@ def view(contents: Contents) -> dict[str, Any]:
         "id": _text(facts.get("id")),
         "command": command,
         "status": facts["status"],
-        "mood": MOODS.get(facts["status"], "bad"),
+        "tone": TONES.get(facts["status"], "bad"),
         "facts_in_short": list(_in_short(contents)),
         "problems": [_text(problem) for problem in contents.problems],
         "findings": [_text(finding) for finding in _list(summary.get("findings"))],
-        "cards": headlines(command, metrics, CARDS),
+        "cards": headlines(command, metrics, MAX_CARDS),
         "checks": list(_checks(summary)),
         "figures": figures,
         "left_out": left_out,
@@ -56,11 +56,11 @@ def view(contents: Contents) -> dict[str, Any]:
 
 
 TWO_WORDS = {"notebook-test": ("notebook", "test")}
-MOODS = {"completed": "good", "running": "waiting", "interrupted": "waiting"}
+TONES = {"completed": "good", "running": "waiting", "interrupted": "waiting"}
 
 
 def _in_short(contents: Contents) -> Iterator[str]:
-    """When, how long, on what: the line below the title."""
+    """Start, duration, data and device: the line below the title."""
     facts = contents.facts
     yield f"started {_text(facts.get('start'))[:19].replace('T', ' ')} UTC"
     if contents.seconds is not None:
@@ -81,8 +81,8 @@ def _checks(summary: Mapping[str, Any]) -> Iterator[tuple[str, bool, str, str]]:
 
 
 def _figures(plots: Sequence[Plot]) -> tuple[list[Figure], list[str]]:
-    """As many pictures as there is room for, and the names of the others."""
-    room, figures, left_out = PLOT_BYTES, [], []
+    """The pictures that fit, and the names of the others."""
+    room, figures, left_out = MAX_PLOT_BYTES, [], []
     for plot in plots:
         if len(plot.png) > room:
             left_out.append(f"plots/{_text(plot.name)}.png")
@@ -100,12 +100,12 @@ def groups(facts: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     for name, value in _flat(facts):
         prefix, title = next(each for each in GROUPS if name.startswith(each[0]))
         group = found.setdefault(title, [])
-        if len(group) < MOST:
+        if len(group) < MAX_ITEMS:
             group.append((_text(name.removeprefix(prefix)), _text(value)))
     return found
 
 
-# by the beginning of the name: the first that fits
+# by prefix: the first that matches
 GROUPS = (
     ("environment.packages.", "Packages"),
     ("environment.git.", "Code"),
@@ -116,7 +116,7 @@ GROUPS = (
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Sections in sections as dotted names."""
+    """Dotted names and values of nested sections."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _flat(inner, f"{name}.{key}" if name else key)
@@ -125,12 +125,14 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _mapping(value: object) -> dict[str, Any]:
-    """What a section holds, up to a bound; nothing of anything else."""
-    return {_text(key): inner for key, inner in [*value.items()][:MOST]} if isinstance(value, dict) else {}
+    """A section's keys and values, at most MAX_ITEMS; empty for anything else."""
+    return (
+        {_text(key): inner for key, inner in [*value.items()][:MAX_ITEMS]} if isinstance(value, dict) else {}
+    )
 
 
 def _list(value: object) -> list[Any]:
-    return value[:MOST] if isinstance(value, list) else []
+    return value[:MAX_ITEMS] if isinstance(value, list) else []
 
 
 def _lines(text: str) -> str:
@@ -143,10 +145,12 @@ def _short(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    """One printable line, not too long. No value is a dash."""
+    """One printable line, cut to MAX_TEXT_CHARACTERS; None is a dash."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return printable(text) if len(text) <= LONGEST else f"{printable(text[:LONGEST])}…"
+    return (
+        printable(text) if len(text) <= MAX_TEXT_CHARACTERS else f"{printable(text[:MAX_TEXT_CHARACTERS])}…"
+    )

@@ -13,7 +13,7 @@ from mlfound.report.grids import grids
     ("name", "value", "label", "text"),
     [
         ("test_accuracy", 0.97956, "test accuracy", "97.96%"),
-        ("test_accuracy_difference", -0.0029, "test accuracy difference", "-0.29 points"),
+        ("test_accuracy_difference", -0.0029, "test accuracy difference", "-0.29 percentage points"),
         ("test_wrong", 1234, "test wrong", "1,234"),
         ("test_loss", 0.073418, "test loss", "0.07342"),
         ("train_seconds", 1.9797, "train time", "1.98 s"),

@@ -59,7 +59,7 @@ def table(**columns: object) -> Result:
 def test_very_many_checks_are_counted_and_those_that_failed_are_listed() -> None:
     checks = [Check(f"check {number}", number != 7, 1.0, 2.0) for number in range(50)]
     assert lines(Result({}, checks=checks)) == [
-        "✓ 49 of 50 checks passed, summary.json has each",
+        "✓ 49 of 50 checks passed; summary.json lists them",
         "✗ check 7: 1 (bound 2)",
     ]
     assert len(lines(Result({}, checks=checks[:20]))) == 20
