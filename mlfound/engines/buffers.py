@@ -1,4 +1,4 @@
-"""The engine of a CPU, and of a GPU without graphs: `Step` after `Step`, nothing allocated that can be kept."""
+"""The engine of a CPU, and of a GPU without graphs: `Step` after `Step`, with memory allocated once."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,46 +13,45 @@ from mlfound.engines.storage import named, numbers
 
 
 class Buffers:
-    """See `Engine`. On a GPU all networks are trained `together`, on a CPU one after the other: so it is quicker.
+    """See `Engine`. On a GPU all networks are trained `together`, on a CPU one after the other: each is faster there.
 
-    `memory` (2, networks, numbers) is for parameters and velocities, where they must lie somewhere special.
+    `memory` (2, networks, numbers) holds parameters and velocities, if they must be in shared memory.
     """
 
     def __init__(
         self,
         recipe: Recipe,
-        starts: Sequence[Network],
+        initial: Sequence[Network],
         generators: Sequence[Generator],
         x: Tensor,
         y: Tensor,
         memory: Tensor | None = None,
         together: bool | None = None,
     ) -> None:
-        self.recipe, self.generators, count = recipe, generators, len(starts)
+        self.recipe, self.generators, count = recipe, generators, len(initial)
         if memory is None:
             memory = x.new_empty(2, count, numbers(recipe.sizes))
-        self.parameters, self.momenta = memory
-        self.momenta.zero_()
+        self.parameters, self.flat_velocities = memory
+        self.flat_velocities.zero_()
         self.networks = [named(flat, recipe.sizes) for flat in self.parameters]
-        self.velocities = [named(flat, recipe.sizes) for flat in self.momenta]
-        for network, start in zip(self.networks, starts, strict=True):
+        self.velocities = [named(flat, recipe.sizes) for flat in self.flat_velocities]
+        for network, start in zip(self.networks, initial, strict=True):
             for name, p in start.items():
                 network[name].copy_(p)
 
         self.together = (x.is_cuda if together is None else together) and count > 1
-        parts = zip(self.parameters, self.momenta, ([each] for each in generators), strict=True)
-        all_at_once = [(self.parameters, self.momenta, generators)]
+        parts = zip(self.parameters, self.flat_velocities, ([each] for each in generators), strict=True)
+        all_at_once = [(self.parameters, self.flat_velocities, generators)]
         self.lanes = [Lane(recipe, *part, x, y) for part in (all_at_once if self.together else parts)]
 
     def run(self, rows: Tensor, rates: Rates) -> Tensor:
-        """See `Engine`."""
         coefficients = [Coefficients.of(lr, momentum, self.recipe) for lr, momentum in rates]
         if self.together:
             return self.lanes[0].run(rows, coefficients)
         return torch.stack([lane.run(own, coefficients) for lane, own in zip(self.lanes, rows, strict=True)])
 
     def close(self) -> None:
-        """Nothing to end."""
+        """No processes to end."""
 
 
 class Lane:
@@ -74,22 +73,24 @@ class Lane:
     def run(self, rows: Tensor, coefficients: Sequence[Coefficients]) -> Tensor:
         """Rows (rows,) or (networks, rows) to losses (steps,) or (networks, steps)."""
         labels = self.y.take(rows).unsqueeze(-2)
-        kept = torch.empty_like(labels, dtype=self.dtype)
-        parts = (torch.split(each, self.batch_size, dim=-1) for each in (rows, labels, kept))
-        for batch, y, keep, c in zip(*parts, coefficients, strict=True):
-            self.step(batch.shape[-1])(batch, y, keep, c)
-        return self.losses(kept.squeeze(-2))
+        row_losses = torch.empty_like(labels, dtype=self.dtype)
+        parts = (torch.split(each, self.batch_size, dim=-1) for each in (rows, labels, row_losses))
+        for batch, y, losses, c in zip(*parts, coefficients, strict=True):
+            self.step(batch.shape[-1])(batch, y, losses, c)
+        return self.losses(row_losses.squeeze(-2))
 
     def step(self, rows: int) -> Step:
-        """The step on so many rows, with its memory; made when it is first asked for."""
+        """The step on `rows` rows with its memory, made on first use."""
         if rows not in self.steps:
             self.steps[rows] = self.make_step(rows)
         return self.steps[rows]
 
-    def losses(self, kept: Tensor) -> Tensor:
-        """The mean of every batch, from what was kept of each row."""
-        whole = kept.shape[-1] // self.batch_size
-        batches, rest = torch.split(kept, [whole * self.batch_size, kept.shape[-1] % self.batch_size], dim=-1)
+    def losses(self, row_losses: Tensor) -> Tensor:
+        """The mean of every batch, from the losses of its rows."""
+        whole = row_losses.shape[-1] // self.batch_size
+        batches, rest = torch.split(
+            row_losses, [whole * self.batch_size, row_losses.shape[-1] % self.batch_size], dim=-1
+        )
         means = [torch.unflatten(batches, -1, (whole, self.batch_size)).mean(-1)]
         if rest.shape[-1]:
             means.append(rest.mean(-1, keepdim=True))

@@ -1,4 +1,4 @@
-"""The losses of `foundations.functions` in buffers: of every row the loss, and the gradient of their mean.
+"""The losses of `foundations.functions` in buffers: the loss of every row, and the gradient of their mean.
 
 All shapes may begin with an axis of networks.
 """
@@ -10,36 +10,36 @@ from torch import Tensor
 
 
 class Loss(Protocol):
-    """Made for outputs of one shape, `like` (out, batch)."""
+    """`like` (out, batch) gives the shape of the outputs."""
 
-    sign: float  # the loss is the mean of what is kept, times this
+    sign: float  # the loss is the mean of `row_losses` times this
 
     def __init__(self, like: Tensor) -> None: ...
 
-    def __call__(self, out: Tensor, y: Tensor, kept: Tensor) -> Tensor:
-        """Outputs (out, batch) and labels (1, batch): fills `kept` (1, batch), gives the gradient (out, batch)."""
+    def __call__(self, out: Tensor, y: Tensor, row_losses: Tensor) -> Tensor:
+        """Outputs (out, batch), labels (1, batch): fills `row_losses` (1, batch), returns dout (out, batch)."""
         ...
 
 
 class CrossEntropy:
-    """Keeps log softmax at the right class; the gradient is softmax minus one-hot."""
+    """Row losses are log softmax at the right class; the gradient is softmax minus one-hot."""
 
     sign = -1.0
 
     def __init__(self, like: Tensor) -> None:
         self.log_p, self.dout = torch.empty_like(like), torch.empty_like(like)
-        self.share = like.new_tensor(1 / like.shape[-1])  # of a row
+        self.share = like.new_tensor(1 / like.shape[-1])
         self.minus_one = like.new_full((*like.shape[:-2], 1, like.shape[-1]), -1.0)
 
-    def __call__(self, out: Tensor, y: Tensor, kept: Tensor) -> Tensor:
+    def __call__(self, out: Tensor, y: Tensor, row_losses: Tensor) -> Tensor:
         torch.log_softmax(out, -2, out=self.log_p)
-        torch.gather(self.log_p, -2, y, out=kept)
+        torch.gather(self.log_p, -2, y, out=row_losses)
         torch.exp(self.log_p, out=self.dout)
         return self.dout.scatter_add_(-2, y, self.minus_one).mul_(self.share)
 
 
 class MSE:
-    """Keeps (out - y)^2; the gradient is 2 (out - y)."""
+    """Row losses are (out - y)^2; the gradient is 2 (out - y)."""
 
     sign = 1.0
 
@@ -47,9 +47,9 @@ class MSE:
         self.dout = torch.empty_like(like)
         self.twice_the_share = like.new_tensor(2 / like.shape[-1])
 
-    def __call__(self, out: Tensor, y: Tensor, kept: Tensor) -> Tensor:
+    def __call__(self, out: Tensor, y: Tensor, row_losses: Tensor) -> Tensor:
         torch.sub(out, y, out=self.dout)
-        torch.square(self.dout, out=kept)
+        torch.square(self.dout, out=row_losses)
         return self.dout.mul_(self.twice_the_share)
 
 

@@ -1,4 +1,4 @@
-"""The readable engine: the lesson's own modules, a step as one reads it. The others are held against it."""
+"""The readable engine: the lesson's own modules, one step in plain code. The others are tested against it."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,16 @@ class Modules:
     """Forward, loss, backward, step; see `Engine`."""
 
     def __init__(
-        self, recipe: Recipe, starts: Sequence[Network], generators: Sequence[Generator], x: Tensor, y: Tensor
+        self,
+        recipe: Recipe,
+        initial: Sequence[Network],
+        generators: Sequence[Generator],
+        x: Tensor,
+        y: Tensor,
     ) -> None:
         self.batch_size, self.x, self.y = recipe.batch_size, x, y
         self.generators = generators
-        self.networks = [{name: p.clone() for name, p in start.items()} for start in starts]
+        self.networks = [{name: p.clone() for name, p in start.items()} for start in initial]
         self.models = [
             MLP(
                 network,
@@ -38,12 +43,11 @@ class Modules:
         self.velocities = [optimizer.velocities for optimizer in self.optimizers]
 
     def run(self, rows: Tensor, rates: Rates) -> Tensor:
-        """One network after the other."""
+        """Trains one network after the other."""
         each = zip(self.models, self.optimizers, rows, strict=True)
         return torch.stack([self.train(model, optimizer, own, rates) for model, optimizer, own in each])
 
     def train(self, model: MLP, optimizer: SGD, rows: Tensor, rates: Rates) -> Tensor:
-        """The lesson's loop."""
         losses, loss = [], self.loss
         parts = batches(self.x, self.y, rows, self.batch_size)
         for (x, y), (lr, momentum) in zip(parts, rates, strict=True):
@@ -53,4 +57,4 @@ class Modules:
         return torch.stack(losses)
 
     def close(self) -> None:
-        """Nothing to end."""
+        """No processes to end."""

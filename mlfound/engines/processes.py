@@ -1,7 +1,7 @@
-"""Many networks on the cores of a CPU: shared out among processes, each of which runs `Buffers` on its share.
+"""Many networks on the cores of a CPU: divided among processes, each of which runs `Buffers` on its share.
 
-The processes are forked, so that data and networks are there without being sent, and what they change lies in memory
-that all of them see. Through the pipes go only a number of rows, the rates, and the word that it is done.
+The processes are forked, so that they get data and networks without a copy; their results are in shared memory.
+The pipes carry only the number of rows, the rates, and a None when a process is done.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ from mlfound.engines.buffers import Buffers
 from mlfound.engines.recipe import Network, Rates, Recipe
 from mlfound.engines.storage import numbers
 
-PR_SET_PDEATHSIG = 1  # of Linux: which signal a process gets when its parent has died
+PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent dies
 
 
 class Processes:
@@ -29,13 +29,13 @@ class Processes:
     def __init__(
         self,
         recipe: Recipe,
-        starts: Sequence[Network],
+        initial: Sequence[Network],
         generators: Sequence[Generator],
         x: Tensor,
         y: Tensor,
         workers: int,
     ) -> None:
-        count = len(starts)
+        count = len(initial)
         memory = shared((2, count, numbers(recipe.sizes)), x.dtype)
         self.generators = generators
         self.rows = shared((count, len(y)), torch.int64)
@@ -45,7 +45,7 @@ class Processes:
         self.engines = []
         for share in self.shares:
             own = slice(int(share[0]), int(share[-1]) + 1)
-            self.engines.append(Buffers(recipe, starts[own], generators[own], x, y, memory[:, own]))
+            self.engines.append(Buffers(recipe, initial[own], generators[own], x, y, memory[:, own]))
         self.networks = [network for engine in self.engines for network in engine.networks]
         self.velocities = [velocity for engine in self.engines for velocity in engine.velocities]
 
@@ -63,7 +63,7 @@ class Processes:
             pipe.close()
 
     def start(self) -> None:
-        """Fork the workers; ChildProcessError where there may be no more processes, or no memory for one."""
+        """Fork the workers; ChildProcessError at a limit of processes or memory."""
         for number, worker in enumerate(self.workers, 1):
             try:
                 worker.start()
@@ -74,7 +74,7 @@ class Processes:
                 ) from error
 
     def run(self, rows: Tensor, rates: Rates) -> Tensor:
-        """See `Engine`; of at most an epoch's rows."""
+        """See `Engine`; at most the rows of an epoch."""
         self.rows[:, : rows.shape[1]] = rows
         self.states.copy_(torch.stack([generator.get_state() for generator in self.generators]))
         try:
@@ -88,7 +88,7 @@ class Processes:
         return self.losses[:, : len(rates)].clone()
 
     def close(self) -> None:
-        """End the processes, also one that does not answer: they hold nothing that is not in the shared memory."""
+        """Kill the processes, also one that hangs: all their state is in shared memory."""
         started = [worker for worker in self.workers if worker.pid]
         for worker in started:
             worker.kill()
@@ -98,15 +98,15 @@ class Processes:
             pipe.close()
 
     def work(self, number: int, pipes: Sequence[Connection]) -> None:
-        """What a worker does until it is killed, by `close` or by the death of its parent."""
+        """The loop of a worker until it is killed, by `close` or by the death of its parent."""
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, signal.SIG_IGN)  # the parent decides
-        torch.set_num_threads(1)  # those that the parent had are not in a fork, which would wait for them
+        torch.set_num_threads(1)  # a fork lacks the parent's threads, and would wait for them
         for other in (*self.pipes, *(pipe for pipe in pipes if pipe is not pipes[number])):
             other.close()
         pipe, engine, share = pipes[number], self.engines[number], self.shares[number]
-        with suppress(EOFError, ConnectionError):  # a parent's death breaks the pipe, and then kills
+        with suppress(EOFError, ConnectionError):  # the parent's death closes the pipe before it kills
             while True:
                 count, rates = pipe.recv()
                 set_states(engine.generators, self.states[share])
@@ -116,12 +116,12 @@ class Processes:
 
 
 def set_states(generators: Sequence[Generator], states: Tensor) -> None:
-    """Each generator to its row of `states`."""
+    """Set each generator to its row of `states`."""
     for generator, state in zip(generators, states, strict=True):
-        generator.set_state(state.clone())  # of a view torch reads the beginning of the whole
+        generator.set_state(state.clone())  # for a view torch would read the start of its storage
 
 
 def shared(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Zeros that stay the same memory in forked processes, and take no place in a file system."""
+    """Zeros in memory shared with forked processes, not backed by a file."""
     memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
     return torch.frombuffer(memory, dtype=dtype).view(shape)

@@ -1,9 +1,9 @@
-"""The three matrix products of a linear layer, by the library that suits machine and shape.
+"""The three matrix products of a linear layer, by the fastest library for machine and shape.
 
-They are named after the rungs of `foundations.matmul`, and can be had where those can.
+They are named after the rungs of `foundations.matmul`, and are available where those are.
 
-Units come first here: a layer makes (out, batch) of (in, batch), and its weights are (out, in). On a CPU that is
-the quicker way round. All shapes may begin with an axis of networks.
+Features come first here: a layer maps (in, batch) to (out, batch), and its weights are (out, in), which is faster
+on a CPU. All shapes may begin with an axis of networks.
 """
 
 from collections.abc import Callable
@@ -12,18 +12,18 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-LARGE = 1e6  # multiplications: smaller products `@` has done while oneDNN is still beginning
+MIN_ONEDNN_MULTIPLICATIONS = 1e6  # for smaller products the overhead of oneDNN is larger than its gain
 
 
 class Products(Protocol):
-    """What a layer multiplies. `out` is memory to use, or to leave: take what is returned."""
+    """The products of a layer. `out` is memory that may be used; the result is what is returned."""
 
     def linear(self, x: Tensor, w: Tensor, b: Tensor, out: Tensor) -> Tensor:
         """w x + b: (in, batch), (out, in) and (out, 1) to (out, batch)."""
         ...
 
-    def weight_grad(self, dout: Tensor, x: Tensor, onto: Tensor, momentum: float) -> None:
-        """onto <- momentum onto + dout x: (out, batch) and (batch, in) to (out, in)."""
+    def weight_grad(self, dout: Tensor, x: Tensor, into: Tensor, momentum: float) -> None:
+        """into <- momentum into + dout x: (out, batch) and (batch, in) to (out, in)."""
         ...
 
     def input_grad(self, dout: Tensor, w: Tensor, out: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ class Products(Protocol):
 
 
 class Library:
-    """torch's own, BLAS: into the memory that is there."""
+    """torch's own, by BLAS, into existing memory."""
 
     def __init__(self, axes: int) -> None:
         self.addmm: Any = torch.addmm if axes == 2 else torch.baddbmm
@@ -42,8 +42,8 @@ class Library:
         product: Tensor = self.addmm(b, w, x, out=out)
         return product
 
-    def weight_grad(self, dout: Tensor, x: Tensor, onto: Tensor, momentum: float) -> None:
-        self.addmm(onto, dout, x, beta=momentum, out=onto)
+    def weight_grad(self, dout: Tensor, x: Tensor, into: Tensor, momentum: float) -> None:
+        self.addmm(into, dout, x, beta=momentum, out=into)
 
     def input_grad(self, dout: Tensor, w: Tensor, out: Tensor) -> Tensor:
         product: Tensor = self.mm(w.mT, dout, out=out)
@@ -57,13 +57,13 @@ class OneDNN:
     """
 
     def __init__(self, axes: int) -> None:
-        """One network at a time: `axes` are 2."""
+        """One network at a time: `axes` is 2."""
 
     def linear(self, x: Tensor, w: Tensor, b: Tensor, out: Tensor) -> Tensor:
         return onednn(w, x.mT).add_(b)
 
-    def weight_grad(self, dout: Tensor, x: Tensor, onto: Tensor, momentum: float) -> None:
-        torch.add(onednn(dout, x.mT), onto, alpha=momentum, out=onto)
+    def weight_grad(self, dout: Tensor, x: Tensor, into: Tensor, momentum: float) -> None:
+        torch.add(onednn(dout, x.mT), into, alpha=momentum, out=into)
 
     def input_grad(self, dout: Tensor, w: Tensor, out: Tensor) -> Tensor:
         return onednn(w.mT, dout.mT)
@@ -76,8 +76,8 @@ def onednn(a: Tensor, b: Tensor) -> Tensor:
 
 
 def products(name: str, axes: int, multiplications: int) -> Products:
-    """Those of one layer whose tensors have so many `axes`, by `name`; small ones always by torch's own."""
-    return PRODUCTS[name if multiplications >= LARGE else "matmul"](axes)
+    """The products by `name` for tensors of `axes` axes; small ones always by torch's own."""
+    return PRODUCTS[name if multiplications >= MIN_ONEDNN_MULTIPLICATIONS else "matmul"](axes)
 
 
 PRODUCTS: dict[str, Callable[[int], Products]] = {

@@ -1,7 +1,7 @@
-"""One training step in memory made beforehand: gathered, forward, down, and the gradients straight into momentum.
+"""One training step in preallocated memory: gather, forward, backward, and gradients added directly to velocities.
 
-For one network, or with a first axis for several at once. Nothing in it depends on a number that is on the device,
-so that a CUDA graph can hold it.
+For one network, or with a first axis for several at once. Its control flow depends on no value on the device, so that
+a CUDA graph can capture it.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,11 @@ from mlfound.engines.products import products
 from mlfound.engines.recipe import Recipe
 from mlfound.engines.storage import layers
 
-Number = (
-    float | Tensor
-)  # a tensor of no axes on the device, for a graph, whose numbers must not be in its code
+Number = float | Tensor  # for a graph a 0-d tensor on the device
 
 
 class Coefficients(NamedTuple):
-    """The numbers of one step, made of learning rate and momentum; p and v are all parameters and velocities.
+    """The coefficients of one step, from learning rate and momentum; p and v are all parameters and velocities.
 
     p <- decay p + ahead v, v <- momentum v + gradient, p <- p + step v. `SGD` does the same in another order:
     what Nesterov adds to v after the step, lr momentum v_new - lr momentum v_old being lr momentum gradient.
@@ -55,33 +53,33 @@ class Step:
         self.hidden = len(sizes) - 2
         self.recipe, self.generators, self.images = recipe, generators, x
         self.parameters, self.velocities = parameters, velocities
-        self.layers, self.onto = layers(parameters, sizes), layers(velocities, sizes)
+        self.layers, self.velocity_layers = layers(parameters, sizes), layers(velocities, sizes)
         self.products = [
             products(recipe.product, 2 + len(networks), rows * fan_in * fan_out)
             for fan_in, fan_out in pairwise(sizes)
         ]
-        self.small = products("matmul", 2 + len(networks), 0)
+        self.bias_products = products("matmul", 2 + len(networks), 0)
         self.ones = x.new_ones(*networks, rows, 1)  # a bias is a weight whose input is always 1
         self.x = x.new_empty(*networks, rows, sizes[0])
-        self.gathered, self.units_first = self.x.view(-1, sizes[0]), self.x.mT
+        self.gathered, self.features_first = self.x.view(-1, sizes[0]), self.x.mT
         self.outs = [x.new_empty(*networks, size, rows) for size in sizes[1:]]
         self.douts = [torch.empty_like(out) for out in self.outs[:-1]]
         self.masks = [torch.empty_like(out) for out in self.outs[:-1]]
         self.dropped = [x.new_empty(*networks, rows, size) for size in sizes[:-1]]
         self.loss = LOSSES[recipe.loss](self.outs[-1])
 
-    def __call__(self, rows: Tensor, y: Tensor, kept: Tensor, c: Coefficients) -> None:
-        """Step with these `rows` of x and labels `y` (1, rows); what `Loss` keeps goes into `kept` (1, rows)."""
+    def __call__(self, rows: Tensor, y: Tensor, row_losses: Tensor, c: Coefficients) -> None:
+        """Step with these `rows` of x and labels `y` (1, rows); `Loss` fills `row_losses` (1, rows)."""
         inputs, out = self.forward(rows)
-        douts = self.backward(self.loss(out, y, kept))
+        douts = self.backward(self.loss(out, y, row_losses))
         self.update(inputs, douts, c)
 
     def forward(self, rows: Tensor) -> tuple[list[Tensor], Tensor]:
-        """What came into each layer, (batch, in), and what came out of the last, (out, batch)."""
+        """The input of each layer, (batch, in), and the output of the last, (out, batch)."""
         torch.index_select(self.images, 0, rows.flatten(), out=self.gathered)
         if self.recipe.input_dropout:
             self.x.mul_(self.drawn(0, self.recipe.input_dropout))
-        inputs, out = [self.x], self.units_first
+        inputs, out = [self.x], self.features_first
         for n, (w, b) in enumerate(self.layers):
             out = self.products[n].linear(out, w, b, out=self.outs[n])
             if n < self.hidden:
@@ -90,7 +88,7 @@ class Step:
         return inputs, out
 
     def activate(self, n: int, out: Tensor) -> None:
-        """The shifted ReLU and dropout, in place; what its gradient is multiplied by goes into the layer's mask."""
+        """The shifted ReLU and dropout, in place; the factors of its gradient are written to the layer's mask."""
         torch.sign(out.relu_(), out=self.masks[n])
         if self.recipe.relu_shift:
             out.sub_(self.recipe.relu_shift)
@@ -108,7 +106,7 @@ class Step:
         return mask.div_(1 - rate)
 
     def backward(self, dout: Tensor) -> list[Tensor]:
-        """The gradient of what came out of each layer, from that of the last."""
+        """The gradients of all layers' outputs, from that of the last."""
         douts = [dout]
         for n in range(self.hidden, 0, -1):
             dout = self.products[n].input_grad(dout, self.layers[n][0], out=self.douts[n - 1])
@@ -116,19 +114,19 @@ class Step:
         return douts[::-1]
 
     def update(self, inputs: Sequence[Tensor], douts: Sequence[Tensor], c: Coefficients) -> None:
-        """Momentum and parameters; see `Coefficients`."""
+        """Update velocities and parameters; see `Coefficients`."""
         p, v = self.parameters, self.velocities
         if self.recipe.weight_decay:
             p.mul_(c.decay)
         if self.recipe.nesterov:
             add(p, v, c.ahead)
         momentum = c.momentum
-        if isinstance(momentum, Tensor):  # which BLAS does not take
+        if isinstance(momentum, Tensor):  # BLAS takes only a float
             v.mul_(momentum)
             momentum = 1.0
-        for n, (vw, vb) in enumerate(self.onto):
+        for n, (vw, vb) in enumerate(self.velocity_layers):
             self.products[n].weight_grad(douts[n], inputs[n], vw, momentum)
-            self.small.weight_grad(douts[n], self.ones, vb, momentum)
+            self.bias_products.weight_grad(douts[n], self.ones, vb, momentum)
         add(p, v, c.step)
         if self.recipe.max_norm is not None:
             for w, _ in self.layers[:-1]:
@@ -136,9 +134,9 @@ class Step:
                 w.mul_(self.recipe.max_norm / norms.clamp_min_(self.recipe.max_norm))
 
 
-def add(onto: Tensor, tensor: Tensor, factor: Number) -> None:
-    """onto <- onto + factor tensor."""
+def add(into: Tensor, tensor: Tensor, factor: Number) -> None:
+    """into <- into + factor tensor."""
     if isinstance(factor, Tensor):
-        onto.addcmul_(tensor, factor)
+        into.addcmul_(tensor, factor)
     else:
-        onto.add_(tensor, alpha=factor)
+        into.add_(tensor, alpha=factor)

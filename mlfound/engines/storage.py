@@ -1,4 +1,4 @@
-"""All numbers of a network in one flat tensor, so that an update is one call; layers are views into it."""
+"""All parameters of a network in one flat tensor, so that an update is one call; layers are views into it."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,12 +12,12 @@ Layers = list[tuple[Tensor, Tensor]]
 
 
 def numbers(sizes: Sequence[int]) -> int:
-    """How many weights and biases a network has."""
+    """The number of weights and biases of a network."""
     return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
 
 
 def layers(flat: Tensor, sizes: Sequence[int]) -> Layers:
-    """Views into `flat` (..., numbers): of each layer the weights (..., out, in) and the biases (..., out, 1)."""
+    """Views into `flat` (..., numbers): the weights (..., out, in) and biases (..., out, 1) of each layer."""
     found, start = Layers(), 0
     for fan_in, fan_out in pairwise(sizes):
         middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
@@ -28,7 +28,7 @@ def layers(flat: Tensor, sizes: Sequence[int]) -> Layers:
 
 
 def named(flat: Tensor, sizes: Sequence[int]) -> Network:
-    """Views into `flat` (numbers,) of one network, as the lesson has them: w1 (in, out), b1 (out,), ..."""
+    """Views into `flat` (numbers,) of one network, in the lesson's layout: w1 (in, out), b1 (out,), ..."""
     return {
         name: view
         for n, (w, b) in enumerate(layers(flat, sizes), 1)

@@ -1,1 +1,1 @@
-"""The answers we are checked against, from torch's own parts. Nothing of ours is imported here."""
+"""Reference results by torch's own parts; our code is tested against them and is not imported here."""

@@ -15,6 +15,6 @@ def loss_and_gradients(
     loss: str,
     masks: Mapping[int, Tensor] = {},
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Both halves of `torch_functional`, the input's gradient included."""
+    """Loss and gradients of `torch_functional`, with the input's gradient."""
     value, gradients = torch_functional(parameters, x, y, relu_shift, loss, masks=masks)
     return value, gradients

@@ -1,4 +1,4 @@
-"""The same training in JAX: one jitted lax.scan over all steps, the strongest peer."""
+"""The same training in JAX: one jitted lax.scan over all steps."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from torch import Tensor
 def sgd(
     parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, lr: float, momentum: float
 ) -> Callable[[Tensor], dict[str, Tensor]]:
-    """As `torch_nn.sgd`; the first call compiles. Products are as exact as the numbers' type."""
+    """As `torch_nn.sgd`; the first call compiles. Products have the full precision of their dtype."""
     jax = start_jax()
     import jax.numpy as jnp
 
@@ -48,9 +48,9 @@ def sgd(
 
 
 def start_jax() -> Any:
-    """jax, with as many threads as torch has, and products as exact as their numbers.
+    """jax, with torch's number of threads, and products in the full precision of their dtype.
 
-    It reads the environment once, before it does anything; unpinned it takes every core.
+    It reads the environment once, when it is initialised; without this it uses every core.
     """
     threads, flags = torch.get_num_threads(), os.environ.get("XLA_FLAGS", "")
     os.environ.setdefault("NPROC", str(threads))
@@ -58,6 +58,6 @@ def start_jax() -> Any:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
     import jax
 
-    jax.config.update("jax_enable_x64", True)  # without it float64 would become float32, which stays as it is
+    jax.config.update("jax_enable_x64", True)  # without it float64 would become float32
     jax.config.update("jax_default_matmul_precision", "highest")
     return jax

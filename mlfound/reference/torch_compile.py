@@ -39,9 +39,9 @@ def sgd(
 
 @cache
 def compile_afresh() -> TemporaryDirectory[str]:
-    """Let torch compile into an empty folder: what an earlier run left on the disk would hide how long it takes.
+    """Let torch compile into an empty folder: the cache of an earlier run would hide the time it takes.
 
-    The folder goes when its object goes, with the process.
+    The folder is removed with its object, at the end of the process.
     """
     folder = TemporaryDirectory(prefix="mlfound-")
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder.name

@@ -1,4 +1,4 @@
-"""Linear layers, ReLU and loss out of torch.nn.functional, and autograd's way back: what we are checked against."""
+"""Linear layers, ReLU and loss from torch.nn.functional, with gradients by autograd."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,10 +16,10 @@ def torch_functional(
     input_gradient: bool = True,
     masks: Mapping[int, Tensor] = {},
 ) -> Iterator[Any]:
-    """Gives the loss, rests, and then gives its gradients by the names of the parameters, and of the input as `x`.
+    """Yields the loss, then its gradients by the names of the parameters, and of the input as `x`.
 
-    Weights are (in, out): torch's linear wants them the other way round. `loss` is "mse" or "cross-entropy". What
-    comes into layer n (from 1) is multiplied by `masks[n]`, where there is one: dropout with its dice thrown.
+    Weights are (in, out): torch's linear takes (out, in). `loss` is "mse" or "cross-entropy". The
+    input of layer n (from 1) is multiplied by `masks[n]`, if there is one: dropout with a fixed mask.
     """
     leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
     leaves["x"] = x.detach().requires_grad_(input_gradient)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from mlfound.reference.torch_nn import Network
 
-WARM_UP = 3  # steps outside the graph, which torch asks for: libraries and the optimiser make their memory
+WARM_UP_STEPS = 3  # steps outside the graph, as torch requires: libraries and the optimiser allocate their memory
 
 
 def sgd(
@@ -32,7 +32,7 @@ def sgd(
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
-            for _ in range(WARM_UP):
+            for _ in range(WARM_UP_STEPS):
                 step(rows)
         torch.cuda.current_stream().wait_stream(aside)
         optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""The network as torch's users write it: an nn.Module, autograd, and optim.SGD."""
+"""The network in idiomatic torch: an nn.Module, autograd, and optim.SGD."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 class Network(nn.Module):
-    """nn.Linear layers that begin at these parameters (ours: w1 (in, out), b1, ...), a shifted ReLU between them."""
+    """nn.Linear layers with these initial parameters (ours: w1 (in, out), b1, ...), a shifted ReLU between them."""
 
     def __init__(self, parameters: Mapping[str, Tensor], relu_shift: float = 0.0) -> None:
         super().__init__()
@@ -31,13 +31,13 @@ class Network(nn.Module):
         return output
 
     def named(self, tensors: Iterator[Tensor]) -> dict[str, Tensor]:
-        """`tensors`, one a parameter, under our names and in our layout."""
+        """`tensors`, one per parameter, under our names and in our layout."""
         ours = (tensor.T if tensor.ndim == 2 else tensor for tensor in tensors)
         names = (f"{kind}{n}" for n in range(1, len(self.layers) + 1) for kind in "wb")
         return dict(zip(names, ours, strict=True))
 
     def weights(self) -> dict[str, Tensor]:
-        """A copy of the parameters, as they were given."""
+        """A copy of the parameters, in our layout."""
         return self.named(p.detach().clone() for p in self.parameters())
 
 
@@ -49,15 +49,15 @@ def torch_nn(
     loss: str = "mse",
     input_gradient: bool = True,
 ) -> Iterator[Any]:
-    """Gives the loss, rests, and then gives its gradients by the names of the parameters, and of the input as `x`."""
+    """Yields the loss, then its gradients by the names of the parameters, and of the input as `x`."""
     network = Network(
         parameters, relu_shift
-    )  # here and not below: to make one is no part of its forward pass
+    )  # not below: making the network is not part of its forward pass
     return forward_and_backward(network, x.detach().requires_grad_(input_gradient), target, loss)
 
 
 def forward_and_backward(network: Network, x: Tensor, target: Tensor, loss: str) -> Iterator[Any]:
-    """Both halves, for `torch_nn`."""
+    """Yields the loss, then the gradients."""
     out = network(x)
     if loss == "mse":
         value = functional.mse_loss(out.squeeze(-1), target.to(out.dtype))
@@ -73,10 +73,10 @@ def forward_and_backward(network: Network, x: Tensor, target: Tensor, loss: str)
 def sgd(
     parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, lr: float, momentum: float
 ) -> Callable[[Tensor], dict[str, Tensor]]:
-    """A training by cross-entropy, to be called with an order: a step for each row of it, a batch's image numbers.
+    """A training by cross-entropy as a function of an order (steps, batch size) of image numbers.
 
-    Every call begins at `parameters` and gives the weights at the end. The optimiser is as one writes it; on a GPU
-    one asks for its fused form, which is one kernel there. (On a CPU it saves some 7% of a small network's step.)
+    Every call starts at `parameters` and returns the final weights. The optimiser has its defaults; on a GPU
+    it is fused, which is one kernel there. (On a CPU that saves some 7% of a small network's step.)
     """
 
     def train(order: Tensor) -> dict[str, Tensor]:
