@@ -1,4 +1,4 @@
-"""What goes wrong for a reason outside the code: one line and an exit code, never a traceback."""
+"""Failures for a reason outside the code: one line and an exit code, never a traceback."""
 
 import os
 import re
@@ -13,17 +13,17 @@ from mlfound.cli.signals import Terminated, raised
 from mlfound.errors import UserError, printable
 from mlfound.files import shortfalls
 
-# What torch, numpy, the threads and the loader of libraries say, each in its own kind of error
+# The messages of torch, numpy, threading and the dynamic loader, each in its own type of error
 NO_MEMORY = re.compile(
     "(allocate|enough|out of) memory|failed to map segment|bad_alloc|can't start new thread", re.IGNORECASE
 )
-# bytes that torch, numpy and scipy need to be loaded: with less, one of them crashes or tries for ever
+# bytes that torch, numpy and scipy need to be loaded: with less, one of them crashes or never returns
 MIN_ADDRESS_SPACE = 900 * 2**20
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """An error of the user, the disk or the memory ends the command as one line, a signal quietly."""
+    """End the command with one line for an error of the user, the disk or the memory, and silently for a signal."""
     try:
         with raised():
             yield
@@ -48,12 +48,12 @@ def one_line_errors() -> Iterator[None]:
         )
         raise typer.Exit(1) from None
     finally:
-        for line in shortfalls():  # of a command without a run; the others have said theirs
+        for line in shortfalls():  # of a command without a run; a run has shown its own
             typer.echo(printable(line), err=True)
 
 
 def lack_of_memory(error: BaseException | None) -> str | None:
-    """What an error says of memory, if a lack of it is the cause of it or of one before it."""
+    """The message about memory if this error, or a cause of it, is a lack of memory; else None."""
     while error is not None:
         lines = str(error).splitlines()
         if isinstance(error, MemoryError) or any(map(NO_MEMORY.search, lines)):
@@ -63,7 +63,7 @@ def lack_of_memory(error: BaseException | None) -> str | None:
 
 
 def prepare_imports() -> None:
-    """What must hold before the libraries of an experiment are imported; MemoryError if they have no room."""
+    """Prepare the import of an experiment's libraries; MemoryError if they cannot be loaded."""
     # our pictures open no window, and matplotlib refuses to be imported for a name that it does not know
     os.environ.pop("MPLBACKEND", None)
     if sys.platform != "win32":

@@ -26,7 +26,7 @@ def export(
     to: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", parser=path_of_user, help="Where modules go; else to exp beside the notebook."
+            metavar="DIR", parser=path_of_user, help="Where modules go; by default exp beside the notebook."
         ),
     ] = None,
     check: Annotated[
@@ -72,7 +72,7 @@ def export(
 def run_all(context: typer.Context, **flags: Any) -> None:
     """Run notebooks, each in a fresh kernel.
 
-    Its asserts are its tests: a cell that fails ends it, and is shown. A cell with #| eval: false is not run.
+    The asserts are the tests: a cell that fails stops its notebook and is shown. #| eval: false skips a cell.
 
     \b
     Example:
@@ -84,7 +84,7 @@ def run_all(context: typer.Context, **flags: Any) -> None:
 
 @app.command(context_settings={"allow_interspersed_args": False})
 def call(
-    module: Annotated[Path, typer.Argument(metavar="MODULE", help="A module, as exp/nb_01.py.")],
+    module: Annotated[Path, typer.Argument(metavar="MODULE", help="A module such as exp/nb_01.py.")],
     function: Annotated[str, typer.Argument(metavar="FUNCTION", help="One of its functions.")],
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="ARGUMENT", help="The function's; --help shows them.")
@@ -92,9 +92,9 @@ def call(
 ) -> None:
     """Call a function of a module.
 
-    Its parameters are the arguments and options: those without a default, and those with one.
+    Its parameters without a default are arguments, those with a default are options.
 
-    The module runs as your own code does: call only what you would run.
+    The module runs like any Python code of yours: call only what you trust.
 
     \b
     Example:
@@ -108,7 +108,7 @@ def call(
 
 @app.command()
 def new(
-    notebook: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="A new file, as 03_mine.ipynb.")],
+    notebook: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="A new file such as 03_mine.ipynb.")],
 ) -> None:
     """Write a small notebook to begin with.
 

@@ -19,16 +19,16 @@ Command = TypeVar("Command", bound=Callable[..., None])
 
 @dataclass(frozen=True)
 class Flag:
-    """A parameter of a command: its type, what typer is to know of it, its default."""
+    """A parameter of a command: its type, what typer needs to know of it, its default."""
 
     kind: Any
     info: Any  # a typer.Option or typer.Argument
     default: Any = None
-    is_key: bool = True  # it stands for the config key of its name
+    is_key: bool = True  # it sets the config key of its name
 
 
 def number_or_word(text: str) -> float | str:
-    """For flags such as `--threads N|auto`: what is no number is left for the config to refuse."""
+    """For flags such as `--threads N|auto`: text that is not a number is left for the config to refuse."""
     for number in (int, float):
         with suppress(ValueError):
             return number(text)
@@ -61,22 +61,22 @@ def switch(name: str, says: str) -> Flag:
 
 
 def shared(kind: Any, says: str, *names: str, default: Any = None, **more: Any) -> Flag:
-    """What is no config key."""
+    """A flag that is not a config key."""
     return Flag(kind, typer.Option(*names, help=says, **more), default, is_key=False)
 
 
 def folder(kind: Any, variable: str, says: str, default: Any = None) -> Flag:
-    """Where something lies: by flag, or by a variable of the surroundings."""
+    """The path of a folder, from a flag or an environment variable."""
     return shared(kind, says, default=default, metavar="DIR", envvar=variable, parser=path_of_user)
 
 
 def arguments(metavar: str, says: str) -> Flag:
-    """All that is not a flag."""
+    """The arguments that are not flags."""
     return Flag(list[str] | None, typer.Argument(metavar=metavar, help=says), is_key=False)
 
 
 def takes(*names: str) -> Callable[[Command], Command]:
-    """Gives a command these parameters beside its own, in place of its `**flags`: typer reads its signature."""
+    """Replaces `**flags` in a command's signature, which typer reads, by these parameters."""
 
     def described(command: Command) -> Command:
         own = [each for each in inspect.signature(command).parameters.values() if each.name != "flags"]
@@ -97,20 +97,20 @@ def takes(*names: str) -> Callable[[Command], Command]:
 
 
 def sorted_out(words: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Of the arguments of a command the KEY=VALUE, and the others."""
+    """The KEY=VALUE arguments, and the others."""
     settings = [word for word in words or () if SETTING.match(word)]
     return settings, [word for word in words or () if not SETTING.match(word)]
 
 
-# By the parameter's name; behind a colon, where several commands mean different things by one
+# By the parameter's name; with a suffix after a colon where commands differ in its meaning
 FLAGS: dict[str, Flag] = {
     "arguments": arguments(
         "CONFIG|KEY=VALUE",
-        "A YAML file or a run, without which the defaults hold; and config keys, as epochs=3.",
+        "A YAML file or a run to take the config from, else the defaults; and config keys, such as epochs=3.",
     ),
     "arguments:compare": arguments(
         "RUN|KEY=VALUE",
-        "Paths, ids, beginnings of ids, or latest; or one YAML file; and config keys.",
+        "Runs, as paths, ids, beginnings of ids or latest; or one YAML file; and config keys.",
     ),
     "arguments:notebooks": arguments(
         "NOTEBOOK|KEY=VALUE",
@@ -118,51 +118,53 @@ FLAGS: dict[str, Flag] = {
     ),
     "set_": shared(
         list[str] | None,
-        "Override a config key, as KEY=VALUE does; repeatable, wins over the file.",
+        "Override a config key, like KEY=VALUE; repeatable, wins over the file.",
         "--set",
         metavar="KEY=VALUE",
     ),
     "runs_dir": folder(Path, "MLFOUND_RUNS_DIR", "Where run folders go.", default=RUNS),
-    "data_dir": folder(Path | None, "MLFOUND_DATA_DIR", "The data cache; else the user's cache folder."),
-    "name": shared(str | None, "Added to the run folder's name.", metavar="TEXT"),
-    "json_": shared(bool, "Print one JSON document and nothing else.", "--json", default=False),
-    "quiet": shared(bool, "No progress, no tables; errors still.", "--quiet", default=False),
-    "print_config": shared(bool, "Print the config as YAML and stop.", "--print-config", default=False),
-    "list_": shared(bool, "Show all datasets, where they are and their licence.", "--list", default=False),
-    "resume_": shared(
-        str | None, "Go on with a run that was interrupted, in its folder.", "--resume", metavar="RUN"
+    "data_dir": folder(
+        Path | None, "MLFOUND_DATA_DIR", "The data cache; by default the user's cache folder."
     ),
-    "seed": text("N", "Where the random numbers start.", kind=int),
+    "name": shared(str | None, "Text added to the run folder's name.", metavar="TEXT"),
+    "json_": shared(bool, "Print one JSON document and nothing else.", "--json", default=False),
+    "quiet": shared(bool, "Print no progress and no tables, only errors.", "--quiet", default=False),
+    "print_config": shared(bool, "Print the config as YAML and stop.", "--print-config", default=False),
+    "list_": shared(bool, "Show all datasets, their state, path and licence.", "--list", default=False),
+    "resume_": shared(str | None, "Resume an interrupted run in its folder.", "--resume", metavar="RUN"),
+    "seed": text("N", "Seed of the random numbers.", kind=int),
     "device": text("DEVICE", "auto, cpu, cuda, cuda:N or mps."),
     "threads": number("N|auto", "CPU threads that torch may use."),
     "dataset": text("NAME", "mnist, fashion-mnist or mnist-sample."),
     "from_": text("PATH", "Your own copy: IDX files, raw or .gz, a mnist.pkl.gz or a mnist.npz.", "--from"),
-    "verify": switch("--verify", "Fetch nothing, check what is there."),
-    "impl": texts("RUNG", "A rung, as einsum; else the whole ladder"),
-    "impl:stages": texts("STAGE", "A stage or a library, as modules or torch-nn; else all"),
+    "verify": switch("--verify", "Fetch nothing, verify the cached files."),
+    "impl": texts("RUNG", "A rung such as einsum; default: the whole ladder"),
+    "impl:stages": texts("STAGE", "A stage or library such as modules or torch-nn; default: all"),
     "workload": text("NAME", "lesson (all rows at once) or step (training)."),
-    "rows": text("N", "How many training rows; else all.", kind=int),
-    "check_only": switch("--check-only", "Check the gradients, time nothing, need no data."),
-    "shape": texts("MxKxN", "Sizes, as 5x784x10 for (5,784) x (784,10)"),
+    "rows": text("N", "Number of training rows; default: all.", kind=int),
+    "check_only": switch("--check-only", "Only check the gradients; times nothing and needs no data."),
+    "shape": texts("MxKxN", "Sizes such as 5x784x10 for (5,784) x (784,10)"),
     "dtype": text("NAME", "float32, float64, float16 or bfloat16."),
-    "budget": text("SECONDS", "How long to time each rung.", kind=float),
-    "compare": text("RUN", "The folder of an earlier run: faster or slower now?"),
-    "init": texts("SCHEME", "A scheme, as kaiming; else those of the lesson"),
-    "relu_shift": number("S", "Only max(x, 0) - S, draw by draw."),
-    "hidden": number("N", "Units of the one layer."),
-    "draws": number("N", "How often weights are drawn."),
-    "depth": number("N", "Only a stack of so many layers."),
-    "width": number("N", "Units of its layers."),
+    "budget": text("SECONDS", "Time spent on each rung.", kind=float),
+    "compare": text("RUN", "The folder of an earlier run to compare speed with."),
+    "init": texts("SCHEME", "A scheme such as kaiming; default: those of the lesson"),
+    "relu_shift": number("S", "Only the layer with max(x, 0) - S, every draw in detail."),
+    "hidden": number("N", "Units of the single layer."),
+    "draws": number("N", "Number of weight draws."),
+    "depth": number("N", "Only a stack of N layers."),
+    "width": number("N", "Units of the stack's layers."),
     "residual": switch("--residual", "Only a stack of residual blocks."),
-    "layer": text("KIND", "Only linear, or only conv."),
+    "layer": text("KIND", "Only linear or only conv layers."),
     "tolerance": number("X", "How far the training mean may be from 0 and the std from 1."),
     "replicates": text("N", "Train N networks together: seeds SEED to SEED + N - 1.", kind=int),
     "group": text("KEY", "Compare all train runs that differ in this key alone."),
-    "metric": text("NAME", "The figure to decide by, else test_accuracy."),
-    "difference": number("X", "How many seeds would it take to see so much? In points: 0.1."),
-    "timeout": number("SECONDS", "How long a cell may take."),
-    "kernel": text("NAME", "A kernel other than the notebook's own, as python3."),
+    "metric": text("NAME", "The figure to compare; default: test_accuracy."),
+    "difference": number(
+        "X", "A difference to detect, 0.1 for 0.1 percentage points: shows how many seeds it takes."
+    ),
+    "timeout": number("SECONDS", "Time limit of one cell."),
+    "kernel": text("NAME", "A kernel other than the notebook's own, such as python3."),
     "save": switch("--save", "Write the outputs into the notebooks."),
 }
-# What every experiment takes
+# The flags of every experiment
 SHARED = ("set_", "runs_dir", "data_dir", "name", "json_", "quiet", "print_config")

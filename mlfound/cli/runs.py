@@ -1,4 +1,4 @@
-"""The runs there are: `mlfound runs`, `mlfound runs show RUN`, and the page of one, `mlfound report RUN`."""
+"""The commands about runs: `mlfound runs`, `mlfound runs show RUN`, and `mlfound report RUN`."""
 
 import json
 from pathlib import Path
@@ -23,12 +23,12 @@ app = typer.Typer(name="runs", invoke_without_command=True, rich_markup_mode=Non
 def runs(
     context: typer.Context,
     command: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only runs of this command, as train.")
+        str | None, typer.Option(metavar="NAME", help="Only runs of this command, such as train.")
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the newest N.")] = None,
     **flags: Any,
 ) -> None:
-    """List the runs, newest first, or look at one.
+    """List the runs, newest first, or show one.
 
     \b
     Example:
@@ -60,7 +60,7 @@ COLOURS = {"running": "blue", "crashed": "red", "damaged": "red", "diverged": "r
 
 
 def entry_table(entries: "list[Entry]") -> "Table":
-    """A row a run."""
+    """One row per run."""
     from mlfound.report.figures import elapsed, headlines
     from mlfound.results import Column, Table
 
@@ -84,7 +84,7 @@ def entry_table(entries: "list[Entry]") -> "Table":
 @app.command()
 @takes("runs_dir", "json_")
 def show(run: Run, **flags: Any) -> None:
-    """Show one run: config, figures, checks, and where its files are.
+    """Show one run: config, figures, checks and files.
 
     \b
     Example:
@@ -113,7 +113,7 @@ def export(
     run: Run,
     tensorboard: Annotated[
         Path,
-        typer.Option(metavar="DIR", parser=path_of_user, help="Where the run gets a folder of event files."),
+        typer.Option(metavar="DIR", parser=path_of_user, help="Where the run's folder of event files goes."),
     ],
     **flags: Any,
 ) -> None:
@@ -136,7 +136,7 @@ def report(
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     **flags: Any,
 ) -> None:
-    """Write the page of a run, one HTML file that needs no other and no network.
+    """Write the page of a run: one self-contained HTML file.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a command works: an exception, at once or when the work has come to a good place.
+"""Ctrl-C and SIGTERM while a command works: an exception, at once or when the work can be saved.
 
 Before and after, they end the process (`__main__`). One that was ignored when the process began stays ignored.
 """
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-GRACE_SECONDS = 1.0  # to come to a good place: the process is to be gone within 2 seconds
+GRACE_SECONDS = 1.0  # to reach a point where work can be saved: the process must end within 2 seconds
 RETRY_SECONDS = 0.01
 
 
@@ -19,12 +19,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, taken as the Ctrl-C of another process: the run folder says `interrupted`."""
+    """SIGTERM, handled like Ctrl-C: the run's status is `interrupted`."""
 
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Both are exceptions in the block: Interrupted and Terminated."""
+    """In the block the signals raise Interrupted and Terminated."""
     hook, sys.unraisablehook = sys.unraisablehook, raise_again
     try:
         with handled(take_effect):
@@ -35,9 +35,9 @@ def raised() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[Callable[[], bool]]:
-    """Both wait for the end of the block, but at most GRACE_SECONDS. A second one does not wait.
+    """Signals wait for the end of the block, but at most GRACE_SECONDS. A second one does not wait.
 
-    What it gives says whether one has come.
+    Yields a function that says whether one was received.
     """
     received: list[int] = []
 
@@ -55,7 +55,7 @@ def deferred() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Both go to `handler` in the block."""
+    """In the block both signals go to `handler`."""
     numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
@@ -67,13 +67,13 @@ def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
 
 
 def take_effect(number: int, frame: FrameType | None = None) -> None:
-    """Raise what stands for this signal."""
+    """Raise the exception of this signal."""
     take_effect_after(0)
     raise Terminated if number == signal.SIGTERM else Interrupted
 
 
 def take_effect_after(seconds: float, number: int = 0) -> None:
-    """The same when some time has passed; 0: never."""
+    """The same after `seconds`; 0 cancels it."""
     if hasattr(signal, "setitimer"):  # not on Windows
         signal.signal(signal.SIGALRM, lambda *_: take_effect(number))
         signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr, whatever the shell has made of them."""
+"""stdin, stdout and stderr, in whatever state the shell left them."""
 
 import io
 import os
@@ -12,7 +12,7 @@ STDERR = 2
 
 
 class Stderr(io.FileIO):
-    """A stderr that takes everything: what cannot be shown, on a full disk or to a reader that is gone, is lost.
+    """A stderr that never fails: what cannot be written, to a full disk or a closed pipe, is lost.
 
     A message must not end a training; `log.txt` has it too.
     """
@@ -26,7 +26,7 @@ class Stderr(io.FileIO):
 
 
 def open_streams() -> None:
-    """Make stderr one that cannot fail, and open those that are closed to nothing."""
+    """Replace stderr by one that cannot fail, and open closed streams on the null device."""
     # else the next file that is opened gets the number, and what a library says on stderr is written into it
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         pass
@@ -34,5 +34,5 @@ def open_streams() -> None:
     encoding = sys.stderr.encoding if sys.stderr else "utf-8"
     buffer = io.BufferedWriter(Stderr(STDERR, "w", closefd=False))
     sys.stderr = io.TextIOWrapper(buffer, encoding, errors="backslashreplace", line_buffering=True)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is no Unicode goes out as the bytes it is
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is not Unicode is written as its bytes
         sys.stdout.reconfigure(errors="surrogateescape")
