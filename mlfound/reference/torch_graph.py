@@ -9,7 +9,9 @@ from torch.nn import functional
 
 from mlfound.reference.torch_nn import Network
 
-WARM_UP_STEPS = 3  # steps outside the graph, as torch requires: libraries and the optimiser allocate their memory
+WARM_UP_STEPS = (
+    3  # steps outside the graph, as torch requires: libraries and the optimiser allocate their memory
+)
 
 
 def sgd(

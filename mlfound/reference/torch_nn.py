@@ -50,9 +50,7 @@ def torch_nn(
     input_gradient: bool = True,
 ) -> Iterator[Any]:
     """Yields the loss, then its gradients by the names of the parameters, and of the input as `x`."""
-    network = Network(
-        parameters, relu_shift
-    )  # not below: making the network is not part of its forward pass
+    network = Network(parameters, relu_shift)  # not below: making the network is not part of its forward pass
     return forward_and_backward(network, x.detach().requires_grad_(input_gradient), target, loss)
 
 
