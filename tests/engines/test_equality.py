@@ -69,7 +69,7 @@ def test_each_option_changes_what_is_learned(option, far_apart):
 )
 @pytest.mark.parametrize("option", OPTIONS)
 def test_the_product_of_onednn_gives_the_same_weights_to_float32(option, far_apart, monkeypatch):
-    monkeypatch.setattr(products, "LARGE", 0)  # for these small ones too
+    monkeypatch.setattr(products, "MIN_ONEDNN_MULTIPLICATIONS", 0)  # for these small ones too
     by_onednn = Task(recipe(product="onednn", **OPTIONS[option]), dtype=torch.float32)
     assert far_apart(by_onednn.train(Buffers), by_onednn.train(Modules), only_weights=True) <= 1e-4
 
