@@ -1,17 +1,70 @@
-"""mlfound: the experiments of "deep learning from the foundations", by hand and measured."""
+"""mlfound: the experiments of "deep learning from the foundations", by hand and measured.
 
+run = mlfound.run("train", "configs/mlp.yaml", epochs=3, **{"optimizer.lr": 0.05})
+run.metrics["test_accuracy"], run.table("epochs")[-1]["valid_loss"]
+"""
+
+import os
 from os import PathLike
 
 from mlfound.errors import UserError
 
 TYPE_CHECKING = False  # to import `typing` takes longer than all else here, and Ctrl-C is not handled yet
 if TYPE_CHECKING:  # torch only once it is needed: `mlfound --help` imports this file
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
+
     from torch import Tensor
 
     from mlfound.foundations.modules import MLP
+    from mlfound.runs.reader import Run
+    from mlfound.runs.run import Screen
 
 __version__ = "0.1.0"
 MAX_MODEL_BYTES = 2**32
+
+
+def run(
+    command: str,
+    config: "str | PathLike[str] | Mapping[str, Any] | None" = None,
+    *,
+    runs_dir: str | PathLike[str] | None = None,
+    data_dir: str | PathLike[str] | None = None,
+    name: str | None = None,
+    screen: "Screen | None" = None,
+    **overrides: "Any",
+) -> "Run":
+    """Carry out a command and give its run folder; nothing is printed unless a `screen` is given.
+
+    `config` is a YAML file, a run folder (its config is meant) or a mapping; `overrides` are its keys, dotted where
+    they stand in a section: `epochs=3, **{"optimizer.lr": 0.05}`. UserError for what the user must change. A check
+    that did not pass is no error: the run's `status` says so.
+    """
+    from mlfound.data.folder import default_data_dir
+    from mlfound.runs.run import call
+
+    data = default_data_dir() if data_dir is None else _folder(data_dir)
+    return call(command, config, overrides, _folder(runs_dir), data, name, screen)
+
+
+def find_runs(
+    where: "Mapping[str, Any] | None" = None, runs_dir: str | PathLike[str] | None = None
+) -> "list[Run]":
+    """The runs there are, newest first; `where`: those with these values in their config or `run.json`.
+
+    `find_runs(where={"command": "train", "optimizer.lr": 0.05})`. What cannot be read of one is empty, and its
+    `problems` say so.
+    """
+    from mlfound.runs.listing import find_runs
+
+    return find_runs(where or {}, _folder(runs_dir))
+
+
+def _folder(given: str | PathLike[str] | None) -> "Path":
+    from pathlib import Path
+
+    return Path(os.path.expanduser(given or os.environ.get("MLFOUND_RUNS_DIR") or "runs"))
 
 
 def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[MLP, Tensor, Tensor]":
@@ -22,7 +75,6 @@ def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[MLP,
 
     Of a run with `replicates`, the network of `seed`, or the first. A UserError where there is none to read.
     """
-    from pathlib import Path
 
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -30,7 +82,7 @@ def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[MLP,
     from mlfound.files import read_plain
     from mlfound.foundations.modules import MLP
 
-    path = Path(run) / "model.safetensors"
+    path = os.path.join(run, "model.safetensors")
     try:
         tensors = load(read_plain(path, MAX_MODEL_BYTES))
         shift, mean, std = (tensors.pop(name) for name in ("relu_shift", "input_mean", "input_std"))

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "report": {"errors", "results"},
     "runs": {"results", "report", "config", "errors", "files"},
     "cli": {"config", "data", "errors", "experiments", "files", "notebooks", "report", "results", "runs"},
-    "__init__": {"errors", "files", "foundations"},
+    "__init__": {"data", "errors", "files", "foundations", "runs"},
     "__main__": {"cli"},
 }
 

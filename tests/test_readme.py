@@ -18,6 +18,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip()
 ]
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
@@ -82,10 +83,20 @@ def test_every_link_leads_somewhere():
 
 
 def test_the_rungs_of_the_readme_work(capsys):
-    schedule, product = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    calls, schedule, product = PYTHON
+    assert "mlfound.run" in calls
     exec(product, {})
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*MATMULS, "outer-products"]
     names = {}
     exec(schedule, names)
     assert names["exponential"](0.0, 0.1, 0.9) == (0.1, 0.9)
     assert names["exponential"](1.0, 0.1, 0.9) == pytest.approx((0.001, 0.9))
+
+
+def test_the_ten_lines_train_read_and_compare(capsys):
+    code = next(block for block in PYTHON if "mlfound.run" in block)
+    assert len([line for line in code.splitlines() if line]) <= 11
+    exec(code, {})
+    *trained, compared = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in trained] == ["0.2", "0.05"]
+    assert compared.endswith("completed")

@@ -11,7 +11,7 @@ from mlfound.cli.options import path_of_user, takes
 
 if TYPE_CHECKING:
     from mlfound.results import Table
-    from mlfound.runs.listing import Entry
+    from mlfound.runs.reader import Run as Entry
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A path, an id, the beginning of one, or latest.")]
 

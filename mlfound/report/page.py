@@ -19,6 +19,17 @@ TEMPLATES = Path(__file__).parent / "html"
 
 def page(contents: Contents) -> str:
     """The whole HTML text, under 3 MB: what does not fit is left out and named."""
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    policy = _policy(style, script)
+    return _rendered("page.html", contents, style=Markup(style), script=Markup(script), policy=policy)
+
+
+def card(contents: Contents) -> str:
+    """How a notebook shows a run: its first figures and its first picture."""
+    return _rendered("card.html", contents)
+
+
+def _rendered(template: str, contents: Contents, **more: str) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -26,10 +37,7 @@ def page(contents: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    return environment.get_template("page.html").render(
-        view(contents), style=Markup(style), script=Markup(script), policy=_policy(style, script)
-    )
+    return environment.get_template(template).render(view(contents), **more)
 
 
 def _policy(style: str, script: str) -> str:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
     from mlfound.runs.checkpoints import Checkpoints
+
+DRAWING = Lock()  # matplotlib's settings are those of the whole process
 
 
 class RunRecorder:
@@ -177,7 +180,9 @@ class RunRecorder:
         for table in result.tables:
             write_whole(self.path / "tables" / f"{table.name}.csv", csv_bytes(table))
         for picture in result.pictures:
-            write_whole(self.path / "plots" / f"{picture.name}.png", png(picture))
+            with DRAWING:
+                content = png(picture)
+            write_whole(self.path / "plots" / f"{picture.name}.png", content)
         if result.tensors:
             from safetensors.torch import save  # here: a run without tensors need not wait for torch
 

@@ -16,6 +16,7 @@ from mlfound.results import Result
 from mlfound.runs import folder, previous
 from mlfound.runs.checkpoints import Checkpoints
 from mlfound.runs.plain_files import read_json, refuse_unplain
+from mlfound.runs.reader import at
 from mlfound.runs.recorder import RunRecorder
 from mlfound.runs.status import pause, schema_problem, seconds_paused
 
@@ -148,7 +149,7 @@ def read_facts(path: Path) -> dict[str, Any]:
     problem = schema_problem(facts)
     if problem is None and facts.get("command") != "train":
         raise UserError(f"{path}: a run of {facts.get('command')}; only a train run can be resumed")
-    wrong = [key for key, kind in NEEDED.items() if not isinstance(_at(facts, key), kind)]
+    wrong = [key for key, kind in NEEDED.items() if not isinstance(at(facts, key), kind)]
     if problem is None and wrong:
         config = path / "config.yaml"
         problem = (
@@ -161,11 +162,4 @@ def read_facts(path: Path) -> dict[str, Any]:
             f"{path}: it diverged, and would again; start a new run with mlfound train {path / 'config.yaml'} "
             "and a smaller optimizer.lr"
         )
-    return facts
-
-
-def _at(facts: Any, key: str) -> Any:
-    """What stands under a dotted key; None where there is nothing."""
-    for name in key.split("."):
-        facts = facts.get(name) if isinstance(facts, dict) else None
     return facts

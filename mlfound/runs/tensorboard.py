@@ -8,16 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from mlfound.config.documents import flat, read_file
+from mlfound.config.documents import flat
 from mlfound.errors import UserError
-from mlfound.files import POWER_CUT, may_lack, read_plain
+from mlfound.files import POWER_CUT, may_lack
 from mlfound.report.contents import Contents
 from mlfound.runs.contents import read_contents
-from mlfound.runs.listing import numbers
-from mlfound.runs.plain_files import parse_json
+from mlfound.runs.reader import Run, numeric
 from mlfound.runs.status import moment
 
-LARGEST_METRICS = 64 * 1024 * 1024
 RGBA = 4
 MAX_STEP = 2**63 - 1  # the largest that an event file can hold
 NOT_SCALARS = ("epoch", "seed")
@@ -27,8 +25,9 @@ Row = Mapping[str, float | int]
 
 def export(folder: Path, target: Path) -> Path:
     """Write the run in `folder` as `target/ID`, whole or not at all; UserError where that cannot be."""
-    contents, rows = read_contents(folder), list(metric_rows(folder / "metrics.jsonl"))
-    settings = hyperparameters(read_file(folder / "config.yaml", follow_links=False)[0])
+    run, contents = Run(folder), read_contents(folder)
+    rows = [finite(row) for row in run.rows]
+    settings = hyperparameters(run.config)
     place = target / folder.resolve().name
     if target.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"--tensorboard {target}: lies in the run folder; name another")
@@ -77,7 +76,7 @@ def whole_run(contents: Contents, settings: Mapping[str, Any]) -> Iterator[Any]:
     from tensorboardX.proto.summary_pb2 import Summary
     from tensorboardX.summary import hparams, scalar
 
-    final = {f"final/{name}": value for name, value in numbers(contents.summary.get("metrics")).items()}
+    final = {f"final/{name}": value for name, value in numeric(contents.summary.get("metrics")).items()}
     yield from hparams(settings, final)
     for name, value in final.items():
         yield scalar(name, value)
@@ -134,13 +133,6 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, str | float | bool]:
     }
 
 
-def metric_rows(path: Path) -> Iterator[Row]:
-    """The lines of `metrics.jsonl`, the finite numbers of each; a torn last one is forgiven, as is a missing file."""
-    if not os.path.lexists(path):
-        return
-    for line in read_plain(path, LARGEST_METRICS).splitlines():
-        try:
-            row = parse_json(line)
-        except ValueError:
-            continue
-        yield {name: value for name, value in numbers(row).items() if math.isfinite(value)}
+def finite(row: Mapping[str, Any]) -> Row:
+    """The finite numbers of a row."""
+    return {name: value for name, value in numeric(row).items() if math.isfinite(value)}

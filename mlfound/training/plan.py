@@ -1,5 +1,6 @@
 """What a training will be: sizes, rates, device, threads, engine. Every `auto` is resolved here, by rule."""
 
+import multiprocessing
 import sys
 from dataclasses import dataclass
 from itertools import pairwise
@@ -72,7 +73,8 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
     threads = 1 if shared and config.threads == "auto" else config.threads
     largest = max(config.batch_size * fan_in * fan_out for fan_in, fan_out in pairwise(sizes))
     threads = hardware.use_threads(threads, largest)
-    processes = min(config.replicates, hardware.cores()) if shared and threads == 1 else 1
+    may_fork = not multiprocessing.current_process().daemon  # a daemonic process may have no children
+    processes = min(config.replicates, hardware.cores()) if shared and threads == 1 and may_fork else 1
 
     model, optimizer = config.model, config.optimizer
     recipe = Recipe(

@@ -12,7 +12,7 @@ from mlfound.foundations.batches import shuffled
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.schedules import SCHEDULES
 from mlfound.results import Context
-from mlfound.runs.reader import read_run
+from mlfound.runs.earlier import read_run
 from mlfound.stats.timing import measure
 from mlfound.training.build import build, initial
 from mlfound.training.evaluation import Score

@@ -14,7 +14,7 @@ from mlfound.config.models import CompareConfig
 from mlfound.experiments.comparison.figures import MEASURES
 from mlfound.experiments.comparison.seeds import curve
 from mlfound.experiments.comparison.sides import Side
-from mlfound.runs.reader import read_run
+from mlfound.runs.earlier import read_run
 
 RUNS = Path("runs")
 WRONG = (

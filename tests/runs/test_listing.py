@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from mlfound.errors import UserError
-from mlfound.runs import listing
+from mlfound.runs import reader
 from mlfound.runs.find import find_run
 from mlfound.runs.listing import list_runs
 from mlfound.runs.status import is_held
@@ -41,7 +41,7 @@ def test_what_an_entry_says(tmp_path):
     assert (entry.id, entry.command, entry.status) == ("20261123-043146-train", "train", "completed")
     assert entry.seconds == 125.5
     assert entry.metrics["test_accuracy"] == 0.975
-    assert (entry.checks_passed, entry.checks_failed) == (1, 0)
+    assert [entry.as_json()[f"checks_{verdict}"] for verdict in ("passed", "failed")] == [1, 0]
     assert entry.problem is None
     assert json.loads(json.dumps(entry.as_json()))["path"] == str(entry.path)
 
@@ -154,7 +154,7 @@ def test_strange_summaries(tmp_path, summary):
     write_json(path / "summary.json", summary)
     entry = only(tmp_path)
     assert entry.metrics == {}
-    assert (entry.checks_passed, entry.checks_failed) == (0, 0)
+    assert [entry.as_json()[f"checks_{verdict}"] for verdict in ("passed", "failed")] == [0, 0]
 
 
 def test_a_newer_schema_is_said(tmp_path):
@@ -214,14 +214,14 @@ def test_a_run_that_ends_between_two_looks_has_not_crashed(tmp_path, monkeypatch
 def test_a_folder_deleted_while_we_read_is_left_out(tmp_path, monkeypatch):
     make_run(tmp_path, "stays")
     gone = make_run(tmp_path, "gone")
-    read = listing.read_facts
+    read = reader.read_facts
 
     def deleting(path):
         if path == gone:
             subprocess.run(["rm", "-r", gone], check=True)
         return read(path)
 
-    monkeypatch.setattr(listing, "read_facts", deleting)
+    monkeypatch.setattr(reader, "read_facts", deleting)
     assert [entry.id for entry in list_runs(tmp_path)] == ["stays"]
 
 

@@ -1,0 +1,150 @@
+"""One run, from a command's name and its config to the run folder: what command line, scripts and notebooks call."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from mlfound.config.documents import flat
+from mlfound.config.loading import Loaded, Override, load
+from mlfound.config.models import CONFIGS
+from mlfound.errors import UserError
+from mlfound.results import Context, Result, Resumed, at_once
+from mlfound.runs.earlier import all_runs, config_file, read_run, run_of_config
+from mlfound.runs.reader import Run
+
+if TYPE_CHECKING:
+    from mlfound.runs.recorder import RunRecorder
+
+Config = str | os.PathLike[str] | Mapping[str, Any] | None
+
+
+def show_nothing(result: Result | None, summary: Mapping[str, Any]) -> None:
+    """Leave it to the run folder."""
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where a run shows itself: `console` gets messages and a bar, unless `quiet`; by default nothing is shown.
+
+    `show` gets the result (None: a resumed run was complete) and `summary.json` with id, status and path, once the
+    folder is whole. While it works, `interruption` holds back Ctrl-C (see `Context`).
+    """
+
+    console: Console = field(default_factory=lambda: Console(quiet=True))
+    quiet: bool = True
+    arguments: Sequence[str] = ()  # of the command line, if there is one
+    interruption: Callable[[], AbstractContextManager[Callable[[], bool]]] = at_once
+    show: Callable[[Result | None, Mapping[str, Any]], None] = show_nothing
+
+
+def run(
+    command: str,
+    config: Path | None,
+    overrides: Sequence[Override],
+    runs_dir: Path,
+    data_dir: Path,
+    name: str | None,
+    screen: Screen,
+) -> Run:
+    """Carry out `command` with the config of a file, or its defaults, and the overrides in their order."""
+    loaded = load(command, config, overrides)
+
+    from mlfound.runs.environment import environment
+    from mlfound.runs.recorder import RunRecorder
+
+    with RunRecorder(
+        command, screen.arguments, runs_dir, name, environment(), screen.console, screen.quiet
+    ) as recorder:
+        if config and not any(each.key in ("dataset", "data.dataset") for each in overrides):
+            recorder.repeated = run_of_config(config)
+        return carry_out(command, loaded, recorder, data_dir, screen)
+
+
+def call(
+    command: str,
+    config: Config,
+    settings: Mapping[str, Any],
+    runs_dir: Path,
+    data_dir: Path,
+    name: str | None,
+    screen: Screen | None,
+) -> Run:
+    """See `mlfound.run`."""
+    if command not in CONFIGS:
+        raise UserError(f"{command}: no such command; there are: {', '.join(CONFIGS)}")
+    path = None
+    if isinstance(config, Mapping):
+        settings = {**dict(flat(config)), **settings}
+    elif config is not None:
+        path = config_file(os.fspath(config), command, runs_dir)
+    overrides = [as_override(key, value) for key, value in settings.items()]
+    screen = screen or Screen(arguments=command_line(command, path, overrides))
+    return run(command, path, overrides, runs_dir, data_dir, name, screen)
+
+
+def resume(path: Path, overrides: Sequence[Override], data_dir: Path, screen: Screen) -> Run:
+    """Go on with the train run in the folder `path`, by its own config."""
+    from mlfound.runs.environment import environment
+    from mlfound.runs.resume import ResumedRecorder
+
+    with ResumedRecorder(path, screen.arguments, environment(), screen.console, screen.quiet) as recorder:
+        loaded = load("train", path / "config.yaml", overrides)
+        if recorder.facts["status"] == "completed" and not overrides:
+            recorder.message("This run is complete: nothing is left to do.")
+            screen.show(None, recorder.earlier_summary())
+            return Run(path)
+        earlier = Resumed(recorder.last, recorder.rows, recorder.facts)
+        return carry_out("train", loaded, recorder, data_dir, screen, earlier)
+
+
+def carry_out(
+    command: str,
+    loaded: Loaded,
+    recorder: "RunRecorder",
+    data_dir: Path,
+    screen: Screen,
+    resumed: Resumed | None = None,
+) -> Run:
+    """Run the experiment, keep and show what it found."""
+    experiment = import_module(f"mlfound.experiments.{command.replace('-', '_')}")
+    context = Context(
+        recorder,
+        data_dir,
+        recorder.environment,
+        partial(read_run, runs_dir=recorder.runs_dir),
+        partial(all_runs, runs_dir=recorder.runs_dir),
+        resumed,
+        screen.interruption,
+    )
+    try:
+        result = experiment.run(loaded.config, context)
+    except UserError as error:
+        raise UserError(loaded.locate(error)) from error
+    except ChildProcessError as error:
+        if command == "train":
+            raise ChildProcessError(
+                f"{error}; mlfound train --resume {recorder.path} goes on from here"
+            ) from error
+        raise
+    with screen.interruption():  # so that a run that came this far is whole, page and all
+        summary = recorder.finish(result)
+        screen.show(result, summary)
+    return Run(summary["path"])
+
+
+def as_override(key: str, value: Any) -> Override:
+    return Override(key, list(value) if isinstance(value, tuple) else value, f"{key}={value!r}")
+
+
+def command_line(command: str, path: Path | None, overrides: Sequence[Override]) -> list[str]:
+    """The arguments with which the command line does the same."""
+    settings = [f"{key}={json.dumps(value, default=str)}" for key, value, _ in overrides]
+    return [command, *([str(path)] if path else []), *settings]
