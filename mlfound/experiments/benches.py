@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlfound.config.models import BackpropBenchConfig, MatmulBenchConfig
-from mlfound.data.fetch import fetch
 from mlfound.data.load import Splits, load
 from mlfound.data.registry import find
 from mlfound.results import Column, Context, Picture
@@ -72,6 +71,5 @@ def machine_words(config: BenchConfig) -> str:
 def load_splits(config: BenchConfig, context: Context) -> tuple[Splits, dict[str, Any]]:
     """The images as the lesson has them, float32 (rows, pixels) in [0, 1); and what `run.json` says of them."""
     dataset = find(config.dataset, key="dataset")
-    fetch(dataset, context.data_dir, progress=context.recorder.progress)
-    splits = load(dataset, context.data_dir)
+    splits = load(dataset, context.data_dir, context.recorder.progress)
     return splits, dataset_facts(dataset, splits)

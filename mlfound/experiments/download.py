@@ -6,7 +6,7 @@ from time import perf_counter
 from mlfound.config.models import DownloadConfig
 from mlfound.data import cache
 from mlfound.data.fetch import fetch
-from mlfound.data.load import Splits, load
+from mlfound.data.load import Splits, decode
 from mlfound.data.registry import Dataset, find
 from mlfound.results import Check, Column, Context, Picture, Result, Table
 from mlfound.training.inputs import dataset_facts
@@ -23,7 +23,7 @@ def run(config: DownloadConfig, context: Context) -> Result:
     start = perf_counter()
     arrivals = fetch(dataset, context.data_dir, source, context.recorder.progress)
     seconds = perf_counter() - start
-    splits = load(dataset, context.data_dir)
+    splits = decode(dataset, arrivals)
     context.recorder.begin(config, dataset=dataset_facts(dataset, splits))
     columns = (
         Column("file"),

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from mlfound.config.training import DataConfig
-from mlfound.data.fetch import fetch
 from mlfound.data.load import Splits, load
 from mlfound.data.normalize import normalized
 from mlfound.data.registry import Dataset, find
@@ -32,8 +31,7 @@ class Inputs:
 def prepare(config: DataConfig, context: Context, min_classes: int = 1) -> Inputs:
     """Everything the `data:` section of a config asks for, on the CPU; a UserError if there are fewer classes."""
     dataset = find(config.dataset, key="data.dataset")
-    fetch(dataset, context.data_dir, progress=context.recorder.progress)
-    splits = load(dataset, context.data_dir)
+    splits = load(dataset, context.data_dir, context.recorder.progress)
     if len(present := set(splits.train.y.tolist())) < min_classes:
         raise UserError(
             f"every training image is of class {present.pop()}: there is nothing to tell apart; look at the labels",

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mlfound.data import idx
+from mlfound.data import idx, raw
 from mlfound.data.fetch import fetch
-from mlfound.data.load import load
+from mlfound.data.load import decode, load
 from mlfound.data.registry import DATASETS, NAMES, Dataset
 from mlfound.errors import UserError
+from tests.made import sha256
 
 
 def test_rows_scale_and_types(made, tmp_path):
@@ -77,7 +78,7 @@ def test_fashion_mnist_loads(debian_fashion, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda file: file.unlink(), "t10k-images-idx3-ubyte does not exist"),
+        (lambda file: file.unlink(), "has no file t10k-images-idx3-ubyte"),
         (lambda file: file.write_bytes(file.read_bytes()[:-1]), "t10k-images-idx3-ubyte of made is damaged"),
         (
             lambda file: file.write_bytes(file.read_bytes()[:-1] + b"x"),
@@ -88,14 +89,21 @@ def test_fashion_mnist_loads(debian_fashion, tmp_path):
     ],
     ids=["missing", "short", "changed", "long", "gzip"],
 )
-def test_cache_is_checked_at_every_load(made, tmp_path, damage, words):
+def test_known_files_are_checked_at_every_load(made, tmp_path, damage, words):
+    """In the cache, from where they are fetched again (from nowhere: this dataset has no mirror), and in place."""
     folder = made.write(tmp_path / "made")
-    load(made.dataset, tmp_path)
+    in_place = replace(made.dataset, folder=folder)
+    for dataset in (made.dataset, in_place):
+        load(dataset, tmp_path)
     damage(folder / NAMES[2])
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError, match="made could not be fetched") as caught:
         load(made.dataset, tmp_path)
+    assert (
+        str(caught.value).count(f"the cached {folder / NAMES[2]} is damaged") == (folder / NAMES[2]).exists()
+    )
+    with pytest.raises(UserError) as caught:
+        load(in_place, tmp_path)
     assert words in str(caught.value)
-    assert str(caught.value).endswith("; run `mlfound download --dataset made`")
 
 
 @pytest.fixture
@@ -184,3 +192,18 @@ def test_splits_move_whole(made, tmp_path):
 def test_wrong_valid_rows_would_be_seen(made, tmp_path):
     made.write(tmp_path / "made")
     assert len(load(replace(made.dataset, valid_rows=5), tmp_path).valid.y) == 5
+
+
+def test_what_was_fetched_is_neither_read_nor_hashed_again(made, tmp_path, monkeypatch):
+    made.write(tmp_path / "made")
+    reads, hashes = [], []
+    monkeypatch.setattr("mlfound.data.fetch.read_file", lambda *a: reads.append(a) or raw.read_file(*a))
+    monkeypatch.setattr("mlfound.data.fetch._sha256", lambda content: hashes.append(1) or sha256(content))
+    monkeypatch.setattr("mlfound.data.cache.read_raw", None)
+    splits = decode(made.dataset, fetch(made.dataset, tmp_path))
+    assert (len(reads), len(hashes)) == (4, 4)
+    monkeypatch.undo()
+    again = load(made.dataset, tmp_path)
+    assert (splits.digest, splits.files) == (again.digest, again.files)
+    assert splits.train.x.equal(again.train.x)
+    assert splits.test.y.equal(again.test.y)

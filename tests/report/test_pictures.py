@@ -438,8 +438,10 @@ def test_fifty_units_of_the_largest_norm_are_shown_and_the_reader_is_told() -> N
 def test_the_reader_is_told_whether_normalising_kept_the_shape() -> None:
     same = [[7, 5], [7, 5]]
 
-    assert figure_of("pixel_histograms", counts=same).get_supxlabel().startswith("Normalising shifts and scales")
-    assert figure_of("pixel_histograms").get_supxlabel().startswith("Every pixel is moved")
+    assert (
+        figure_of("pixel_histograms", counts=same).get_supxlabel().startswith("Normalising shifts and scales")
+    )
+    assert figure_of("pixel_histograms").get_supxlabel().startswith("Every pixel is shifted")
 
 
 def test_pixels_that_never_change_are_marked_and_counted() -> None:
