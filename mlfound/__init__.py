@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # torch only once it is needed: `mlfound --help` imports this
 
     from torch import Tensor
 
-    from mlfound.foundations.modules import MLP
+    from mlfound.foundations.modules import Module
     from mlfound.runs.reader import Run
     from mlfound.runs.run import Screen
 
@@ -67,7 +67,7 @@ def _folder(given: str | PathLike[str] | None) -> "Path":
     return Path(os.path.expanduser(given or os.environ.get("MLFOUND_RUNS_DIR") or "runs"))
 
 
-def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[MLP, Tensor, Tensor]":
+def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[Module, Tensor, Tensor]":
     """The trained network of a run folder, and the mean and std of its training pixels.
 
         model, mean, std = load_model("runs/latest")
@@ -75,28 +75,31 @@ def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[MLP,
 
     Of a run with `replicates`, the network of `seed`, or the first. A UserError where there is none to read.
     """
+    import json
 
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     from mlfound.files import read_plain
-    from mlfound.foundations.modules import MLP
+    from mlfound.foundations.models import MODELS
 
     path = os.path.join(run, "model.safetensors")
     try:
-        tensors = load(read_plain(path, MAX_MODEL_BYTES))
-        shift, mean, std = (tensors.pop(name) for name in ("relu_shift", "input_mean", "input_std"))
-        networks: dict[str, dict[str, Tensor]] = {}  # by seed, which a single one has not in its names
-        for name, tensor in tensors.items():
-            whose, _, own = name.rpartition(".")
-            networks.setdefault(whose, {})[own] = tensor
-        network = networks[min(networks, key=lambda whose: int(whose or 0)) if seed is None else str(seed)]
-        return MLP(network, shift.item()), mean, std
+        content = read_plain(path, MAX_MODEL_BYTES)
+        tensors = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        about = json.loads(header["__metadata__"]["mlfound"])
+        mean, std = (tensors.pop(about["normalize"][name]) for name in ("mean", "std"))
+        seeds = about["seeds"]
+        prefix = f"{seeds[0 if seed is None else seeds.index(seed)]:d}."  # of its tensors' names, if it has siblings
+        own = prefix if len(seeds) > 1 else ""
+        parameters = {name.removeprefix(own): tensors[name] for name in tensors if name.startswith(own)}
+        return MODELS[about["model"]["name"]](about["model"], parameters), mean, std
     except UserError as error:
         raise UserError(
             f"{error}; no trained model can be read here, name the folder of a train run"
         ) from None
-    except (LookupError, ValueError, RuntimeError, SafetensorError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError, RecursionError, SafetensorError) as error:
         raise UserError(
             f"{path}: no trained model can be read here ({error}); name the folder of a train run"
         ) from error

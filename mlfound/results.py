@@ -74,6 +74,7 @@ class Result:
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     tensors: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)  # what the tensors are, in JSON's terms
 
     @property
     def passed(self) -> bool:
@@ -90,6 +91,7 @@ class Result:
             [*self.tables, *other.tables],
             [*self.pictures, *other.pictures],
             {**self.tensors, **other.tensors},
+            {**self.model, **other.model},
         )
 
 

@@ -59,7 +59,7 @@ def test_a_training(capfd, own_folder):
 def test_what_run_json_says_can_be_typed(mlfound):
     path = train(**{"optimizer.lr": 0.05}).path
     line = json.loads((path / "run.json").read_text())["command_line"]
-    assert line.startswith("mlfound train --set 'data.dataset=")
+    assert line.startswith("mlfound train 'data.dataset=")
     outcome = mlfound(*shlex.split(line)[1:])
     assert outcome.code == 0
     assert (outcome.path / "config.yaml").read_text() == (path / "config.yaml").read_text()

@@ -1,9 +1,12 @@
 """The weights of a run, loaded back."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
 from mlfound import load_model
 from mlfound.data.load import load
@@ -33,6 +36,36 @@ def test_one_of_several_networks_is_named_by_its_seed(mlfound):
     assert torch.equal(load_model(outcome.path)[0].parameters["w1"], several[9])
     with pytest.raises(UserError, match="12"):
         load_model(outcome.path, 12)
+
+
+def test_the_file_says_what_it_holds(mlfound):
+    """Enough to rebuild the network without anything else."""
+    options = ("--set", "model.relu_shift=0.25", "--set", "model.hidden=[6, 5]", "--replicates", 2)
+    path = mlfound("train", "--set", "data.dataset=mnist-sample", "--set", "epochs=1", *options).path
+    with safe_open(path / "model.safetensors", "pt") as file:
+        about = json.loads(file.metadata()["mlfound"])
+        names = set(file.keys())
+    assert about["model"]["name"] == "mlp"
+    assert (about["model"]["hidden"], about["model"]["relu_shift"]) == ([6, 5], 0.25)
+    assert (about["loss"], about["seeds"]) == ("cross-entropy", [0, 1])
+    assert {*about["normalize"].values()} <= names
+
+
+ABOUT = {
+    "model": {"name": "mlp", "relu_shift": 0.0},
+    "normalize": {"mean": "mean", "std": "std"},
+    "seeds": [0],
+}
+
+
+@pytest.mark.parametrize("key", ABOUT)
+@pytest.mark.parametrize("value", [None, 5, "x", [], {}, [[]], {"name": "mlp"}, {"name": []}])
+def test_an_odd_description(tmp_path, key, value):
+    tensors = {"mean": torch.zeros(1), "std": torch.ones(1), "w1": torch.ones(2, 3), "b1": torch.ones(3)}
+    metadata = {"mlfound": json.dumps({**ABOUT, key: value})}
+    (tmp_path / "model.safetensors").write_bytes(save(tensors, metadata))
+    with pytest.raises(UserError, match="no trained model"):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no safetensors at all", b"\xff" * 100])

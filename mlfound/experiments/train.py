@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from mlfound.config.training import TrainConfig
@@ -69,15 +69,25 @@ def outcome(planned: Plan, inputs: Inputs, models: Sequence[MLP], epochs: Sequen
     trained = history(planned, epochs, len(inputs.splits.train.y), tested.metrics["test_accuracy"])
     count = sum(p.numel() for p in models[0].parameters.values())
     metrics = {**tested.metrics, **trained.metrics, "parameters": count}
-    return replace(trained + tested, metrics=metrics, tensors=model_file(planned, inputs, models))
+    tensors, model = model_tensors(planned, inputs, models), description(planned)
+    return replace(trained + tested, metrics=metrics, tensors=tensors, model=model)
 
 
-def model_file(planned: Plan, inputs: Inputs, models: Sequence[MLP]) -> dict[str, Tensor]:
-    """What `load_model` reads: the parameters, of several networks with their seed before the name."""
+def model_tensors(planned: Plan, inputs: Inputs, models: Sequence[MLP]) -> dict[str, Tensor]:
+    """The parameters, of several networks with their seed before the name, and the mean and std of the pixels."""
     networks = {
         (name if len(models) == 1 else f"{seed}.{name}"): p
         for seed, model in zip(planned.seeds, models, strict=True)
         for name, p in model.parameters.items()
     }
-    relu_shift = torch.tensor(planned.recipe.relu_shift)
-    return {**networks, "relu_shift": relu_shift, "input_mean": inputs.mean, "input_std": inputs.std}
+    return {**networks, "input_mean": inputs.mean, "input_std": inputs.std}
+
+
+def description(planned: Plan) -> dict[str, Any]:
+    """What rebuilds the networks from these tensors: the kind of model, its settings, the names of mean and std."""
+    return {
+        "model": {"name": "mlp", **planned.config.model.model_dump(mode="json")},
+        "loss": planned.recipe.loss,
+        "normalize": {"mean": "input_mean", "std": "input_std"},
+        "seeds": list(planned.seeds),
+    }

@@ -187,7 +187,8 @@ class RunRecorder:
             from safetensors.torch import save  # here: a run without tensors need not wait for torch
 
             tensors = {name: tensor.cpu().contiguous() for name, tensor in result.tensors.items()}
-            write_whole(self.path / "model.safetensors", save(tensors))
+            described = {"mlfound": json.dumps(result.model)}
+            write_whole(self.path / "model.safetensors", save(tensors, described))
         summary = {
             "schema": SCHEMA,
             "metrics": dict(result.metrics),

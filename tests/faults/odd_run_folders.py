@@ -197,8 +197,16 @@ def odd_yaml(away: Path, chance: random.Random) -> bytes:
 
 
 def odd_tensors(away: Path, chance: random.Random) -> bytes:
-    names = ("relu_shift", "input_mean", "input_std", "w1", "b1", "x.w1", "0.w1")
-    return save({name: torch.ones(chance.randrange(3)) for name in chance.sample(names, 5)})
+    """Any tensors, with a description of which one thing is odd."""
+    names = ("input_mean", "input_std", "w1", "b1", "x.w1", "0.w1")
+    about: dict[str, Any] = {
+        "model": {"name": "mlp", "relu_shift": 0.0},
+        "normalize": {"mean": "input_mean", "std": "input_std"},
+        "seeds": [0],
+    }
+    about[chance.choice(list(about))] = chance.choice(ODD)
+    tensors = {name: torch.ones(chance.randrange(3)) for name in chance.sample(names, 5)}
+    return save(tensors, {"mlfound": json.dumps(about)})
 
 
 def odd_bytes(away: Path, chance: random.Random) -> bytes:
