@@ -1,31 +1,36 @@
-"""The house, as a table that is held: which room may import which, and what each may import from outside."""
+"""The house, as a table that is held: which room imports which, and what each may import from outside."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+import mlfound
 
 PACKAGE = Path(__file__).parent.parent / "mlfound"
 
-# room: the rooms it may enter
-MAY_IMPORT = {
+# room: the rooms that its files import from, all of them
+IMPORTS = {
     "errors": set(),
-    "files": {"errors"},
     "results": set(),
+    "files": {"errors"},
     "hardware": {"errors"},
-    "stats": {"results"},
-    "foundations": {"errors"},
-    "engines": {"foundations", "errors"},
+    "stats": set(),
+    "foundations": set(),
     "reference": set(),
-    "data": {"errors", "files", "foundations"},
+    "engines": {"foundations"},
     "config": {"errors", "files"},
+    "data": {"errors", "files"},
     "notebooks": {"errors", "files"},
     "training": {"foundations", "engines", "data", "reference", "config", "results", "hardware", "errors"},
     "experiments": {"foundations", "engines", "data", "notebooks", "training", "hardware"}
     | {"stats", "reference", "results", "config", "errors"},
     "report": {"errors", "results"},
     "runs": {"results", "report", "config", "errors", "files"},
-    "cli": {"config", "data", "errors", "experiments", "files", "notebooks", "report", "results", "runs"},
+    "cli": {"config", "data", "errors", "experiments", "files", "notebooks", "report", "results", "runs"}
+    | {"__init__"},
     "__init__": {"data", "errors", "files", "foundations", "runs"},
     "__main__": {"cli"},
 }
@@ -55,12 +60,15 @@ SLOW = (
     "rich",
     "jinja2",
 )  # not at the top of cli
-ONLY_IN_REFERENCE = {
-    "requires_grad",
-    "requires_grad_",
-    "backward",
-    "autograd",
-}  # attributes of torch's tensors
+# attributes of torch's tensors; their `backward` is caught as it is called, since a layer of ours has one too
+ONLY_IN_REFERENCE = {"requires_grad", "requires_grad_", "autograd", "enable_grad"}
+COMMANDS = {
+    "train": {"epochs": 1, "model.hidden": [8], "model.dropout": 0.1},
+    "init-stats": {"draws": 3, "width": 16, "depth": 3},
+    "backprop-bench": {"check_only": True},
+    "matmul-bench": {"impl": ["broadcast", "einsum", "matmul"], "shape": ["3x4x5"], "budget": 0.01},
+    "normalize-check": {},
+}
 
 
 def sources():
@@ -95,35 +103,63 @@ def entered(tree):
             yield "__init__" if rest[0].startswith("__") else rest[0]
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_every_file_enters_only_the_rooms_it_may(path):
-    here = room(path)
-    assert here in MAY_IMPORT, f"{path.name}: a new room needs a line in the table"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    strangers = set(entered(tree)) - MAY_IMPORT[here] - {here}
-    if here == "cli":
-        strangers -= {"__init__"}  # the version
-    assert not strangers
-    assert not [name for name in imports(tree) if belongs_to(name, FORBIDDEN.get(here, ()))]
+@pytest.mark.parametrize("here", IMPORTS)
+def test_a_room_enters_those_of_the_table_and_no_other(here):
+    files = [path for path in sources() if room(path) == here]
+    assert files, "no such room"
+    trees = {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in files}
+    assert {other for tree in trees.values() for other in entered(tree)} - {here} == IMPORTS[here]
+    for name, tree in trees.items():
+        assert not [each for each in imports(tree) if belongs_to(each, FORBIDDEN.get(here, ()))], name
 
 
-def test_only_the_reference_uses_torchs_gradients():
+def test_every_room_has_a_line_in_the_table():
+    assert {room(path) for path in sources()} == set(IMPORTS)
+
+
+def test_only_the_reference_names_torchs_gradients():
     for path in sources():
-        if room(path) in ("foundations", "engines", "training", "experiments", "data"):
+        if room(path) != "reference":
             tree = ast.parse(path.read_text(encoding="utf-8"))
             names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-            allowed = {"backward"} if room(path) != "data" else set()  # Module.backward is ours
-            assert not (names & ONLY_IN_REFERENCE) - allowed, path
+            assert not names & ONLY_IN_REFERENCE, path
+
+
+@pytest.fixture
+def tape(monkeypatch):
+    """The files that call torch's gradients, as far as they are ours."""
+    callers = []
+
+    def noting(function):
+        def noted(*args, **kwargs):
+            callers.append(Path(sys._getframe(1).f_code.co_filename))
+            return function(*args, **kwargs)
+
+        return noted
+
+    for place, name in ((torch.Tensor, "backward"), (torch.autograd, "backward"), (torch.autograd, "grad")):
+        monkeypatch.setattr(place, name, noting(getattr(place, name)))
+    return lambda: {room(path) for path in callers if path.is_relative_to(PACKAGE)}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_only_the_reference_calls_torchs_gradients(command, tape, own_folder):
+    section = "data.dataset" if command in ("train", "init-stats", "normalize-check") else "dataset"
+    run = mlfound.run(command, {section: "mnist-sample", **COMMANDS[command]})
+    assert run.passed
+    assert tape() == ({"reference"} if command in ("train", "backprop-bench") else set())
+
+
+def test_a_call_of_torchs_gradients_is_seen(tape):
+    code = compile("x.sum().backward()", PACKAGE / "engines" / "made_up.py", "exec")
+    exec(code, {"x": torch.ones(2, requires_grad=True)})
+    assert tape() == {"engines"}
 
 
 def test_the_command_line_imports_nothing_slow_at_its_top():
     for path in (PACKAGE / "cli").glob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         assert not [name for name in imports(tree, top_level_only=True) if belongs_to(name, SLOW)]
-
-
-def test_every_room_of_the_table_exists():
-    assert {room(path) for path in sources()} == set(MAY_IMPORT)
 
 
 def test_the_walk_sees_a_forbidden_door(tmp_path):
