@@ -21,7 +21,7 @@ from mlfound.results import Checkpoint
 from mlfound.runs.plain_files import read_json
 
 SCHEMA = 1
-LARGEST = 1024 * 1024  # bytes of a manifest
+MAX_MANIFEST_BYTES = 1024 * 1024
 FILE = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})\.(json|safetensors)")
 
 
@@ -48,10 +48,10 @@ class Checkpoints:
             if not tensor.isfinite().all():
                 raise FloatingPointError(name)
         facts = json.loads(encode(checkpoint.facts))  # as they will be read: each tuple a list
-        number = max(self.numbers(), default=0) + 1
+        number = max(self.generations(), default=0) + 1
         data = save(tensors)
         manifest = self.manifest(number, best, facts, tensors, data)
-        if len(manifest) > LARGEST:
+        if len(manifest) > MAX_MANIFEST_BYTES:
             raise ValueError(f"facts of {len(manifest):,} bytes are too many for a manifest")
 
         self.folder.mkdir(exist_ok=True)
@@ -63,16 +63,16 @@ class Checkpoints:
     def newest(self, message: Callable[[str], None]) -> Checkpoint | None:
         """The newest generation that is whole, None if none was ever written.
 
-        Each one that is passed over is told to `message`; UserError if there are some and none is whole.
+        `message` gets a line for each one that is passed over; UserError if there are some and none is whole.
         """
-        numbers = sorted(self.numbers("json"), reverse=True)
-        for number in numbers:
+        generations = sorted(self.generations("json"), reverse=True)
+        for number in generations:
             try:
                 return self.read(number)
             except UserError as error:
                 self.damaged.add(number)
                 message(f"{error}; this checkpoint is passed over")
-        if numbers:
+        if generations:
             raise UserError(
                 f"{self.folder}: no checkpoint in it is whole; "
                 f"start a new run with mlfound train {self.folder.parent / 'config.yaml'}"
@@ -82,7 +82,7 @@ class Checkpoints:
     def read(self, number: int) -> Checkpoint:
         """This generation, if it is whole; UserError says which file is not."""
         path = self.path(number, "json")
-        text = read_plain(path, LARGEST)
+        text = read_plain(path, MAX_MANIFEST_BYTES)
         try:
             content = json.loads(text)
             data = self.read_tensors(number, content["bytes"], content["sha256"])
@@ -123,9 +123,9 @@ class Checkpoints:
 
         A manifest goes before its tensors: what is cut short between them is no generation any more.
         """
-        whole = sorted(self.numbers("json") - self.damaged)
+        whole = sorted(self.generations("json") - self.damaged)
         kept = {*whole[-keep:], max(filter(self.is_best, whole), default=None)}
-        for number in self.numbers() - kept:
+        for number in self.generations() - kept:
             self.path(number, "json").unlink(missing_ok=True)
             self.path(number, "safetensors").unlink(missing_ok=True)
 
@@ -136,7 +136,7 @@ class Checkpoints:
         except UserError:
             return False
 
-    def numbers(self, *kinds: str) -> set[int]:
+    def generations(self, *kinds: str) -> set[int]:
         """The generations that have a file of one of these kinds, or any file."""
         names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
         found = [match for match in map(FILE.fullmatch, names) if match]

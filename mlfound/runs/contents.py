@@ -18,10 +18,10 @@ MEGABYTE = 1024 * 1024
 MAX_CONFIG_BYTES = 64 * 1024
 MAX_TEXT_BYTES = 64 * MEGABYTE  # of a CSV or a log
 MAX_PLOT_BYTES = 4 * MEGABYTE
-ROWS = 200  # of a table, kept
-LOG_LINES = 100
-MOST_FILES = 100  # of a kind
-MOST_COLUMNS = 100  # of what was written while it ran
+MAX_ROWS = 200  # of a table, kept
+MAX_LOG_LINES = 100
+MAX_FILES = 100  # of a kind
+MAX_COLUMNS = 100  # of what was written while it ran
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def read_contents(path: Path) -> Contents:
     """All that can be shown of a run. UserError where there is no `run.json`, or none that can be read."""
     run = Run(path)
     run.forgiving = True  # a run it is; of the rest, as much as can be read
-    run.left_out = dict(islice(unplain(path), MOST_FILES))
+    run.left_out = dict(islice(unplain(path), MAX_FILES))
     run.problems[:0] = [f"{name}: {problem}" for name, problem in run.left_out.items()]
     summary = run.summary
     sheets = read_all(run, first_rows, "tables", ".csv", summary.get("tables"))
@@ -56,21 +56,21 @@ def read_all(run: Run, reader: Callable[[Path], T], kind: str, ending: str, orde
     found = run.names(kind, ending)
     listed = [name for name in order if name in found] if isinstance(order, list | dict) else []
     names = list(dict.fromkeys([*listed, *found]))
-    if len(names) > MOST_FILES:
-        run.problems.append(f"{kind}: only {MOST_FILES} of {len(names)} files are shown")
-    read = [run.read(reader, f"{kind}/{name}{ending}", None) for name in names[:MOST_FILES]]
+    if len(names) > MAX_FILES:
+        run.problems.append(f"{kind}: only {MAX_FILES} of {len(names)} files are shown")
+    read = [run.read(reader, f"{kind}/{name}{ending}", None) for name in names[:MAX_FILES]]
     return [each for each in read if each is not None]
 
 
 def first_rows(path: Path) -> Sheet:
-    return read_sheet(path, MAX_TEXT_BYTES, keep=ROWS)
+    return read_sheet(path, MAX_TEXT_BYTES, keep=MAX_ROWS)
 
 
 def first_metrics(path: Path) -> Sheet:
     """What a run wrote while it ran, as long as there is nothing better; a torn last line is forgiven."""
     lines = io.StringIO(_text(path, MAX_TEXT_BYTES))
-    rows = list(json_rows(islice(lines, ROWS)))
-    header = list(dict.fromkeys(key for row in rows for key in row))[:MOST_COLUMNS]
+    rows = list(json_rows(islice(lines, MAX_ROWS)))
+    header = list(dict.fromkeys(key for row in rows for key in row))[:MAX_COLUMNS]
     cells = [["" if (value := row.get(key)) is None else str(value) for key in header] for row in rows]
     return Sheet("metrics", header, cells, len(rows) + lines.read().count("\n"))
 
@@ -80,7 +80,7 @@ def config_text(path: Path) -> str:
 
 
 def end_of_log(path: Path) -> str:
-    return "".join(deque(io.StringIO(_text(path, MAX_TEXT_BYTES)), LOG_LINES))
+    return "".join(deque(io.StringIO(_text(path, MAX_TEXT_BYTES)), MAX_LOG_LINES))
 
 
 def read_plot(path: Path) -> Plot:

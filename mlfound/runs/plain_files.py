@@ -10,8 +10,8 @@ from typing import Any
 from mlfound.errors import UserError
 from mlfound.files import read_plain
 
-LARGEST_JSON = 4 * 1024 * 1024
-DEEPEST = 20  # a list in a list in ...
+MAX_JSON_BYTES = 4 * 1024 * 1024
+MAX_LEVELS = 20  # a list in a list in ...
 INT_DIGITS = 300  # a float can hold as many
 FILES = (
     ".lock", "run.json", "config.yaml", "metrics.jsonl", "log.txt", "summary.json", "model.safetensors",
@@ -59,10 +59,10 @@ def _kind(path: Path) -> int | None:
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file."""
     try:
-        value = parse_json(read_plain(path, LARGEST_JSON))
+        value = parse_json(read_plain(path, MAX_JSON_BYTES))
     except ValueError as error:
         raise UserError(f"{path}: damaged ({error})") from error
-    if not isinstance(value, dict) or deeper(value, DEEPEST):
+    if not isinstance(value, dict) or deeper(value, MAX_LEVELS):
         raise UserError(f"{path}: damaged (no JSON object, or one with too much in one another)")
     return value
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mlfound.files import read_plain, sync_folder, write_whole
-from mlfound.runs.plain_files import LARGEST_JSON, PREVIOUS
+from mlfound.runs.plain_files import MAX_JSON_BYTES, PREVIOUS
 
 RESULTS = ("summary.json", "report.html", "model.safetensors", "tables", "plots")
 
@@ -29,7 +29,7 @@ def set_aside(run: Path) -> None:
         return
     previous.mkdir()
     sync_folder(run)
-    write_whole(previous / "run.json", read_plain(run / "run.json", LARGEST_JSON))
+    write_whole(previous / "run.json", read_plain(run / "run.json", MAX_JSON_BYTES))
     move((*results, "config.yaml"), run, previous)
 
 
@@ -39,7 +39,7 @@ def move_back(run: Path) -> None:
     if not (previous / "run.json").is_file():
         with suppress(OSError):
             previous.rmdir()  # empty: nothing was moved yet
-    elif read_plain(previous / "run.json", LARGEST_JSON) == read_plain(run / "run.json", LARGEST_JSON):
+    elif read_plain(previous / "run.json", MAX_JSON_BYTES) == read_plain(run / "run.json", MAX_JSON_BYTES):
         move([each.name for each in previous.iterdir() if each.name != "run.json"], previous, run)
         forget(run)
 

@@ -11,8 +11,6 @@ from threading import Lock
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from rich.console import Console
-
 from mlfound.config.loading import dump
 from mlfound.errors import UserError, printable
 from mlfound.files import blaming, shortfalls, sync_file, write_whole
@@ -28,12 +26,13 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
     from mlfound.runs.checkpoints import Checkpoints
+    from mlfound.runs.run import Screen
 
 DRAWING = Lock()  # matplotlib's settings are those of the whole process
 
 
 class RunRecorder:
-    """The `Recorder` of a real run. Use it in a `with`: leaving it without `finish` marks the run as broken off.
+    """The `Recorder` of a real run, for a `with`: without `finish` the run ends as failed or interrupted.
 
     Nothing is on disk before `begin`: input that turns out bad until then leaves no folder behind. While it runs,
     it holds a lock on its folder, so that others can tell a running run from a dead one.
@@ -42,19 +41,17 @@ class RunRecorder:
     def __init__(
         self,
         command: str,
-        arguments: Sequence[str],
         runs_dir: Path,
         name: str | None,
         environment: Mapping[str, Any],
-        console: Console,
-        quiet: bool,
+        screen: "Screen",
     ) -> None:
         if name is not None:
             folder.check_name(name)
         self.command, self.runs_dir, self.name = command, runs_dir, name
-        self.command_line = shlex.join(["mlfound", *arguments])
-        self.environment, self.console, self.quiet = environment, console, quiet
-        self.bar = Progress(console) if not quiet else None
+        self.command_line = shlex.join(["mlfound", *screen.arguments])
+        self.environment, self.console, self.quiet = environment, screen.console, screen.quiet
+        self.bar = Progress(self.console) if not self.quiet else None
         self.path: Path | None = None
         self.has_started = False  # what the folder says is of this process
         self.facts: dict[str, Any] = {"start": now()}

@@ -2,13 +2,11 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from mlfound.errors import UserError
 from mlfound.files import read_plain, remove_debris
@@ -20,7 +18,10 @@ from mlfound.runs.reader import at
 from mlfound.runs.recorder import RunRecorder
 from mlfound.runs.status import pause, schema_problem, seconds_paused
 
-LARGEST = 1024**3  # bytes of metrics.jsonl
+if TYPE_CHECKING:
+    from mlfound.runs.run import Screen
+
+MAX_METRICS_BYTES = 1024**3
 # what in run.json a resume goes by
 NEEDED = {
     "id": str,
@@ -38,7 +39,7 @@ NEEDED = {
 class ResumedRecorder(RunRecorder):
     """The recorder of a train run that is taken up again; UserError where it cannot be.
 
-    with ResumedRecorder(path, sys.argv[1:], environment, console, quiet) as recorder:
+    with ResumedRecorder(path, environment, screen) as recorder:
         recorder.facts  # what run.json says; a "completed" one can only go on with more epochs
         recorder.last   # the checkpoint to go on from; None: it ended before the first, start as if it were new
         recorder.rows   # of metrics.jsonl, those before that checkpoint
@@ -48,15 +49,8 @@ class ResumedRecorder(RunRecorder):
     changes before the first step has been made: a run that cannot go on is as it was.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        arguments: Sequence[str],
-        environment: Mapping[str, Any],
-        console: Console,
-        quiet: bool,
-    ) -> None:
-        super().__init__("train", arguments, path.parent, None, environment, console, quiet)
+    def __init__(self, path: Path, environment: Mapping[str, Any], screen: "Screen") -> None:
+        super().__init__("train", path.parent, None, environment, screen)
         self.resumed_at = self.facts["start"]
         self.going_on: Callable[[], None] | None = None  # what the first step brings about
         refuse_unplain(path)
@@ -114,7 +108,7 @@ class ResumedRecorder(RunRecorder):
         if self.last is None:
             return []
         path, noted = self.place / "metrics.jsonl", self.last.facts["metrics"]
-        kept = read_plain(path, LARGEST)[: noted["bytes"]]
+        kept = read_plain(path, MAX_METRICS_BYTES)[: noted["bytes"]]
         if sha256(kept).hexdigest() != noted["sha256"]:
             raise UserError(
                 f"{path}: not what its checkpoint noted; "
@@ -127,7 +121,7 @@ class ResumedRecorder(RunRecorder):
     def begin_again(self) -> None:
         """Say which epochs are trained again for want of a checkpoint; UserError where they had come to results."""
         path = self.place / "metrics.jsonl"
-        rows = len(read_plain(path, LARGEST).splitlines()) if path.exists() else 0
+        rows = len(read_plain(path, MAX_METRICS_BYTES).splitlines()) if path.exists() else 0
         epochs = f"the {rows // len(self.facts.get('seeds') or [0])} epochs so far"
         if self.facts["status"] == "completed":
             raise UserError(

@@ -60,9 +60,7 @@ def run(
     from mlfound.runs.environment import environment
     from mlfound.runs.recorder import RunRecorder
 
-    with RunRecorder(
-        command, screen.arguments, runs_dir, name, environment(), screen.console, screen.quiet
-    ) as recorder:
+    with RunRecorder(command, runs_dir, name, environment(), screen) as recorder:
         if config and not any(each.key in ("dataset", "data.dataset") for each in overrides):
             recorder.repeated = run_of_config(config)
         return carry_out(command, loaded, recorder, data_dir, screen)
@@ -95,7 +93,7 @@ def resume(path: Path, overrides: Sequence[Override], data_dir: Path, screen: Sc
     from mlfound.runs.environment import environment
     from mlfound.runs.resume import ResumedRecorder
 
-    with ResumedRecorder(path, screen.arguments, environment(), screen.console, screen.quiet) as recorder:
+    with ResumedRecorder(path, environment(), screen) as recorder:
         loaded = load("train", path / "config.yaml", overrides)
         if recorder.facts["status"] == "completed" and not overrides:
             recorder.message("This run is complete: nothing is left to do.")

@@ -21,6 +21,7 @@ from mlfound.files import remove_debris
 from mlfound.runs.checkpoints import Checkpoints
 from mlfound.runs.recorder import RunRecorder
 from mlfound.runs.resume import ResumedRecorder
+from mlfound.runs.run import Screen
 from tests.faults import shim
 from tests.faults.power_cuts import Tree, lay_out, states
 from tests.faults.report import Report
@@ -91,7 +92,7 @@ def check_recorder(place: Path, returned: int) -> None:
     """The run can be resumed with the rows of its checkpoint; refused in a line only before the first one."""
     try:
         [run] = [path for path in place.iterdir() if path.is_dir()] or [place / "never-begun"]
-        with ResumedRecorder(run, [], MACHINE, Console(file=io.StringIO()), quiet=True) as recorder:
+        with ResumedRecorder(run, MACHINE, Screen()) as recorder:
             check_found(recorder.last, returned)
             step = recorder.last.facts["step"] if recorder.last else 0
             assert recorder.rows == [{"epoch": epoch} for epoch in range(1, step + 1)], recorder.rows
@@ -99,7 +100,7 @@ def check_recorder(place: Path, returned: int) -> None:
             recorder.progress("training", 1, 2)
             recorder.metrics([{"epoch": step + 1}], "an epoch")
             recorder.checkpoint(state(99), KEEP)
-        with ResumedRecorder(run, [], MACHINE, Console(file=io.StringIO()), quiet=True) as recorder:
+        with ResumedRecorder(run, MACHINE, Screen()) as recorder:
             assert same(recorder.last, state(99))
             assert len(recorder.rows) == step + 1
     except UserError:
@@ -128,9 +129,9 @@ def write_run(root: Path, count: int, mark) -> None:
     for steps in (range(1, 2), range(2, count + 1)):
         console = Console(file=io.StringIO())
         if steps[0] == 1:
-            recorder = RunRecorder("train", ["train"], root, None, MACHINE, console, quiet=True)
+            recorder = RunRecorder("train", root, None, MACHINE, Screen(console))
         else:
-            recorder = ResumedRecorder(recorder.path, [], MACHINE, console, quiet=True)
+            recorder = ResumedRecorder(recorder.path, MACHINE, Screen(console))
         with recorder:
             recorder.begin(TrainConfig(), dataset=DATASET)
             for step in steps:

@@ -10,7 +10,7 @@ from safetensors.torch import save
 
 from mlfound.errors import UserError
 from mlfound.results import Checkpoint
-from mlfound.runs.checkpoints import LARGEST, Checkpoints, encode
+from mlfound.runs.checkpoints import MAX_MANIFEST_BYTES, Checkpoints, encode
 
 
 def state(step):
@@ -156,7 +156,7 @@ def test_facts_come_back_as_json_has_them(store):
 
 def test_too_many_facts_are_a_mistake_of_ours(store):
     with pytest.raises(ValueError, match="too many"):
-        store.write(Checkpoint({}, {"history": "x" * LARGEST}), keep=1)
+        store.write(Checkpoint({}, {"history": "x" * MAX_MANIFEST_BYTES}), keep=1)
 
 
 def written(store, *steps):
@@ -187,7 +187,7 @@ DAMAGES = {
     "deep": lambda folder: (folder / "000002.json").write_text("[" * 100_000),
     "a long number": lambda folder: (folder / "000002.json").write_text('{"bytes": ' + "9" * 5000 + "}"),
     "not UTF-8": lambda folder: (folder / "000002.json").write_bytes(b'{"bytes": "\xff"}'),
-    "huge": lambda folder: (folder / "000002.json").write_bytes(b" " * (LARGEST + 1)),
+    "huge": lambda folder: (folder / "000002.json").write_bytes(b" " * (MAX_MANIFEST_BYTES + 1)),
     "a pipe": lambda folder: ((folder / "000002.json").unlink(), os.mkfifo(folder / "000002.json")),
     "a folder": lambda folder: ((folder / "000002.json").unlink(), (folder / "000002.json").mkdir()),
 }

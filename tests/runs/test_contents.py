@@ -117,7 +117,7 @@ def test_of_a_long_table_the_first_rows_are_kept(tmp_path):
     path = make_run(tmp_path)
     (path / "tables/long.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(5000)))
     sheet = read_contents(path).sheets[1]
-    assert (len(sheet.rows), sheet.total) == (contents.ROWS, 5000)
+    assert (len(sheet.rows), sheet.total) == (contents.MAX_ROWS, 5000)
 
 
 def test_of_very_many_files_some_are_read(tmp_path):
@@ -125,7 +125,7 @@ def test_of_very_many_files_some_are_read(tmp_path):
     for number in range(150):
         (path / f"plots/{number:03}.png").write_bytes(png(1, 1))
     read = read_contents(path)
-    assert len(read.plots) == contents.MOST_FILES
+    assert len(read.plots) == contents.MAX_FILES
     assert read.problems == ["plots: only 100 of 151 files are shown"]
 
 
@@ -147,7 +147,7 @@ def test_the_log_is_shown_from_its_end(tmp_path):
     path = make_run(tmp_path)
     (path / "log.txt").write_bytes(b"".join(b"line %d \xff\n" % number for number in range(1000)))
     lines = read_contents(path).log.splitlines()
-    assert len(lines) == contents.LOG_LINES
+    assert len(lines) == contents.MAX_LOG_LINES
     assert lines[-1].startswith("line 999")
 
 

@@ -23,6 +23,7 @@ from mlfound.results import Checkpoint, Column, Result, Table
 from mlfound.runs import previous
 from mlfound.runs.recorder import RunRecorder
 from mlfound.runs.resume import ResumedRecorder
+from mlfound.runs.run import Screen
 from mlfound.runs.status import read_facts, seconds_taken
 from tests.run_folders import png, write_json
 
@@ -35,7 +36,7 @@ def console():
 
 
 def resumed(path):
-    return ResumedRecorder(path, ["train", "--resume", str(path)], MACHINE, console(), quiet=True)
+    return ResumedRecorder(path, MACHINE, Screen(console(), arguments=["train", "--resume", str(path)]))
 
 
 def row(epoch):
@@ -43,7 +44,7 @@ def row(epoch):
 
 
 def new(tmp_path):
-    return RunRecorder("train", ["train"], tmp_path / "runs", None, MACHINE, console(), quiet=True)
+    return RunRecorder("train", tmp_path / "runs", None, MACHINE, Screen(console(), arguments=["train"]))
 
 
 def run_to(tmp_path, epochs, checkpoints=True):
