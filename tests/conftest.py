@@ -1,14 +1,9 @@
 """What all tests share: nothing they do lands outside their own folder, and the real MNIST where it can be had."""
 
-import csv
-import json
 import os
 import signal
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 
 @pytest.fixture(autouse=True)
@@ -25,41 +20,12 @@ def heeded_interrupts():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a command line ended with, and what it left."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def path(self):
-        """The run folder."""
-        return Path(self.out.splitlines()[-1])
-
-    def rows(self, table):
-        """The rows of one of its tables."""
-        with (self.path / "tables" / f"{table}.csv").open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-
-    def json(self, name):
-        """The content of `run.json` or `summary.json`."""
-        return json.loads((self.path / name).read_text(encoding="utf-8"))
-
-
 @pytest.fixture
 def mlfound():
     """The command line, in this process: mlfound("train", "--set", "epochs=1")."""
-    from mlfound.cli import app
+    from tests.support.commands import mlfound
 
-    def run(*arguments):
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="mlfound")
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception  # a traceback for the user is a bug of ours
-        return Outcome(result.exit_code, result.stdout, result.stderr)
-
-    return run
+    return mlfound
 
 
 @pytest.fixture(scope="session")

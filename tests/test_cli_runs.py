@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlfound.runs.folder import point_latest
-from tests.run_folders import SUMMARY, make_run
+from tests.support.run_folders import SUMMARY, make_run
 
 RUNS = Path("runs")
 FIRST, SECOND = "20261122-080000-train", "20261123-090000-init-stats"

@@ -14,7 +14,7 @@ import yaml
 
 import mlfound
 from mlfound.errors import UserError
-from tests.run_folders import SUMMARY, make_run
+from tests.support.run_folders import SUMMARY, make_run
 
 SAMPLE = {"data": {"dataset": "mnist-sample"}, "model": {"hidden": [8]}, "threads": 1}
 

@@ -8,8 +8,8 @@ import pytest
 from mlfound.data import download, wheel
 from mlfound.data.registry import DATASETS
 from mlfound.errors import UserError
-from tests.made import made_up
-from tests.mirror import Mirror
+from tests.support.made import made_up
+from tests.support.mirror import Mirror
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 

@@ -8,7 +8,7 @@ import pytest
 from mlfound.data.fetch import fetch
 from mlfound.data.registry import DATASETS, NAMES
 from mlfound.errors import UserError
-from tests.made import made_up
+from tests.support.made import made_up
 
 
 def plain(made, folder):

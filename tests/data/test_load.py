@@ -11,7 +11,7 @@ from mlfound.data.fetch import fetch
 from mlfound.data.load import decode, load
 from mlfound.data.registry import DATASETS, NAMES, Dataset
 from mlfound.errors import UserError
-from tests.made import sha256
+from tests.support.made import sha256
 
 
 def test_rows_scale_and_types(made, tmp_path):

@@ -11,7 +11,7 @@ from mlfound.data.load import load
 from mlfound.data.names import NAME, find_own
 from mlfound.data.registry import NAMES, TRAIN_IMAGES, Dataset
 from mlfound.errors import UserError
-from tests.made import made_up
+from tests.support.made import made_up
 
 
 def renamed(made, folder, prefix="", test="t10k", suffix=".gz"):

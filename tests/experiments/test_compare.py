@@ -15,6 +15,7 @@ from mlfound.experiments.comparison.figures import MEASURES
 from mlfound.experiments.comparison.seeds import curve
 from mlfound.experiments.comparison.sides import Side
 from mlfound.runs.earlier import read_run
+from tests.support.commands import refused as refusal
 
 RUNS = Path("runs")
 WRONG = (
@@ -101,11 +102,8 @@ def made(name, wrong=WRONG, first_seed=0, command="train", old=False, status="co
 
 
 def refused(outcome, *words):
-    assert outcome.code == 2, outcome
-    assert outcome.out == ""
-    assert outcome.err.count("\n") == 1, outcome.err
-    for word in words:
-        assert word in outcome.err
+    """In one line, with no run folder."""
+    refusal(outcome, *words)
     assert not list(RUNS.glob("*-compare"))
 
 

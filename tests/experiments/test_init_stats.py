@@ -23,6 +23,7 @@ from mlfound.foundations.initialization import INITIALIZATIONS, Initialization, 
 from mlfound.foundations.randomness import generator
 from mlfound.results import Column, Picture, Result, Table
 from mlfound.stats.estimates import Estimate, pooled_std, root_mean
+from tests.support.commands import refused_at_once
 
 SAMPLE = ("init-stats", "--set", "data.dataset=mnist-sample", "--threads", "1")
 ONE, STACK = (*SAMPLE, "--layer", "linear"), (*SAMPLE, "--width", "32", "--set", "rows=64")
@@ -441,7 +442,7 @@ def test_activations_have_names():
     ],
 )
 def test_bad_input(mlfound, arguments, words):
-    refused(mlfound(*SAMPLE, *arguments), *words)
+    refused_at_once(mlfound(*SAMPLE, *arguments), *words)
 
 
 @pytest.mark.parametrize(
@@ -456,15 +457,7 @@ def test_bad_input(mlfound, arguments, words):
 )
 def test_what_is_too_large_is_refused_before_it_is_made(mlfound, monkeypatch, arguments, words):
     monkeypatch.setattr(hardware, "memory_bytes", lambda device=None: 8e9)
-    refused(mlfound(*SAMPLE, *arguments), *words)
-
-
-def refused(outcome, *words):
-    assert outcome.code == 2, outcome
-    assert outcome.err.count("\n") == 1
-    for word in words:
-        assert word in outcome.err
-    assert not Path("runs").exists()
+    refused_at_once(mlfound(*SAMPLE, *arguments), *words)
 
 
 def own_images(height, width, brightness=255):
@@ -480,7 +473,9 @@ def own_images(height, width, brightness=255):
 @pytest.mark.parametrize(("height", "width"), [(6, 5), (4, 4)])
 def test_images_that_cannot_be_convolved(quick, height, width):
     own = own_images(height, width)
-    refused(quick(*own, "--layer", "conv"), "--layer conv", f"{height} x {width}", "square, 5 x 5 or more")
+    refused_at_once(
+        quick(*own, "--layer", "conv"), "--layer conv", f"{height} x {width}", "square, 5 x 5 or more"
+    )
     outcome = quick(*own, "--draws", "2", "--width", "8")  # the story goes on without them
     assert outcome.code == 0, outcome
     assert not (path_of(outcome) / "tables" / "convolutions.csv").exists()
@@ -488,7 +483,7 @@ def test_images_that_cannot_be_convolved(quick, height, width):
 
 def test_black_images_have_no_signal(quick):
     own = own_images(6, 6, brightness=0)
-    refused(quick(*own, "--set", "data.normalize=none"), "data.dataset", "every pixel is 0")
+    refused_at_once(quick(*own, "--set", "data.normalize=none"), "data.dataset", "every pixel is 0")
 
 
 def test_every_part_is_told_about_schemes_that_it_is_made_for():

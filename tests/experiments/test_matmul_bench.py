@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from mlfound.experiments.matmul import ladder
 from mlfound.experiments.matmul.compare import NOTHING, ratio_and_interval, segment_medians, verdict
 from mlfound.foundations.matmul import MATMULS
 from mlfound.foundations.randomness import generator
+from tests.support.commands import refused, refused_at_once
 
 QUICK = ("matmul-bench", "--budget", "0.01")
 FEW = ("--impl", "broadcast", "--impl", "matmul")
@@ -144,12 +144,7 @@ def test_on_a_gpu(mlfound):
     ],
 )
 def test_bad_input(mlfound, arguments, words):
-    outcome = mlfound("matmul-bench", *arguments)
-    assert outcome.code == 2, outcome
-    assert outcome.err.count("\n") == 1
-    for word in words:
-        assert word in outcome.err
-    assert not Path("runs").exists()
+    refused_at_once(mlfound("matmul-bench", *arguments), *words)
 
 
 @pytest.fixture
@@ -167,13 +162,7 @@ def test_comparing_shows_every_common_rung(mlfound, earlier):
 
 
 def test_a_run_of_another_command_machine_or_setting_is_refused(mlfound, earlier):
-    def refused(*words):
-        outcome = mlfound(*QUICK, *FEW, "--shape", "3x4x5", "--compare", earlier)
-        assert outcome.code == 2, outcome
-        assert outcome.err.count("\n") == 1
-        for word in words:
-            assert word in outcome.err
-
+    again = (*QUICK, *FEW, "--shape", "3x4x5", "--compare", earlier)
     facts = json.loads((earlier / "run.json").read_text())
     for change, words in [
         ({"command": "train"}, ["a run of train"]),
@@ -183,9 +172,9 @@ def test_a_run_of_another_command_machine_or_setting_is_refused(mlfound, earlier
         ({"id": None}, ["damaged"]),
     ]:
         (earlier / "run.json").write_text(json.dumps({**facts, **change}))
-        refused(*words)
+        refused(mlfound(*again), *words)
     (earlier / "run.json").write_text(json.dumps(facts)[:-20])
-    refused("run.json", "damaged")
+    refused(mlfound(*again), "run.json", "damaged")
     (earlier / "run.json").write_text(json.dumps(facts))
 
     config = (earlier / "config.yaml").read_text()
@@ -196,7 +185,7 @@ def test_a_run_of_another_command_machine_or_setting_is_refused(mlfound, earlier
     ]:
         assert old in config
         (earlier / "config.yaml").write_text(config.replace(old, new))
-        refused(*words)
+        refused(mlfound(*again), *words)
     (earlier / "config.yaml").write_text(config)
 
     replicates = earlier / "tables" / "replicates.csv"
@@ -208,11 +197,11 @@ def test_a_run_of_another_command_machine_or_setting_is_refused(mlfound, earlier
         whole + "torn,li",
     ):
         replicates.write_text(broken)
-        refused("replicates.csv", "damaged")
+        refused(mlfound(*again), "replicates.csv", "damaged")
     replicates.unlink()
-    refused("replicates.csv", "damaged")
+    refused(mlfound(*again), "replicates.csv", "damaged")
     shutil.rmtree(earlier / "tables")
-    refused("damaged")
+    refused(mlfound(*again), "damaged")
 
 
 def test_a_ratio_has_an_interval_that_holds_it():

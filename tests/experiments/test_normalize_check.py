@@ -19,6 +19,7 @@ from mlfound.experiments.normalization.classes import class_checks, class_findin
 from mlfound.experiments.normalization.figures import float32_means, histogram
 from mlfound.experiments.normalization.moments import Moments
 from mlfound.experiments.normalization.soundness import content_checks, shape_checks
+from tests.support.commands import refused_at_once
 
 SAMPLE = ("--set", "data.dataset=mnist-sample")
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -371,7 +372,7 @@ def test_where_rows_and_columns_do_not_fit_nothing_else_is_asked(quick, monkeypa
     ],
 )
 def test_what_the_loader_refuses(quick, own, parts, words):
-    refused(quick("normalize-check", *own(**parts)), words)
+    refused_at_once(quick("normalize-check", *own(**parts)), words)
 
 
 @pytest.mark.parametrize(
@@ -391,15 +392,7 @@ def test_what_the_loader_refuses(quick, own, parts, words):
     ],
 )
 def test_bad_input(quick, arguments, words):
-    refused(quick("normalize-check", *arguments), words)
-
-
-def refused(outcome, words):
-    assert outcome.code == 2, outcome
-    assert outcome.out == ""
-    assert outcome.err.count("\n") == 1
-    assert words in outcome.err
-    assert not Path("runs").exists()
+    refused_at_once(quick("normalize-check", *arguments), words)
 
 
 def test_fashion_mnist_is_sound_too(mlfound):

@@ -132,7 +132,7 @@ def serve() -> None:
     import mlfound.runs.resume
     import mlfound.runs.tensorboard
     from mlfound.data import registry
-    from tests.made import made_up
+    from tests.support.made import made_up
 
     with suppress(ImportError):
         import tensorboardX.event_file_writer

@@ -22,10 +22,10 @@ from mlfound.errors import UserError
 from tests.faults import mutations
 from tests.faults.mutations import spoiled
 from tests.faults.npz_files import spoiled_npz
-from tests.faults.refusals import check_line
 from tests.faults.report import Report
 from tests.faults.watched import watch
-from tests.made import Made, real
+from tests.support.commands import check_line
+from tests.support.made import Made, real
 
 LARGE = 0.002  # of the cases are at the embedded sample's full 7,000 real digits, the others at its first 60
 

@@ -14,10 +14,10 @@ from unittest.mock import patch
 
 from mlfound.data import registry
 from mlfound.data.registry import TRAIN_IMAGES
-from tests.faults.refusals import check_refused, mlfound, without_git
 from tests.faults.report import Report
-from tests.made import made_up
-from tests.mirror import Mirror
+from tests.support.commands import mlfound, refused, without_git
+from tests.support.made import made_up
+from tests.support.mirror import Mirror
 
 COMMANDS = ("download --dataset made --quiet", "normalize-check --set data.dataset=made --quiet")
 
@@ -62,7 +62,7 @@ def outcome(name: str, obstacle: Obstacle, command: str, own: Path) -> str:
             first = mlfound(*line)
             word = FITTED if first.code == 0 else REFUSED
             if first.code:
-                check_refused(first, 1, 2)
+                refused(first, codes=(1, 2))
             mend()
             again = mlfound(*line)
             assert again.code == 0, f"the next start: exit code {again.code}: {again.err!r:.300}"

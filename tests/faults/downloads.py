@@ -11,10 +11,10 @@ from mlfound.data import download
 from mlfound.data.fetch import fetch
 from mlfound.data.registry import NAMES
 from mlfound.errors import UserError
-from tests.faults.refusals import check_line
 from tests.faults.report import Report
-from tests.made import Made, made_up
-from tests.mirror import FAULTS, Mirror
+from tests.support.commands import check_line
+from tests.support.made import Made, made_up
+from tests.support.mirror import FAULTS, Mirror
 
 SLOW = {"drip", "drip in headers", "silence", "slow"}  # each costs a second or two: drawn less often
 PATIENCE = {"CONNECT_S": 2.0, "MAX_PAUSE_S": 1.0, "GRACE_S": 2.0, "MIN_BYTES_PER_S": 1e9}

@@ -18,7 +18,7 @@ from tests.faults import shim
 from tests.faults.commands import Commands, Ended
 from tests.faults.report import Report
 from tests.faults.training import metrics
-from tests.made import made_up
+from tests.support.made import made_up
 
 SMALL = (
     "--set data.dataset=mnist-sample --set data.train_rows=200 --set model.hidden=[8] --set schedule=constant"

@@ -8,8 +8,8 @@ from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
-from tests.faults.refusals import check_refused, mlfound, without_git
 from tests.faults.report import Report
+from tests.support.commands import mlfound, refused, without_git
 
 NAMES = (
     "", " ", ".", "..", "../elsewhere", "../../../../canary", "a/../../canary", "a/b", "a\\b", "..\\canary", "/",
@@ -59,7 +59,7 @@ def failure(place: str, name: str, folder: Path) -> str | None:
     try:
         with patch.object(sys, "argv", ["mlfound", *arguments]):
             outcome = mlfound(*arguments)
-        check_refused(outcome, 2)
+        refused(outcome)
         written = [str(path) for path in folder.rglob("*") if path.name != "inside"]
         assert not written, f"written: {written}"
     except Exception as error:

@@ -13,9 +13,9 @@ from mlfound.notebooks.documents import read
 from mlfound.notebooks.running import skipped
 from tests.faults import nbdev_rules
 from tests.faults.nbdev_rules import Reading
-from tests.faults.refusals import check_refused, mlfound
 from tests.faults.report import Report
-from tests.notebooks.pages import code, notebook, text
+from tests.support.commands import mlfound, refused
+from tests.support.pages import code, notebook, text
 
 MODULES = ("", "", "", "core", "core", "util", "deep.sub", "true")
 COMMENTS = (
@@ -141,7 +141,7 @@ def compare(reading: Reading) -> None:
     """An AssertionError if the command and the second reading differ."""
     outcome = mlfound("notebook", "export", ".")
     if reading.faults:
-        line = check_refused(outcome, 2)
+        line = refused(outcome)
         assert not Path("exp").exists(), "something was written"
         place = re.search(r"(\d\d_.\.ipynb): cell (\d+)", line)
         named = (place[1], int(place[2])) if place else None

@@ -21,10 +21,10 @@ from mlfound.data.pickled import read_pickle
 from mlfound.data.raw import read_file
 from mlfound.errors import UserError
 from tests.faults.mutations import packed_zeros
-from tests.faults.refusals import check_line
 from tests.faults.report import Report
 from tests.faults.watched import watch
-from tests.made import made_up
+from tests.support.commands import check_line
+from tests.support.made import made_up
 
 CANARY = "touch canary"
 

@@ -20,8 +20,8 @@ from mlfound.cli import app
 from mlfound.data import registry
 from mlfound.data.registry import Dataset
 from tests.faults.report import Report
-from tests.made import Made, made_up
-from tests.mirror import Mirror
+from tests.support.made import Made, made_up
+from tests.support.mirror import Mirror
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess

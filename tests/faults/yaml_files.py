@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlfound.config.documents import MAX_CONFIG_BYTES
-from tests.faults.refusals import check_refused, mlfound
 from tests.faults.report import Report
 from tests.faults.watched import watch
+from tests.support.commands import mlfound, refused
 
 CANARY = "canary"
 
@@ -34,7 +34,7 @@ def case(name: str) -> str:
     with tempfile.TemporaryDirectory() as own:
         os.chdir(own)
         Path("bad.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
-        line = check_refused(mlfound("train", "bad.yaml", "--print-config"), 2)
+        line = refused(mlfound("train", "bad.yaml", "--print-config"))
         assert line.startswith("bad.yaml:"), f"it does not say where: {line!r}"
         assert os.listdir(own) == ["bad.yaml"], f"written: {os.listdir(own)}"
     return "refused"

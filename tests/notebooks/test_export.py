@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.notebooks.pages import code, notebook, old_notebook, text, write
+from tests.support.pages import code, notebook, old_notebook, text, write
 
 HEADER = 4  # lines above the first cell's first
 

@@ -7,24 +7,15 @@ from pathlib import Path
 import pytest
 
 from mlfound.notebooks import documents
-from tests.notebooks.pages import code, notebook, old_notebook, text, write
+from tests.support.commands import refused as refusal
+from tests.support.pages import code, notebook, old_notebook, text, write
 
 CANARY = "open('canary', 'w')"
 
 
-def one_line(outcome, *words):
-    """Exit code 2 and one printable line that says all `words`."""
-    assert outcome.code == 2, outcome
-    assert outcome.out == ""
-    assert outcome.err.count("\n") == 1, outcome.err
-    assert outcome.err[:-1].isprintable()
-    for word in words:
-        assert word in outcome.err
-
-
 def refused(outcome, *words):
-    """The same, and no module anywhere."""
-    one_line(outcome, *words)
+    """In one line, and no module anywhere."""
+    refusal(outcome, *words)
     assert not [path for path in Path.cwd().rglob("nb_*") if path.is_file()]
     assert not Path("canary").exists()
 
@@ -241,10 +232,10 @@ def test_places_where_no_module_can_go(mlfound, check):
     Path("exp/nb_01.py").rmdir()
     Path("mine.py").write_text("generated = 'elsewhere'\n")
     Path("exp/nb_01.py").symlink_to("../mine.py")
-    one_line(export(), "not a plain file")
+    refusal(export(), "not a plain file")
     assert Path("exp/nb_01.py").is_symlink()
     assert Path("mine.py").read_text() == "generated = 'elsewhere'\n"
     Path("exp/nb_01.py").unlink()
     Path("exp/nb_01.py").write_text("mine = 1\n")
-    one_line(export(), "not a generated file")
+    refusal(export(), "not a generated file")
     assert Path("exp/nb_01.py").read_text() == "mine = 1\n"

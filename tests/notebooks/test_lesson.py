@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.notebooks.pages import code, text, write
+from tests.support.pages import code, text, write
 
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 MAGICS = code(["%load_ext autoreload\n", "%autoreload 2\n", "\n", "%matplotlib inline"])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.notebooks.pages import write
+from tests.support.pages import write
 
 RUNG = '''#export
 from mlfound.foundations.matmul import MATMULS

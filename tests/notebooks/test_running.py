@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.notebooks.pages import code, notebook, old_notebook, text, write
+from tests.support.commands import refused_at_once
+from tests.support.pages import code, notebook, old_notebook, text, write
 
 
 def finished(pid):
@@ -207,13 +208,8 @@ def test_interrupted(number, code, tmp_path):
 
 
 def refused(outcome, *words):
-    assert outcome.code == 2, outcome
-    assert outcome.out == ""
-    assert outcome.err.count("\n") == 1, outcome.err
-    assert outcome.err[:-1].isprintable()
-    for word in words:
-        assert word in outcome.err
-    assert not Path("runs").exists()
+    """In one line, and no notebook was run."""
+    refused_at_once(outcome, *words)
     assert not Path("canary").exists()
 
 

@@ -10,7 +10,7 @@ from mlfound.report import style
 from mlfound.report.page import TEMPLATES
 from mlfound.results import Column, Table
 from mlfound.runs.pages import write_page
-from tests.run_folders import EPOCHS, SUMMARY, hostile_run, make_run, png
+from tests.support.run_folders import EPOCHS, SUMMARY, hostile_run, make_run, png
 
 LIMIT = 3_000_000  # bytes
 

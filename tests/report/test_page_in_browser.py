@@ -8,7 +8,7 @@ import pytest
 
 from mlfound.results import Column, Table
 from mlfound.runs.pages import write_page
-from tests.run_folders import hostile_run, make_run
+from tests.support.run_folders import hostile_run, make_run
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

@@ -9,7 +9,7 @@ from mlfound.errors import UserError
 from mlfound.runs import contents
 from mlfound.runs.contents import read_contents
 from mlfound.runs.pages import write_page
-from tests.run_folders import SUMMARY, make_run, png, write_json
+from tests.support.run_folders import SUMMARY, make_run, png, write_json
 
 
 def test_a_whole_run(tmp_path):

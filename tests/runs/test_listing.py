@@ -15,7 +15,7 @@ from mlfound.runs import reader
 from mlfound.runs.find import find_run
 from mlfound.runs.listing import list_runs
 from mlfound.runs.status import is_held
-from tests.run_folders import make_run, write_json
+from tests.support.run_folders import make_run, write_json
 
 
 def snapshot(folder):

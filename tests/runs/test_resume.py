@@ -25,7 +25,7 @@ from mlfound.runs.recorder import RunRecorder
 from mlfound.runs.resume import ResumedRecorder
 from mlfound.runs.run import Screen
 from mlfound.runs.status import read_facts, seconds_taken
-from tests.run_folders import png, write_json
+from tests.support.run_folders import png, write_json
 
 MACHINE = {"cpu": "a processor", "packages": {"mlfound": "0.1.0", "torch": "2.6"}}
 DATASET = {"name": "mnist", "digest": "0" * 64}

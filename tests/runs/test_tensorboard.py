@@ -14,7 +14,8 @@ pytest.importorskip("tensorboardX", reason="needs the extra [tensorboard]")
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
-from tests.run_folders import make_run
+from tests.support.commands import refused
+from tests.support.run_folders import make_run
 
 QUICK = ("--set", "data.dataset=mnist-sample", "--set", "epochs=2", "--quiet")
 
@@ -65,14 +66,6 @@ def scalars(folder):
 @pytest.fixture
 def run(mlfound):
     return Path(mlfound("train", *QUICK).out.strip())
-
-
-def refused(outcome, *words):
-    assert outcome.code == 2, outcome
-    assert outcome.out == ""
-    assert outcome.err.count("\n") == 1, outcome.err
-    for word in words:
-        assert word in outcome.err
 
 
 def test_crc32c_is_the_right_one():
