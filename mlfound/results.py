@@ -5,7 +5,8 @@ An experiment is `run(config, context) -> Result`. It computes; it never prints,
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -65,7 +66,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found. `metrics` are numbers by name, `findings` whole sentences, `tensors` the final weights."""
+    """What a run found. `findings` are whole sentences, `tensors` the final weights.
+
+    `metrics` are numbers, the most important first; their names say label and unit: `train_seconds`, `test_accuracy`.
+    """
 
     metrics: Mapping[str, float | int]
     status: Literal["completed", "failed", "diverged"] = "completed"
@@ -80,6 +84,11 @@ class Result:
     def passed(self) -> bool:
         """Completed, and every check passed."""
         return self.status == "completed" and all(check.passed for check in self.checks)
+
+    def ranked(self, *patterns: str) -> "Result":
+        """The same, the metrics whose names match these patterns ("matmul_*") first: they are shown first."""
+        first = [name for pattern in patterns for name in self.metrics if fnmatchcase(name, pattern)]
+        return replace(self, metrics={name: self.metrics[name] for name in (*first, *self.metrics)})
 
     def __add__(self, other: "Result") -> "Result":
         """What two parts found, one after the other; it is completed only if both are."""

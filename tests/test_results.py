@@ -23,3 +23,9 @@ def test_results_add_up_in_their_order():
     assert (both.checks, both.tables, both.pictures) == (one.checks, other.tables, one.pictures)
     assert both.status == (other + one).status == "failed"
     assert (one + one).passed
+
+
+def test_the_metrics_that_are_named_come_first():
+    result = Result({"a": 1, "b_x": 2, "c": 3, "b_y": 4}, findings=["F."]).ranked("c", "b_*", "none")
+    assert list(result.metrics.items()) == [("c", 3), ("b_x", 2), ("b_y", 4), ("a", 1)]
+    assert result.findings == ["F."]

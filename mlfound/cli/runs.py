@@ -65,7 +65,7 @@ def entry_table(entries: "list[Entry]") -> "Table":
     from mlfound.results import Column, Table
 
     def figures(entry: "Entry") -> str:
-        return ", ".join(f"{each.label} {each.text}" for each in headlines(entry.command, entry.metrics, 2))
+        return ", ".join(f"{each.label} {each.text}" for each in headlines(entry.metrics, 2))
 
     rows = [
         (

@@ -41,7 +41,7 @@ def run(config: BackpropBenchConfig, context: Context) -> Result:
     said = [f"{name} was not timed: its gradients are wrong." for name in sorted(wrong)]
     right = [name for name in names if name not in wrong]
     timed: Result = workload.run(config, right, splits.to(device), context)
-    return result + Result({}, findings=said) + timed
+    return (result + Result({}, findings=said) + timed).ranked("*_over_*", "modules_*")
 
 
 def chosen(config: BackpropBenchConfig) -> list[str]:

@@ -26,4 +26,4 @@ def run(config: CompareConfig, context: Context) -> Result:
     resolved = config.model_copy(update={"runs": tuple(str(run.path) for run in runs)})
     context.recorder.begin(resolved, dataset=facts.get("dataset"), compared=[run.facts["id"] for run in runs])
     context.recorder.message(f"{len(runs)} runs of {facts['command']}")
-    return result
+    return result.ranked("*_difference", "p", "seeds", "differences_seen", "comparisons")

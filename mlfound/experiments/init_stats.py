@@ -51,7 +51,7 @@ def run(config: InitStatsConfig, context: Context) -> Result:
     config = config.model_copy(update={"threads": threads})
     context.recorder.begin(config, seeds=[config.seed], dataset=inputs.facts, threads=threads)
     results = (part.run(config, inputs, part.schemes(config), context) for part in parts)
-    return with_one_claim_table(sum(results, Result({})))
+    return with_one_claim_table(sum(results, Result({}))).ranked(*RANK)
 
 
 def part_names(config: InitStatsConfig) -> list[str]:
@@ -67,6 +67,13 @@ def part_names(config: InitStatsConfig) -> list[str]:
     return ["layer"] if config.layer == "linear" else [name for name, part in PARTS.items() if part.in_story]
 
 
+RANK = (
+    "kaiming_relu_*",
+    "kaiming_signal_*",
+    "torch-default_signal_*",
+    "kaiming_four_*",
+    "torch-default_four_*",
+)
 PARTS = {  # the story, in this order, and what it is told without
     "layer": Part(layer.run, layer.SCHEMES, ["lsuv"], layer.refuse_too_large),
     "shift": Part(layer.run, ["kaiming"], ["lsuv"], layer.refuse_too_large, in_story=False),

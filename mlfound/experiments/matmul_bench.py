@@ -41,7 +41,7 @@ def run(config: MatmulBenchConfig, context: Context) -> Result:
     if earlier is not None:
         table, findings = comparison(earlier, measurements)
         result += Result({}, findings=findings, tables=[table])
-    return result
+    return result.ranked("peak_gflop_per_s", "gbyte_per_s", "matmul_*", "loops_*")
 
 
 def parse(text: str, bytes_each: int) -> Shape:

@@ -32,4 +32,4 @@ def run(config: NormalizeCheckConfig, context: Context) -> Result:
         + figures.run(config, before, after, mean, std)
         + Result({}, checks=[*shapes, *content_checks(before, after), *classes])
         + Result({}, pictures=[class_balance(before, Path(name).name), digits(dataset, before)])
-    )
+    ).ranked("train_mean_after", "train_std_after", "valid_*_after", "test_*_after")

@@ -20,6 +20,7 @@ from mlfound.training.plan import Plan, plan, require_memory
 from mlfound.training.resume import refuse_changes, what_decides_bits
 
 CHECKED_ROWS = 32  # enough for both sides of most ReLUs, few enough to take no time
+RANK = ("test_accuracy", "test_wrong", "replicates", "test_loss", "valid_accuracy", "train_loss", "epochs")
 
 
 def run(config: TrainConfig, context: Context) -> Result:
@@ -47,7 +48,7 @@ def run(config: TrainConfig, context: Context) -> Result:
     context.recorder.message(str(planned))
     if not checked.passed:
         return checked
-    return checked + train(planned, inputs.to(planned.device), context)
+    return (checked + train(planned, inputs.to(planned.device), context)).ranked(*RANK)
 
 
 def train(planned: Plan, inputs: Inputs, context: Context) -> Result:

@@ -3,7 +3,7 @@
 Names carry their unit (`train_seconds`, `median_s`, `peak_gflop_per_s`), fractions are 0 to 1.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -65,13 +65,13 @@ class Headline:
     note: str = ""
 
 
-def headlines(command: str | None, metrics: Mapping[str, Number], at_most: int) -> list[Headline]:
-    """The most important figures of a run of `command`; of an unknown command the first ones."""
-    patterns = HEADLINES.get(command or "", ())
-    chosen = [name for pattern in patterns for name in metrics if fnmatchcase(name, pattern)] or list(metrics)
+def headlines(metrics: Mapping[str, Number], at_most: int) -> list[Headline]:
+    """The first figures of a run: experiments give the most important first."""
+    ends = {f"{name}_{end}" for name in metrics for pair in RANGES.values() for end in pair}
+    chosen = [name for name in metrics if name not in ends][:at_most]
     return [
         Headline(words(name), figure(name, metrics[name]), ", ".join(_notes(name, metrics)))
-        for name in dict.fromkeys(chosen[:at_most])
+        for name in chosen
     ]
 
 
@@ -112,20 +112,3 @@ UNITS = {
     "_mb": "",
 }
 RANGES = {"95% interval": ("low", "high"), "seeds": ("worst", "best")}
-
-# The metrics of a command to show first, most important first
-HEADLINES: dict[str, Sequence[str]] = {
-    "train": (
-        "test_accuracy", "test_wrong", "replicates", "test_loss", "valid_accuracy", "train_loss", "epochs",
-        "train_seconds", "images_per_s", "parameters",
-    ),
-    "normalize-check": ("train_mean_after", "train_std_after", "valid_*_after", "test_*_after"),
-    "init-stats": (
-        "kaiming_relu_mean", "kaiming_relu_std", "kaiming_signal_*", "torch-default_signal_*",
-        "kaiming_four_*", "torch-default_four_*",
-    ),
-    "matmul-bench": ("peak_gflop_per_s", "gbyte_per_s", "matmul_*", "loops_*"),
-    "backprop-bench": ("*_over_*", "modules_*"),
-    "compare": ("*_difference", "p", "seeds", "differences_seen", "comparisons"),
-    "download": ("files", "bytes", "seconds"),
-}  # fmt: skip

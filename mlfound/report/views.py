@@ -41,7 +41,7 @@ def view(contents: Contents) -> dict[str, Any]:
         "facts_in_short": list(_in_short(contents)),
         "problems": [_text(problem) for problem in contents.problems],
         "findings": [_text(finding) for finding in _list(summary.get("findings"))],
-        "cards": headlines(command, metrics, MAX_CARDS),
+        "cards": headlines(metrics, MAX_CARDS),
         "checks": list(_checks(summary)),
         "figures": figures,
         "left_out": left_out,

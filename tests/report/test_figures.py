@@ -50,19 +50,19 @@ def test_how_long_it_took(seconds, text):
 
 def test_headlines_of_a_training_in_their_order_with_interval_and_range():
     metrics = {
-        "epochs": 10, "test_wrong": 200, "test_accuracy": 0.98, "test_accuracy_low": 0.97,
-        "test_accuracy_high": 0.99, "test_accuracy_worst": 0.96, "test_accuracy_best": 0.995,
+        "test_accuracy": 0.98, "test_accuracy_low": 0.97, "test_accuracy_high": 0.99,
+        "test_accuracy_worst": 0.96, "test_accuracy_best": 0.995, "test_wrong": 200, "epochs": 10,
     }  # fmt: skip
-    first, second, third = headlines("train", metrics, 8)
+    first, second, third = headlines(metrics, 8)
     assert (first.label, first.text) == ("test accuracy", "98.00%")
     assert first.note == "95% interval 97.00% to 99.00%, seeds 96.00% to 99.50%"
     assert (second.label, third.label, second.note) == ("test wrong", "epochs", "")
 
 
-def test_headlines_of_another_command_are_its_first_figures():
+def test_headlines_are_the_first_figures():
     metrics = {f"figure_{number}": number for number in range(20)}
-    assert [each.label for each in headlines("elsewhere", metrics, 3)] == ["figure 0", "figure 1", "figure 2"]
-    assert headlines(None, {}, 3) == []
+    assert [each.label for each in headlines(metrics, 3)] == ["figure 0", "figure 1", "figure 2"]
+    assert headlines({}, 3) == []
 
 
 def column(name, *texts):
