@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EBADF, EINVAL, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -26,31 +27,22 @@ REFUSED = UNSUPPORTED | {EPERM, EACCES, EBADF}
 POWER_CUT = "a power cut may cost what was written last"
 _shortfalls: dict[str, str] = {}  # by what is missing: the line that says so, empty once it was given away
 
-# How a file is opened that somebody else may have made: a pipe must not make us wait for its writer
-NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe must not make us wait for its writer
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
-def read_plain(path: str | Path, limit: int, *, follow_links: bool = False) -> bytes:
-    """The content of a plain file of at most `limit` bytes; anything else is a UserError that names it.
+@contextmanager
+def open_plain(path: str | Path, *, follow_links: bool = False) -> Iterator[BufferedReader]:
+    """A plain file to read from; anything else, and a failure in the block, is a UserError that names it.
 
-    Links are for inputs that a user names: in a run folder they could lead anywhere.
+    Links are followed only to inputs that a user names: in a run folder they could lead anywhere.
     """
-
-    def opener(path: str, flags: int) -> int:
-        return os.open(path, flags | NO_WAIT | (0 if follow_links else NO_LINK))
-
-    name = str(path) or "''"
+    name, special = str(path) or "''", NO_WAIT | (0 if follow_links else NO_LINK)
     try:
-        with open(path, "rb", opener=opener) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
+        with open(path, "rb", opener=lambda path, flags: os.open(path, flags | special)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise UserError(f"{name}: this is no plain file")
-            if status.st_size > limit:
-                raise UserError(f"{name}: larger than {limit:,} bytes")
-            content = file.read(status.st_size + 1)  # not limit + 1: so much memory is taken at once
-            if len(content) > status.st_size:  # it grows, or its size is not known beforehand
-                content += file.read(limit + 1 - len(content))
+            yield file
     except FileNotFoundError:
         raise UserError(f"{name}: there is no such file") from None
     except IsADirectoryError:
@@ -59,9 +51,19 @@ def read_plain(path: str | Path, limit: int, *, follow_links: bool = False) -> b
         is_link = not follow_links and os.path.islink(path)
         reason = "it is a link" if is_link else getattr(error, "strerror", None) or error
         raise UserError(f"{name}: cannot be read ({reason})") from None
-    if len(content) > limit:
-        raise UserError(f"{name}: larger than {limit:,} bytes")
-    return content
+
+
+def read_plain(path: str | Path, limit: int, *, follow_links: bool = False) -> bytes:
+    """The content of a plain file of at most `limit` bytes; anything else is a UserError that names it."""
+    with open_plain(path, follow_links=follow_links) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size <= limit:
+            content = file.read(size + 1)  # not limit + 1: so much memory is taken at once
+            if len(content) > size:  # it grows, or its size is not known beforehand
+                content += file.read(limit + 1 - len(content))
+            if len(content) <= limit:
+                return content
+    raise UserError(f"{path}: larger than {limit:,} bytes")
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ from mlfound.data.names import find_own
 from mlfound.data.raw import read_raw
 from mlfound.data.registry import DATASETS, NAMES, Dataset
 from mlfound.errors import UserError
+from mlfound.files import open_plain
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,7 @@ def paths(dataset: Dataset, data_dir: Path) -> dict[str, Path]:
     """The paths of its four files by raw name, in the cache whether they exist or not."""
     if dataset.folder is not None:
         return find_own(dataset.folder)
-    folder = cache_folder(dataset, data_dir)
-    return {name: folder / name for name in NAMES}
+    return {name: cache_folder(dataset, data_dir) / name for name in NAMES}
 
 
 def read(dataset: Dataset, data_dir: Path) -> dict[str, bytearray]:
@@ -71,29 +71,23 @@ def verify(dataset: Dataset, data_dir: Path) -> list[Verdict]:
 
 def inventory(data_dir: Path) -> list[Entry]:
     """Every registered dataset and whether it is here, its digests checked."""
-    return [_entry(dataset, data_dir) for dataset in DATASETS.values()]
+    entries = []
+    for dataset in DATASETS.values():
+        verdicts = verify(dataset, data_dir)
+        damaged = [verdict.file for verdict in verdicts if not verdict.holds]
+        state = "in the package" if dataset.folder else "verified"
+        if damaged:
+            here = any(verdict.found for verdict in verdicts)
+            state = f"damaged: {', '.join(damaged)}" if here else "not here"
+        size = sum(path.stat().st_size for path in paths(dataset, data_dir).values() if path.is_file())
+        entries.append(Entry(dataset.name, cache_folder(dataset, data_dir), state, size, dataset.licence))
+    return entries
 
 
 def file_digest(path: Path) -> str | None:
     """The SHA-256 of a file, in pieces; None where there is no file that can be read."""
     try:
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
+        with open_plain(path, follow_links=True) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except UserError:
         return None
-
-
-def _entry(dataset: Dataset, data_dir: Path) -> Entry:
-    folder = cache_folder(dataset, data_dir)
-    verdicts = verify(dataset, data_dir)
-    damaged = [verdict.file for verdict in verdicts if not verdict.holds]
-    if not any(verdict.found for verdict in verdicts):
-        state = "not here"
-    elif damaged:
-        state = f"damaged: {', '.join(damaged)}"
-    else:
-        state = "in the package" if dataset.folder else "verified"
-    size = sum(path.stat().st_size for path in paths(dataset, data_dir).values() if path.is_file())
-    return Entry(dataset.name, folder, state, size, dataset.licence)

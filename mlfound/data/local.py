@@ -1,8 +1,6 @@
 """The source `--from PATH`: the user's own files, under their usual names."""
 
 import os
-from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 from mlfound.data.names import NAME, Found, find_data_sets
@@ -13,12 +11,9 @@ from mlfound.data.registry import NAMES, Dataset
 from mlfound.errors import UserError
 
 ARCHIVES = {".pkl.gz": read_pickle, ".npz": read_npz}
-ARCHIVE_BYTES = (
-    64 * 2**20
-)  # Keras' has 11 million, the lesson's 17 million, an uncompressed one of numpy 55 million
+# Keras' has 11 million bytes, the lesson's 17 million, an uncompressed one of numpy 55 million
+ARCHIVE_BYTES = 64 * 2**20
 ADVICE = f"give a folder with {', '.join(NAMES)} (raw or .gz), or a mnist.pkl.gz or mnist.npz"
-
-Read = Callable[[], dict[str, bytearray]]
 
 
 def from_path(dataset: Dataset, path: Path) -> dict[str, bytearray]:
@@ -29,9 +24,12 @@ def from_path(dataset: Dataset, path: Path) -> dict[str, bytearray]:
     Errors: a UserError with a reason for everything that was found.
     """
     reasons = []
-    for where, read in candidates(dataset, path):
+    for candidate in candidates(path):
         try:
-            raws = read()
+            if isinstance(candidate, Found):
+                where, raws = candidate.folder, idx_files(dataset, candidate)
+            else:
+                where, raws = candidate, archive(candidate)
             for file in dataset.files:
                 verify(file, raws[file.name], str(where))
         except UserError as error:
@@ -41,8 +39,8 @@ def from_path(dataset: Dataset, path: Path) -> dict[str, bytearray]:
     raise UserError("; ".join(reasons))
 
 
-def candidates(dataset: Dataset, path: Path) -> Iterator[tuple[Path, Read]]:
-    """The place of each possible copy of this dataset and how to read it; a UserError if there is none."""
+def candidates(path: Path) -> list[Found | Path]:
+    """What may be the dataset: IDX files, then archives; a UserError if there is nothing."""
     if not os.path.exists(path):
         raise UserError(f"{path} does not exist; {ADVICE}")
     if path.is_dir():
@@ -54,10 +52,7 @@ def candidates(dataset: Dataset, path: Path) -> Iterator[tuple[Path, Read]]:
     if not archives and not sets:
         wrong = f"has no {NAMES[0]}" if path.is_dir() else "is not one of the files wanted"
         raise UserError(f"{path} {wrong}; {ADVICE}")
-    for found in sets:
-        yield found.folder, partial(idx_files, dataset, found)
-    for file in archives:
-        yield file, partial(archive, file)
+    return [*sets, *archives]
 
 
 def idx_files(dataset: Dataset, found: Found) -> dict[str, bytearray]:

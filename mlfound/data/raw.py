@@ -1,6 +1,7 @@
 """Reads one file of a dataset from the user or the cache: bounded, unpacked, verified."""
 
 import hashlib
+import os
 import re
 import zlib
 from pathlib import Path
@@ -9,6 +10,7 @@ from mlfound.data import idx
 from mlfound.data.registry import File, owner
 from mlfound.data.signatures import WEB_PAGE, describe
 from mlfound.errors import UserError
+from mlfound.files import open_plain
 
 CHUNK = 1 << 16
 MAX_MEMBERS = 10_000  # of a gzip file; packed in blocks of 64 KiB, the images of MNIST have 720
@@ -26,8 +28,8 @@ def dimensions(name: str) -> int:
 def read_raw(path: Path, name: str, limit: int | None = None) -> bytearray:
     """The raw bytes of the file at `path`, unpacked if gzip packed them: at most `limit`.
 
-    Without a limit the file's own IDX header sets it, within bounds. Errors: a UserError if
-    the file is no regular file, cannot be read, is longer or ends early.
+    Without a limit the file's own IDX header sets it, within bounds. Errors: a UserError if it is longer or ends
+    early, or is no file that can be read.
     """
     packed = read_file(path, (limit or idx.MAX_BYTES) + SLACK)
     if not packed.startswith(GZIP):
@@ -42,20 +44,15 @@ def read_raw(path: Path, name: str, limit: int | None = None) -> bytearray:
 
 
 def read_file(path: Path, limit: int) -> bytearray:
-    """The bytes of a regular file of at most `limit` bytes; anything else is a UserError."""
-    try:
-        if not path.is_file():  # reading a device may never end, a pipe never begin
-            raise UserError(f"{path} is not a file" if path.exists() else f"{path} does not exist")
-        with path.open("rb") as file:
-            content = bytearray(min(path.stat().st_size, limit + 1))
-            count = file.readinto(content)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    """The bytes of a plain file of at most `limit` bytes; anything else is a UserError."""
+    with open_plain(path, follow_links=True) as file:
+        content = bytearray(min(os.fstat(file.fileno()).st_size, limit + 1))
+        del content[file.readinto(content) :]
     if describe(content) == WEB_PAGE:  # of whatever length
         raise UserError(f"{path} is {WEB_PAGE}")
-    if count > limit:
+    if len(content) > limit:
         raise UserError(f"{path} has more than {limit:,} bytes")
-    return content[:count] if count < len(content) else content
+    return content
 
 
 def gunzip(packed: bytes | bytearray, limit: int, name: str) -> bytearray:
@@ -75,9 +72,8 @@ def verify(file: File, raw: bytes | bytearray, where: str) -> None:
     found = hashlib.sha256(raw).hexdigest()
     if found != file.sha256:
         known = owner(found) or describe(raw)
-        raise UserError(
-            f"{where} has the wrong content for {file.name}" + (f": it is {known}" if known else "")
-        )
+        reason = f": it is {known}" if known else ""
+        raise UserError(f"{where} has the wrong content for {file.name}{reason}")
 
 
 def _unpack(packed: bytes | bytearray, most: int, name: str) -> bytearray:

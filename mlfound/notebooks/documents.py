@@ -6,7 +6,6 @@ nbformat 4 keeps `source` in `cells`; nbformat 3 keeps `input` in the cells of `
 import json
 import os
 import re
-import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from mlfound.errors import UserError, printable
+from mlfound.files import open_plain
 
 MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024  # JSON can take twenty times as much memory
-HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: JSON can spell it alone, UTF-8 cannot
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,10 @@ def in_folder(folder: Path) -> list[Path]:
 def read(path: Path) -> Notebook:
     """The notebook in the file `path`; a UserError if it is not one."""
     name = printable(str(path))
-    content = bytes_of(path, name)
+    with open_plain(path, follow_links=True) as file:
+        content = file.read(MAX_NOTEBOOK_BYTES + 1)
+    if len(content) > MAX_NOTEBOOK_BYTES:
+        raise UserError(f"{name}: larger than {MAX_NOTEBOOK_BYTES >> 20} MiB; clear its outputs")
     try:
         document = json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -95,28 +97,11 @@ def read(path: Path) -> Notebook:
     except TypeError as error:
         raise UserError(f"{name}: not a notebook: {error}") from None
     language = within(metadata, "kernelspec", "language") or within(metadata, "language_info", "name")
-    written = re.match(
-        r"(\d{1,2})\.(\d{1,3})\b", within(metadata, "language_info", "version") or "", re.ASCII
-    )
+    version = within(metadata, "language_info", "version") or ""
+    written = re.match(r"(\d{1,2})\.(\d{1,3})\b", version, re.ASCII)
     python = (int(written[1]), int(written[2])) if written else None
     kernel = within(metadata, "kernelspec", "name")
     return Notebook(path, document["nbformat"], cells, language, python, kernel, sha256(content).hexdigest())
-
-
-def bytes_of(path: Path, name: str) -> bytes:
-    """The content of a plain file that is not too large: opening a pipe would wait for ever."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UserError(f"{name}: not a file; name a notebook or a folder of them")
-        with path.open("rb") as file:
-            content = file.read(MAX_NOTEBOOK_BYTES + 1)
-    except FileNotFoundError:
-        raise UserError(f"{name}: there is no such notebook") from None
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
-        raise UserError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > MAX_NOTEBOOK_BYTES:
-        raise UserError(f"{name}: larger than {MAX_NOTEBOOK_BYTES >> 20} MiB; clear its outputs")
-    return content
 
 
 def code_cells(document: Any) -> Iterator[Cell]:
@@ -130,10 +115,8 @@ def code_cells(document: Any) -> Iterator[Cell]:
         key = "input"
     else:
         raise TypeError(f"nbformat {version} is neither 3 nor 4; save it again in a current Jupyter")
-    options = (
-        within(document, "metadata", "nbdev", dict) or {}
-    )  # the first cell's, as far as they are directives
-    options = {key: options[key] for key in ("default_exp",) if key in options}
+    nbdev = within(document, "metadata", "nbdev", dict) or {}
+    options = {key: nbdev[key] for key in ("default_exp",) if key in nbdev}  # count as the first cell's
     for number, cell in enumerate(cells, 1):
         where = f"cell {number}"
         if member(cell, "cell_type", str, where) == "code":
@@ -149,7 +132,7 @@ def text(cell: Any, key: str, where: str) -> str:
     if not all(isinstance(line, str) for line in lines):
         raise TypeError(f"{key!r} of {where} is neither text nor a list of lines")
     joined = "".join(lines).replace("\r\n", "\n").replace("\r", "\n")
-    if not joined.isascii() and HALF.search(joined):
+    if not joined.isascii() and re.search("[\ud800-\udfff]", joined):  # JSON can spell it, UTF-8 cannot
         raise TypeError(f"{key!r} of {where} has half of a surrogate pair")
     return joined
 

@@ -2,15 +2,27 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from mlfound.report.bars import COLOURS
-from mlfound.report.signals import DASHES
-from mlfound.report.style import GREY, INK, PALE, finite, head, paper, small_print
+from mlfound.report.style import (
+    COLOURS,
+    DASHES,
+    GREY,
+    INK,
+    PALE,
+    counting,
+    finite,
+    head,
+    marker,
+    note,
+    paper,
+    upright_grid,
+)  # fmt: skip
 
 MAX_LABEL_WIDTH = 24  # characters of a line beside the axis
 
@@ -33,27 +45,24 @@ def compared_seeds(
     `high` the mean difference of every side but the first, with its interval.
     """
     figures, pairs, means = finite(values), finite(apart), finite(difference)
-    rows = np.arange(len(names))
-    figure = paper(height=2.1 + 0.75 * len(names))
-    left, right = figure.subplots(1, 2, sharey=True)
+    colours = list(islice(cycle(COLOURS), len(names)))
+    figure, (left, right) = paper(2.1 + 0.75 * len(names), 1, 2, sharey=True)
 
     if np.isfinite(pairs).any():
-        left.plot(figures, rows, color=PALE, linewidth=1, zorder=1)
-    for row, (numbers, colour) in enumerate(zip(figures, _colours(len(names)), strict=True)):
+        left.plot(figures, np.arange(len(names)), color=PALE, linewidth=1, zorder=1)
+    for row, (numbers, colour) in enumerate(zip(figures, colours, strict=True)):
         left.plot(numbers, np.full_like(numbers, row), "o", color=colour, alpha=0.55, markeredgewidth=0)
         if np.isfinite(numbers).any():
             left.plot(np.nanmean(numbers), row, "|", color=INK, markersize=22, markeredgewidth=2)
-    left.set_yticks(rows, _folded(names), parse_math=False, color=INK)
+    left.set_yticks(np.arange(len(names)), _folded(names), parse_math=False, color=INK)
     left.set_ylim(len(names) - 0.5, -0.5)
     left.set_xlabel(axis, parse_math=False)
 
     right.axvline(0, color=GREY, linewidth=1)
-    colours = _colours(len(names))[1:]
-    for row, colour, dots, mean, ends in zip(
-        rows[1:], colours, pairs, means, np.transpose([finite(low), finite(high)]), strict=True
-    ):
-        right.plot(dots, np.full_like(dots, row), "o", color=colour, alpha=0.4, markeredgewidth=0)
-        right.plot(ends, [row + 0.22, row + 0.22], "|-", color=INK, markersize=9)
+    ends = np.transpose([finite(low), finite(high)])
+    for row, (dots, mean, interval) in enumerate(zip(pairs, means, ends, strict=True), 1):
+        right.plot(dots, np.full_like(dots, row), "o", color=colours[row], alpha=0.4, markeredgewidth=0)
+        right.plot(interval, [row + 0.22, row + 0.22], "|-", color=INK, markersize=9)
         right.plot(mean, row + 0.22, "D", color=INK, markersize=6)
     leftward = np.nansum(means) < 0
     right.annotate("reference of the differences", (0, 0), xytext=(-6 if leftward else 6, 0), color=GREY,
@@ -61,13 +70,11 @@ def compared_seeds(
     right.set_xlabel(f"difference{f' in {unit}' if unit else ''}", parse_math=False)
     right.tick_params(left=False)
     for axes in (left, right):
-        axes.grid(visible=True, axis="x")
-        axes.grid(visible=False, axis="y")
-        axes.set_axisbelow(True)
+        upright_grid(axes)
         axes.margins(x=0.08)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     head(left, title)
-    small_print(
+    note(
         figure,
         "Left: one dot per seed, bars are means, lines join equal seeds. "
         "Right: differences of equal seeds, below them the mean difference with its interval.",
@@ -81,32 +88,24 @@ def compared_curves(
     """One panel per figure of `curves`, one line per side: epochs, mean, lower and upper end of the band."""
     legends = _folded(names)
     lines = -(-len(names) // 3) * max(legend.count("\n") + 1 for legend in legends)
-    figure = paper(height=4.6 + 0.25 * lines)
-    panels = figure.subplots(1, len(curves), squeeze=False)[0]
-    for axes, (what, sides) in zip(panels, curves.items(), strict=True):
-        for n, (name, colour, line) in enumerate(zip(names, _colours(len(names)), sides, strict=True)):
+    figure, panels = paper(4.6 + 0.25 * lines, 1, len(curves), squeeze=False)
+    for axes, (what, sides) in zip(panels[0], curves.items(), strict=True):
+        for n, (name, line) in enumerate(zip(names, sides, strict=True)):
             epochs, mean, low, high = map(finite, line)
-            marker = "o" if len(epochs) <= 30 else ""
+            colour, dashes = COLOURS[n % len(COLOURS)], DASHES[n // len(COLOURS) % len(DASHES)]
             axes.fill_between(epochs, low, high, color=colour, alpha=0.16, linewidth=0)
-            dashes = DASHES[n // len(COLOURS) % len(DASHES)]
-            axes.plot(epochs, mean, color=colour, linestyle=dashes, marker=marker, label=name)
+            axes.plot(epochs, mean, color=colour, linestyle=dashes, marker=marker(epochs), label=name)
         axes.set_ylabel(what, parse_math=False)
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    handles, _ = panels[0].get_legend_handles_labels()
+        counting(axes.xaxis, steps=[1, 2, 5, 10])
+    handles, _ = panels[0, 0].get_legend_handles_labels()
     legend = figure.legend(handles, legends, loc="outside upper right", ncols=min(len(names), 3))
     for text in legend.get_texts():
         text.set_parse_math(False)
-    head(panels[0], title)
-    small_print(figure, "Lines: the mean over the seeds. Bands: one standard deviation to either side.")
+    head(panels[0, 0], title)
+    note(figure, "Lines: the mean over the seeds. Bands: one standard deviation to either side.")
     return figure
 
 
 def _folded(names: Sequence[str]) -> list[str]:
     return [textwrap.fill(name, MAX_LABEL_WIDTH) for name in names]
-
-
-def _colours(count: int) -> list[str]:
-    """`count` colours, repeated where there are more."""
-    return [COLOURS[n % len(COLOURS)] for n in range(count)]

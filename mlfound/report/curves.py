@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 
-from mlfound.report.style import BLUE, GREEN, INK, ORANGE, Floats, finite, head, paper, small_print
+from mlfound.report.style import BLUE, GREEN, INK, ORANGE, Floats, counting, finite, head, marker, note, paper
 
 BANDS = "Bands: one standard deviation over the seeds to either side."
 
@@ -29,9 +29,8 @@ def loss_curves(
     With standard deviations over several seeds each loss has a band. `lr` was the learning rate at `lr_progress`, in
     epochs from 0; `best_epoch` is None if no loss was finite.
     """
-    epochs, train, valid = finite(epoch), finite(train_loss), finite(valid_loss)
-    figure = paper(height=6.2)
-    losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    epochs, train, valid, lrs = finite(epoch), finite(train_loss), finite(valid_loss), finite(lr)
+    figure, (losses, rates) = paper(6.2, 2, sharex=True, height_ratios=[4, 1])
 
     _curve(losses, epochs - 0.5, train, train_loss_std, BLUE, "training")
     _curve(losses, epochs, valid, valid_loss_std, ORANGE, "validation")
@@ -40,19 +39,20 @@ def loss_curves(
         lowest = valid[epochs == best_epoch][0]
         losses.plot(best_epoch, lowest, "o", color=ORANGE, fillstyle="none", markersize=12)
         subtitle = f"lowest validation loss {lowest:.4g} after epoch {best_epoch:,} (circle)"
-    if _spans_decades(train, valid):
+    positive = np.concatenate([train[train > 0], valid[valid > 0]])
+    if positive.max(initial=0) > 1000 * positive.min(initial=np.inf):  # as when a loss explodes
         losses.set_yscale("log")
     losses.set_ylabel("loss")
     losses.legend()
     head(losses, title, subtitle)
 
-    rates.plot(finite(lr_progress), finite(lr), color=GREEN, marker=_marker(finite(lr)))
+    rates.plot(finite(lr_progress), lrs, color=GREEN, marker=marker(lrs))
     rates.set_ylabel("learning rate")
     rates.set_ylim(bottom=0)
     _epochs_along(rates, epochs)
     figure.align_ylabels()
     said = "The training loss is a mean over the epoch while the weights change: drawn at mid-epoch."
-    small_print(figure, said if valid_loss_std is None else f"{said} {BANDS}")
+    note(figure, said if valid_loss_std is None else f"{said} {BANDS}")
     return figure
 
 
@@ -69,22 +69,14 @@ def accuracy_curve(
     With standard deviations over several seeds it has a band.
     """
     epochs = finite(epoch)
-    figure = paper(height=4.6)
-    axes = figure.subplots()
+    figure, axes = paper(4.6)
     line = _curve(axes, epochs, finite(valid_accuracy), valid_accuracy_std, ORANGE, "validation")
     line.set_clip_on(False)  # a mark at 100% stays whole
     if test_accuracy is not None:
-        axes.axhline(
-            test_accuracy, color=INK, linestyle="--", linewidth=1.2, label="test, measured once at the end"
-        )
-        axes.annotate(
-            f"{test_accuracy:.2%}",
-            (1, test_accuracy),
-            xycoords=("axes fraction", "data"),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-        )
+        label = "test, measured once at the end"
+        axes.axhline(test_accuracy, color=INK, linestyle="--", linewidth=1.2, label=label)
+        axes.annotate(f"{test_accuracy:.2%}", (1, test_accuracy), xycoords=("axes fraction", "data"),
+                      xytext=(6, 0), textcoords="offset points", va="center")  # fmt: skip
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, 0), min(high, 1))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
@@ -93,7 +85,7 @@ def accuracy_curve(
     _epochs_along(axes, epochs)
     head(axes, title)
     if valid_accuracy_std is not None:
-        small_print(figure, BANDS)
+        note(figure, BANDS)
     return figure
 
 
@@ -101,23 +93,11 @@ def _curve(axes: Axes, x: Floats, y: Floats, std: ArrayLike | None, colour: str,
     """A line, and a band of one `std` to either side."""
     if std is not None:
         axes.fill_between(x, y - finite(std), y + finite(std), color=colour, alpha=0.18, linewidth=0)
-    [line] = axes.plot(x, y, color=colour, marker=_marker(x), label=label)
+    [line] = axes.plot(x, y, color=colour, marker=marker(x), label=label)
     return line
-
-
-def _marker(values: Floats) -> str:
-    return "o" if len(values) <= 30 else ""
-
-
-def _spans_decades(*curves: Floats) -> bool:
-    """Whether the curves range over more than three powers of ten, as when a loss explodes."""
-    seen = np.concatenate(curves)
-    seen = seen[seen > 0]
-    return bool(seen.size and seen.max() > 1000 * seen.min())
 
 
 def _epochs_along(axes: Axes, epochs: Floats) -> None:
     axes.set_xlabel("epoch")
     axes.set_xlim(0, 1.02 * epochs.max(initial=1))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    counting(axes.xaxis, steps=[1, 2, 5, 10])

@@ -39,9 +39,8 @@ def grids(sheets: Sequence[Sheet], titles: Mapping[str, object]) -> list[Grid]:
     """The tables, each with as many rows as fit on the page."""
     room, made = MAX_CHARACTERS, []
     for sheet in sheets:
-        columns = [
-            _column(name, [row[index] for row in sheet.rows]) for index, name in enumerate(sheet.header)
-        ]
+        texts = zip(*sheet.rows, strict=True) if sheet.rows else [()] * len(sheet.header)
+        columns = [_column(name, column) for name, column in zip(sheet.header, texts, strict=True)]
         header = [_heading(name, column) for name, column in zip(sheet.header, columns, strict=True)]
         rows = []
         for row in [header, *zip(*columns, strict=True)]:
@@ -50,22 +49,14 @@ def grids(sheets: Sequence[Sheet], titles: Mapping[str, object]) -> list[Grid]:
                 break
             rows.append(row)
         title = printable(str(titles.get(sheet.name) or words(sheet.name.replace("-", " ")).capitalize()))
-        made.append(
-            Grid(
-                sheet.name,
-                title,
-                rows[0] if rows else (),
-                rows[1:],
-                sheet.total,
-                sheet.total <= MAX_OPEN_ROWS,
-            )
-        )
+        short = sheet.total <= MAX_OPEN_ROWS
+        made.append(Grid(sheet.name, title, rows[0] if rows else (), rows[1:], sheet.total, short))
     return made
 
 
 def _heading(name: str, column: Sequence[Cell]) -> Cell:
     numeric = any(cell.number is not None for cell in column)
-    return Cell(_cut(words(name)), "" if numeric else None)
+    return Cell(cut(words(name), MAX_CELL_CHARACTERS), "" if numeric else None)
 
 
 def _column(name: str, texts: Sequence[str]) -> list[Cell]:
@@ -73,27 +64,24 @@ def _column(name: str, texts: Sequence[str]) -> list[Cell]:
     try:
         numbers = [float(text) if text else None for text in texts]
     except ValueError:
-        return [Cell(_cut(text)) for text in texts]
+        return [Cell(cut(text, MAX_CELL_CHARACTERS)) for text in texts]
     present = [number for number in numbers if number is not None]
+    if not present:
+        return [Cell("–")] * len(texts)
     whole = all(text.lstrip("-").isdecimal() for text in texts if text)
-    longest = max(len(text.partition(".")[2]) for text in texts) if texts else 0
+    longest = max(len(text.partition(".")[2]) for text in texts)
     decimals = None if whole or has_unit(name) else _decimals(present, longest)
-    return (
-        [
-            Cell(_written(name, number, whole, decimals), _sortable(number))
-            if number is not None
-            else Cell("–", "")
-            for number in numbers
-        ]
-        if present
-        else [Cell("–") for _ in texts]
-    )
+    return [_number(name, number, whole, decimals) for number in numbers]
 
 
-def _written(name: str, number: float, whole: bool, decimals: int | None) -> str:
-    if decimals is not None and math.isfinite(number):
-        return f"{number:,.{decimals}f}"
-    return figure(name, int(number) if whole and math.isfinite(number) else number)
+def _number(name: str, number: float | None, whole: bool, decimals: int | None) -> Cell:
+    if number is None:
+        return Cell("–", "")
+    if not math.isfinite(number):
+        keys = {math.inf: "Infinity", -math.inf: "-Infinity"}
+        return Cell(figure(name, number), keys.get(number, ""))
+    text = figure(name, int(number) if whole else number) if decimals is None else f"{number:,.{decimals}f}"
+    return Cell(text, repr(number))
 
 
 def _decimals(numbers: Sequence[float], longest: int) -> int | None:
@@ -105,13 +93,6 @@ def _decimals(numbers: Sequence[float], longest: int) -> int | None:
     return min(decimals, longest) if min(sizes) >= 10 ** (2 - decimals) else None
 
 
-def _sortable(number: float) -> str:
-    if math.isinf(number):
-        return "Infinity" if number > 0 else "-Infinity"
-    return "" if math.isnan(number) else repr(number)
-
-
-def _cut(text: str) -> str:
-    return (
-        printable(text) if len(text) <= MAX_CELL_CHARACTERS else f"{printable(text[:MAX_CELL_CHARACTERS])}…"
-    )
+def cut(text: str, characters: int) -> str:
+    """`text` in printable characters, its end left out if it is too long."""
+    return printable(text) if len(text) <= characters else f"{printable(text[:characters])}…"

@@ -27,8 +27,7 @@ def confusion(*, title: str, counts: ArrayLike, names: Sequence[str] | None = No
     most = max(table[~diagonal].max(initial=0), 1)
     size = min(10, 150 / len(table))
 
-    figure = paper(height=7.8)
-    axes = figure.subplots()
+    figure, axes = paper(7.8)
     shades = LinearSegmentedColormap.from_list("errors", ["white", ORANGE])
     axes.set_facecolor(PALE)  # seen where there is no number: on the diagonal
     axes.imshow(np.where(diagonal, np.nan, table), cmap=shades, vmin=0, vmax=most, aspect="auto")
@@ -48,10 +47,6 @@ def confusion(*, title: str, counts: ArrayLike, names: Sequence[str] | None = No
         side.grid(visible=False)
         side.spines[:].set_visible(False)
         side.tick_params(length=0)
-    where = "" if numbered else "; the counts are in tables/confusion.csv"
-    head(
-        axes,
-        title,
-        f"{right.sum():,} of {table.sum():,} correct; darker cells are more frequent errors{where}",
-    )
+    how = f"{right.sum():,} of {table.sum():,} correct; darker cells are more frequent errors"
+    head(axes, title, how if numbered else f"{how}; the counts are in tables/confusion.csv")
     return figure

@@ -78,8 +78,7 @@ def _grid(
         x, y = column * (width + gap), row * (height + label_room) + label_room
         sheet[y : y + height, x : x + width] = image
         corners.append((x, y))
-    figure = paper(height=0.6 + WIDTH * sheet.shape[0] / sheet.shape[1])
-    axes = figure.subplots()
+    figure, axes = paper(0.6 + WIDTH * sheet.shape[0] / sheet.shape[1])
     axes.imshow(sheet, **({"cmap": "gray_r"} | look))
     axes.set_axis_off()
     return figure, axes, corners

@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 INK, GREY, PALE = "#222222", "#6E6E6E", "#E4E4E4"
+COLOURS = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, INK, GREY)
+DASHES = ("-", (0, (4, 4)), (0, (1, 3)))  # lines that lie on one another stay visible
 
 Floats = NDArray[np.float64]
 
@@ -40,31 +44,43 @@ SHEET: dict[str, Any] = {
 }
 
 
-def paper(height: float) -> Figure:
-    """An empty figure of the usual width, `height` inches high, that fits all its texts."""
-    return Figure(figsize=(WIDTH, height), layout="constrained")
+def paper(height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """A figure of the usual width, `height` inches high, that fits all its texts; and its axes."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, **options)
 
 
 def head(axes: Axes, title: str, subtitle: str = "") -> None:
     """The title, and below it a smaller subtitle; flush with the left edge of `axes`."""
     axes.set_title(textwrap.fill(title, 80), loc="left", pad=28 if subtitle else 12, parse_math=False)
-    axes.annotate(
-        subtitle,
-        (0, 1),
-        xycoords="axes fraction",
-        xytext=(0, 11),
-        textcoords="offset points",
-        color=GREY,
-        parse_math=False,
-    )
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(subtitle, (0, 1), xytext=(0, 11), color=GREY, parse_math=False, **place)
 
 
-def small_print(figure: Figure, text: str) -> None:
+def note(figure: Figure, text: str) -> None:
     """A legend in small print below the picture."""
     figure.supxlabel(text, x=0.01, ha="left", size=8, color=GREY)
 
 
+def counting(axis: Axis, **options: Any) -> None:
+    """Ticks at whole numbers only, in groups of three digits."""
+    axis.set_major_locator(MaxNLocator(integer=True, **options))
+    axis.set_major_formatter("{x:,.0f}")
+
+
+def upright_grid(axes: Axes) -> None:
+    """Grid lines for the horizontal axis instead of the vertical one, behind the data."""
+    axes.grid(visible=True, axis="x")
+    axes.grid(visible=False, axis="y")
+    axes.set_axisbelow(True)
+
+
+def marker(values: Floats, most: int = 30) -> str:
+    """A dot on each point of a curve, unless they are so many that they would run together."""
+    return "o" if len(values) <= most else ""
+
+
 def finite(values: ArrayLike) -> Floats:
-    """`values` as floats; what is infinite becomes NaN, which is drawn as a gap."""
+    """`values` as floats; what is infinite or None becomes NaN, which is drawn as a gap."""
     numbers = np.asarray(values, dtype=np.float64)
     return np.where(np.isfinite(numbers), numbers, np.nan)

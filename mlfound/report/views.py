@@ -9,7 +9,7 @@ from typing import Any
 from mlfound.errors import printable
 from mlfound.report.contents import Contents, Plot
 from mlfound.report.figures import elapsed, figure, headlines, words
-from mlfound.report.grids import grids
+from mlfound.report.grids import cut, grids
 
 MAX_CARDS = 8
 MAX_ITEMS = 300  # findings, checks, figures, facts
@@ -126,9 +126,8 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def _mapping(value: object) -> dict[str, Any]:
     """A section's keys and values, at most MAX_ITEMS; empty for anything else."""
-    return (
-        {_text(key): inner for key, inner in [*value.items()][:MAX_ITEMS]} if isinstance(value, dict) else {}
-    )
+    items = [*value.items()][:MAX_ITEMS] if isinstance(value, dict) else ()
+    return {_text(key): inner for key, inner in items}
 
 
 def _list(value: object) -> list[Any]:
@@ -151,6 +150,4 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return (
-        printable(text) if len(text) <= MAX_TEXT_CHARACTERS else f"{printable(text[:MAX_TEXT_CHARACTERS])}…"
-    )
+    return cut(text, MAX_TEXT_CHARACTERS)

@@ -190,14 +190,14 @@ def test_two_folders_that_would_give_one_module(mlfound):
 
 
 def test_what_is_no_file(mlfound, tmp_path):
-    refused(mlfound("notebook", "export", "none.ipynb"), "none.ipynb", "no such notebook")
+    refused(mlfound("notebook", "export", "none.ipynb"), "none.ipynb", "there is no such file")
     Path("empty").mkdir()
     refused(mlfound("notebook", "export", "empty"), "empty", "no notebook in this folder")
     Path("loop.ipynb").symlink_to("loop.ipynb")
     refused(mlfound("notebook", "export", "loop.ipynb"), "loop.ipynb", "cannot be read")
     os.mkfifo("pipe.ipynb")
-    refused(mlfound("notebook", "export", "pipe.ipynb"), "pipe.ipynb", "not a file")
-    refused(mlfound("notebook", "export", "/dev/zero"), "/dev/zero", "not a file")
+    refused(mlfound("notebook", "export", "pipe.ipynb"), "pipe.ipynb", "this is no plain file")
+    refused(mlfound("notebook", "export", "/dev/zero"), "/dev/zero", "this is no plain file")
 
 
 def test_a_huge_notebook(mlfound, monkeypatch):
