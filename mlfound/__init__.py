@@ -41,7 +41,7 @@ def run(
     they stand in a section: `epochs=3, **{"optimizer.lr": 0.05}`. UserError for what the user must change. A check
     that did not pass is no error: the run's `status` says so.
     """
-    from mlfound.data.folder import default_data_dir
+    from mlfound.data.registry import default_data_dir
     from mlfound.runs.run import call
 
     data = default_data_dir() if data_dir is None else _folder(data_dir)

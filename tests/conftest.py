@@ -32,8 +32,7 @@ def mlfound():
 def mnist_dir():
     """The data folder with the real MNIST in it, fetched once. In CI it must be there; elsewhere the test skips."""
     from mlfound.data.fetch import fetch
-    from mlfound.data.folder import default_data_dir
-    from mlfound.data.registry import DATASETS
+    from mlfound.data.registry import DATASETS, default_data_dir
     from mlfound.errors import UserError
 
     try:

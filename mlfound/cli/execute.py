@@ -70,7 +70,7 @@ def resume(context: typer.Context) -> None:
 
 def data_dir(flags: Mapping[str, Any]) -> Path:
     """Where the data are; by default the user's cache folder."""
-    from mlfound.data.folder import default_data_dir
+    from mlfound.data.registry import default_data_dir
 
     return flags["data_dir"] or default_data_dir()
 
@@ -141,7 +141,7 @@ def as_typed(key: str, value: object) -> str:
 def show_datasets(data_dir: Path | None, as_json: bool) -> None:
     """`download --list`."""
     with one_line_errors():
-        from mlfound.data.folder import default_data_dir
+        from mlfound.data.registry import default_data_dir
         from mlfound.experiments.download import listing
         from mlfound.report.terminal import screen, show
 

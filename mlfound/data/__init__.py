@@ -1,4 +1,1 @@
-"""Finds a dataset, fetches, verifies, reads, splits and normalises it.
-
-Whatever the source of the bytes, their SHA-256 must match `registry.py`. Nothing that was read is ever run.
-"""
+"""A dataset found, fetched, verified against the SHA-256 in `registry.py`, read, split and normalised."""

@@ -13,34 +13,30 @@ from mlfound.files import open_plain
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered dataset and what its files take on the disk, in bytes.
-
-    `state` is `verified`, `damaged: FILE, ...`, `not here` or `in the package`.
-    """
+    """A registered dataset as it is here."""
 
     dataset: str
     path: Path
-    state: str
-    bytes: int
+    state: str  # `verified`, `damaged: FILE, ...`, `not here` or `in the package`
+    bytes: int  # of its files on the disk
     licence: str
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A file's SHA-256: `wanted` (None: any, it is the user's own) and `found` (None: there is no file)."""
+    """The SHA-256 of a file."""
 
     file: str
-    wanted: str | None
-    found: str | None
+    wanted: str | None  # None: any, it is the user's own
+    found: str | None  # None: there is no file
 
     @property
     def holds(self) -> bool:
-        """Whether the file is there and has the right content."""
         return self.found is not None and self.wanted in (None, self.found)
 
 
 def cache_folder(dataset: Dataset, data_dir: Path) -> Path:
-    """The folder of `dataset`'s files, whether it exists or not; a UserError if `data_dir` is not a folder."""
+    """Where the files of `dataset` are or will be; a UserError if `data_dir` is not a folder."""
     if data_dir.exists() and not data_dir.is_dir():
         raise UserError(f"the data folder {data_dir} is not a folder; choose another with --data-dir")
     return dataset.folder or data_dir / dataset.name
@@ -61,12 +57,12 @@ def read(dataset: Dataset, data_dir: Path) -> dict[str, bytearray]:
 
 def verify(dataset: Dataset, data_dir: Path) -> list[Verdict]:
     """Each file's digest beside the one it must have."""
-    if dataset.folder is None:
-        there = paths(dataset, data_dir)
-        return [Verdict(file.name, file.sha256, file_digest(there[file.name])) for file in dataset.files]
     wanted = {file.name: file.sha256 for file in dataset.files}
-    raws = read(dataset, data_dir)
-    return [Verdict(name, wanted.get(name), hashlib.sha256(raw).hexdigest()) for name, raw in raws.items()]
+    if dataset.folder is None:
+        found = {name: file_digest(path) for name, path in paths(dataset, data_dir).items()}
+    else:  # which may be packed
+        found = {name: hashlib.sha256(raw).hexdigest() for name, raw in read(dataset, data_dir).items()}
+    return [Verdict(name, wanted.get(name), digest) for name, digest in found.items()]
 
 
 def inventory(data_dir: Path) -> list[Entry]:

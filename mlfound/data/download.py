@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from mlfound.errors import UserError
 
@@ -20,17 +21,18 @@ class SourceError(UserError):
 def download(url: str, limit: int, on_progress: Callable[[int, int], None]) -> bytes:
     """The body at `url`, at most `limit` bytes; `on_progress` gets the bytes received and the total.
 
-    A thread receives it, so that a server that drips a byte a second, in its headers or its body, cannot
-    hold us past the deadline. Errors: a UserError with the reason in plain words.
+    Errors: a UserError with the reason in plain words.
     """
-    transfer = _Transfer(url, limit)
-    transfer.start()
+    transfer = _Transfer(length=limit)
+    # a thread, so that a server that drips a byte a second, in headers or body, cannot hold us past the deadline
+    thread = threading.Thread(target=transfer.receive, args=(url, limit), daemon=True)
+    thread.start()
     allowed = GRACE_S + limit / MIN_BYTES_PER_S
     deadline = time.monotonic() + allowed
-    while transfer.is_alive() and time.monotonic() < deadline:
-        transfer.join(0.1)
+    while thread.is_alive() and time.monotonic() < deadline:
+        thread.join(0.1)
         on_progress(len(transfer.body), transfer.length)
-    if transfer.is_alive():
+    if thread.is_alive():
         transfer.abandoned = True
         raise SourceError(f"not done after {allowed:.0f} s")
     if transfer.error:
@@ -38,31 +40,25 @@ def download(url: str, limit: int, on_progress: Callable[[int, int], None]) -> b
     return bytes(transfer.body)
 
 
-class _Transfer(threading.Thread):
-    """Fills `body`; `error` says why it ended early; when `abandoned` it ends at the next chunk."""
+@dataclass
+class _Transfer:
+    """What has been received; `receive` fills it, in a thread of its own."""
 
-    def __init__(self, url: str, limit: int) -> None:
-        super().__init__(daemon=True)
-        self.url = url
-        self.limit = limit
-        self.length = limit  # until the response gives the real one
-        self.body = bytearray()
-        self.error: UserError | None = None
-        self.abandoned = False
+    length: int  # the limit, until the response gives the real one
+    body: bytearray = field(default_factory=bytearray)
+    error: UserError | None = None  # why it ended early
+    abandoned: bool = False  # then it ends at the next chunk
 
-    def run(self) -> None:
+    def receive(self, url: str, limit: int) -> None:
         import requests  # here: it takes 80 ms, and data in the cache do not need it
 
         try:
             # No redirects: requests would read their bodies to the end, however long.
+            plain, timeout = {"Accept-Encoding": "identity"}, (CONNECT_S, MAX_PAUSE_S)
             with requests.get(
-                self.url,
-                stream=True,
-                allow_redirects=False,
-                timeout=(CONNECT_S, MAX_PAUSE_S),
-                headers={"Accept-Encoding": "identity"},
+                url, headers=plain, timeout=timeout, stream=True, allow_redirects=False
             ) as response:
-                self.length = _length(response.status_code, response.headers, self.limit)
+                self.length = _length(response.status_code, response.headers, limit)
                 for part in response.iter_content(CHUNK):
                     self.body += part
                     if self.abandoned:

@@ -20,8 +20,8 @@ HEADER_BYTES = 16  # the longest of the headers that we read, that of images
 MAX_BYTES = 2**30  # a larger size in a header is refused
 
 
-def shape(raw: bytes | bytearray, name: str, dimensions: int) -> tuple[int, ...]:
-    """The sizes in the header of `raw`; a UserError about `name` if there is no valid header.
+def header(raw: bytes | bytearray, name: str, dimensions: int) -> tuple[tuple[int, ...], int, int]:
+    """The sizes in the header of `raw`, the header's bytes, those of an element; a UserError if it is not valid.
 
     `dimensions` is 3 for images and 1 for labels, which may also be QMNIST's table of int32.
     """
@@ -34,44 +34,33 @@ def shape(raw: bytes | bytearray, name: str, dimensions: int) -> tuple[int, ...]
             f"{name} is not an IDX file of bytes in {dimensions} dimensions: "
             f"it begins with {raw[:4].hex() or 'nothing'}, not {magic.hex()}"
         )
-    head = header_bytes(raw)
-    if len(raw) < head:
+    end, width = 4 + 4 * raw[3], 4 if raw[2] == INT32 else 1
+    if len(raw) < end:
         raise UserError(f"{name} is not an IDX file: it ends within its header")
-    sizes = struct.unpack(f">{raw[3]}I", raw[4:head])
-    if not 0 < math.prod(sizes) * element_bytes(raw) <= MAX_BYTES:
+    sizes = struct.unpack(f">{raw[3]}I", raw[4:end])
+    if not 0 < math.prod(sizes) * width <= MAX_BYTES:
         raise UserError(f"{name} claims the size {' x '.join(map(str, sizes))}, which is not possible")
-    return sizes
-
-
-def header_bytes(raw: bytes | bytearray) -> int:
-    """The length of the header that `raw` begins with."""
-    return 4 + 4 * raw[3]
-
-
-def element_bytes(raw: bytes | bytearray) -> int:
-    """The length of an element, by the type in the header."""
-    return 4 if raw[2] == INT32 else 1
+    return sizes, end, width
 
 
 def length(raw: bytes | bytearray, name: str, dimensions: int) -> int:
     """How many bytes the whole file must have, by its header."""
-    sizes = shape(raw, name, dimensions)
-    return header_bytes(raw) + element_bytes(raw) * math.prod(sizes)
+    sizes, end, width = header(raw, name, dimensions)
+    return end + width * math.prod(sizes)
 
 
 def decode(raw: bytearray, name: str, dimensions: int) -> Tensor:
-    """The elements of an IDX file, uint8, in the header's shape; they share the memory of `raw`.
+    """The elements of an IDX file, uint8, in the header's shape, sharing its memory; of QMNIST's labels the classes.
 
-    Of QMNIST's labels it is the first column, (rows,). Errors: a UserError about `name` unless `raw` is exactly
-    one well-formed file of so many dimensions, its labels from 0 to 255.
+    Errors: a UserError about `name` unless `raw` is exactly one well-formed file, its labels from 0 to 255.
     """
-    sizes, wanted = shape(raw, name, dimensions), length(raw, name, dimensions)
-    if len(raw) != wanted:
+    sizes, end, width = header(raw, name, dimensions)
+    if len(raw) != (wanted := end + width * math.prod(sizes)):
         raise UserError(f"{name} has {len(raw):,} bytes where its header promises {wanted:,}")
-    elements = torch.frombuffer(raw, dtype=torch.uint8, offset=header_bytes(raw))
-    if element_bytes(raw) == 1:
+    elements = torch.frombuffer(raw, dtype=torch.uint8, offset=end)
+    if width == 1:
         return elements.reshape(sizes)
-    classes = elements.reshape(*sizes, 4)[:, 0]  # four bytes each, the largest first
+    classes = elements.reshape(*sizes, width)[:, 0]  # the largest byte first
     if classes[:, :3].any():
         raise UserError(f"{name} has a label that is not a whole number from 0 to 255")
     return classes[:, 3]
@@ -79,7 +68,7 @@ def decode(raw: bytearray, name: str, dimensions: int) -> Tensor:
 
 def encode(elements: Tensor) -> bytearray:
     """The IDX file of a uint8 tensor: what `decode` reads back."""
-    header = struct.pack(f">4B{elements.dim()}I", 0, 0, UINT8, elements.dim(), *elements.shape)
-    raw = bytearray(header) + bytearray(elements.numel())
-    torch.frombuffer(raw, dtype=torch.uint8, offset=len(header)).copy_(elements.flatten())
+    head = struct.pack(f">4B{elements.dim()}I", 0, 0, UINT8, elements.dim(), *elements.shape)
+    raw = bytearray(head) + bytearray(elements.numel())
+    torch.frombuffer(raw, dtype=torch.uint8, offset=len(head)).copy_(elements.flatten())
     return raw

@@ -26,12 +26,9 @@ def from_path(dataset: Dataset, path: Path) -> dict[str, bytearray]:
     reasons = []
     for candidate in candidates(path):
         try:
-            if isinstance(candidate, Found):
-                where, raws = candidate.folder, idx_files(dataset, candidate)
-            else:
-                where, raws = candidate, archive(candidate)
+            raws = read(candidate, dataset)
             for file in dataset.files:
-                verify(file, raws[file.name], str(where))
+                verify(file, raws[file.name], str(candidate))
         except UserError as error:
             reasons.append(str(error))
         else:
@@ -55,13 +52,10 @@ def candidates(path: Path) -> list[Found | Path]:
     return [*sets, *archives]
 
 
-def idx_files(dataset: Dataset, found: Found) -> dict[str, bytearray]:
-    """The raw files, none longer than those of the dataset."""
-    paths = found.files()
-    return {file.name: read_raw(paths[file.name], file.name, file.bytes) for file in dataset.files}
-
-
-def archive(path: Path) -> dict[str, bytearray]:
-    """The raw files in an archive."""
-    read = next(read for suffix, read in ARCHIVES.items() if path.name.endswith(suffix))
-    return read(read_file(path, ARCHIVE_BYTES), str(path))
+def read(candidate: Found | Path, dataset: Dataset) -> dict[str, bytearray]:
+    """The raw files; IDX files are at most as long as those of the dataset."""
+    if isinstance(candidate, Found):
+        paths = candidate.files()
+        return {file.name: read_raw(paths[file.name], file.name, file.bytes) for file in dataset.files}
+    unpack = next(unpack for suffix, unpack in ARCHIVES.items() if candidate.name.endswith(suffix))
+    return unpack(read_file(candidate, ARCHIVE_BYTES), str(candidate))

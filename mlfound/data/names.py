@@ -1,8 +1,6 @@
 """The IDX files of a folder under their usual names, grouped into data sets.
 
-A file of images or labels is named `[PREFIX-]train-images-idx3-ubyte`, as MNIST's are; `test` may stand for
-`t10k`, `.idx` for `-idx`, `.gz` behind it, and `labels-idx2-int` for QMNIST's labels. EMNIST's prefix is
-`emnist-letters-`.
+The names are MNIST's; also EMNIST's (a prefix such as `emnist-letters-`), and QMNIST's (`labels-idx2-int`).
 """
 
 import re
@@ -27,6 +25,9 @@ class Found:
     prefix: str
     paths: dict[str, list[Path]] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return str(self.folder)
+
     def files(self) -> dict[str, Path]:
         """One path for each of NAMES; a UserError if one is missing or there are two that may differ."""
         for name in NAMES:
@@ -41,15 +42,13 @@ class Found:
 
 def find_own(folder: Path) -> dict[str, Path]:
     """The four files of the one data set in `folder`, by raw name, or one level down; else a UserError."""
-    nearest = find_data_sets(folder)
-    depth = min((len(found.folder.parts) for found in nearest), default=0)
-    nearest = [found for found in nearest if len(found.folder.parts) == depth] or [Found(folder, "")]
-    if len(nearest) > 1:
-        one, other = (next(iter(found.paths.values()))[0] for found in nearest[:2])
-        raise UserError(
-            f"{folder} has two data sets, that of {one} and that of {other}; give a folder with one"
-        )
-    return nearest[0].files()
+    sets = find_data_sets(folder) or [Found(folder, "")]
+    depth = min(len(found.folder.parts) for found in sets)
+    first, *others = [found for found in sets if len(found.folder.parts) == depth]
+    if others:
+        two = " and that of ".join(str(next(iter(each.paths.values()))[0]) for each in (first, others[0]))
+        raise UserError(f"{folder} has two data sets, that of {two}; give a folder with one")
+    return first.files()
 
 
 def find_data_sets(folder: Path) -> list[Found]:
@@ -63,8 +62,8 @@ def find_data_sets(folder: Path) -> list[Found]:
             match = NAME.fullmatch(path.name)
             if match and path.is_file():
                 inner = path.parent != folder and NAME.fullmatch(path.parent.name)
-                place = path.parent.parent if inner else path.parent
-                found = sets.setdefault((place, match["prefix"]), Found(place, match["prefix"]))
+                key = (path.parent.parent if inner else path.parent), match["prefix"]
+                found = sets.setdefault(key, Found(*key))
                 found.paths.setdefault(raw_name(match), []).append(path)
     for found in sets.values():
         for paths in found.paths.values():

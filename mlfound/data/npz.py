@@ -25,11 +25,7 @@ LABELS = re.compile(HEADER % (rb"\|u1|<i8", rb"(\d{1,9}),"))
 
 
 def read_npz(packed: bytes | bytearray, name: str) -> dict[str, bytearray]:
-    """The four raw IDX files by name, made from the archive.
-
-    Errors: a UserError about `name` if one of the four arrays is missing, images are not uint8 in 3 dimensions, or
-    labels are not uint8 or int64, from 0 to 255, in 1.
-    """
+    """The four raw IDX files by name; a UserError about `name` if an array is not as Keras has it."""
     if not packed.startswith(b"PK"):
         raise UserError(f"{name} is {describe(packed) or 'not a zip archive'}")
     if packed.count(ENTRY) > MAX_ENTRIES:
@@ -37,8 +33,7 @@ def read_npz(packed: bytes | bytearray, name: str) -> dict[str, bytearray]:
     raws = {}
     for raw_name, member in zip(NAMES, MEMBERS, strict=True):
         content = _unpack(packed, f"{member}.npy", name)
-        header = LABELS if member.startswith("y") else IMAGES
-        raws[raw_name] = idx.encode(_array(content, header, f"{member} in {name}"))
+        raws[raw_name] = idx.encode(_array(content, member.startswith("x"), f"{member} in {name}"))
     return raws
 
 
@@ -59,18 +54,15 @@ def _unpack(packed: bytes | bytearray, member: str, name: str) -> bytes:
     return content
 
 
-def _array(content: bytes, header: re.Pattern[bytes], name: str) -> Tensor:
+def _array(content: bytes, images: bool, name: str) -> Tensor:
     """The array in a .npy file, uint8. Source of the format: numpy.lib.format, version 1.0."""
     end = 10 + int.from_bytes(content[8:10], "little")
+    header = IMAGES if images else LABELS
     match = header.fullmatch(content, 10, end) if content.startswith(MAGIC) else None
     if not match:
-        wanted = "labels (rows) of uint8 or int64"
-        if header is IMAGES:
-            wanted = "images (rows, height, width) of uint8"
+        wanted = "images (rows, height, width) of uint8" if images else "labels (rows) of uint8 or int64"
         raise UserError(f"{name} does not contain {wanted}: it begins with {content[:90]!r}")
-    code, *sizes = match.groups()
-    width = 8 if code == b"<i8" else 1
-    shape = [int(size) for size in sizes]
+    width, shape = 8 if match[1] == b"<i8" else 1, [int(size) for size in match.groups()[1:]]
     if not 0 < math.prod(shape) * width == len(content) - end:
         raise UserError(f"{name} has {len(content) - end:,} bytes for {shape} numbers of {width} bytes")
     elements = torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=end).reshape(*shape, width)

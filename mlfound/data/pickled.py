@@ -22,7 +22,7 @@ from mlfound.errors import UserError
 
 MAX_BYTES = 224 * 2**20  # 70,000 images of 784 float32 and as many int64 labels are 220,080,000
 MAX_OPCODES = 1_000  # the lesson's file has 150
-CODES = b"\x80cqhKMJN\x89UT(t\x85\x86\x87Rb."  # of the opcodes in `walk`, and of no others
+CODES = b"\x80cqhKMJN\x89UT(t\x85\x86\x87Rb."  # of the opcodes in `walk`, PROTO and STOP, and of no others
 GLOBALS = (b"cnumpy.core.multiarray\n_reconstruct\n", b"cnumpy\nndarray\n", b"cnumpy\ndtype\n")
 SIDE = 28
 ROWS = 1_000  # converted at a time
@@ -65,12 +65,12 @@ def walk(text: bytes) -> Any:
     memo: dict[int, Any] = {}
     for name, arg in _opcodes(text):
         match name:
-            case "PROTO" | "STOP":
-                pass
             case "BININT" | "BININT1" | "BININT2" | "BINSTRING" | "GLOBAL":
                 stack.append(arg)
-            case "NONE" | "NEWFALSE":
-                stack.append(None if name == "NONE" else False)
+            case "NONE":
+                stack.append(None)
+            case "NEWFALSE":
+                stack.append(False)
             case "SHORT_BINSTRING":
                 stack.append(arg.encode("latin-1"))
             case "MARK":
@@ -78,12 +78,12 @@ def walk(text: bytes) -> Any:
             case "TUPLE":
                 stack.append(tuple(reversed(list(iter(stack.pop, MARK)))))
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                stack.append(_last(stack, int(name[-1])))
+                _join(stack, int(name[-1]))
             case "REDUCE":
-                stack.append(_last(stack, 2))
+                _join(stack, 2)
             case "BUILD":  # changes an object that the memo may hold too
                 unbuilt = stack[-2]
-                stack.append(_last(stack, 2))
+                _join(stack, 2)
                 memo = {slot: stack[-1] if kept is unbuilt else kept for slot, kept in memo.items()}
             case "BINPUT":
                 memo[arg] = stack[-1]
@@ -122,8 +122,10 @@ def _opcodes(text: bytes) -> Iterator[tuple[str, Any]]:
     raise ValueError("it has too many opcodes")
 
 
-def _last(stack: list[Any], count: int) -> tuple[Any, ...]:
-    return tuple([stack.pop() for _ in range(count)][::-1])
+def _join(stack: list[Any], count: int) -> None:
+    """The last `count` of the stack become one tuple."""
+    parts = [stack.pop() for _ in range(count)]
+    stack.append(tuple(reversed(parts)))
 
 
 def _pair(node: Any) -> tuple[Tensor, Tensor]:

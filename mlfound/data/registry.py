@@ -1,4 +1,4 @@
-"""The datasets known by name: their files with digests, and the sources of these.
+"""The datasets known by name: their files with digests, the sources of these, and where they are kept.
 
 The digests are of the raw (unpacked) IDX bytes; those of the packed `.gz` only stop a bad download early.
 """
@@ -42,23 +42,26 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Four IDX files. The last `valid_rows` training rows are for validation; None: a sixth of them.
-
-    A `folder` is read in place and never fetched: the embedded sample, or the user's own files,
-    of which nothing is known beforehand (`files` is empty). `train_counts` and `test_counts` are the images of each
-    class in the training files (validation included) and the test files.
-    """
+    """Four IDX files and where they can be had; of a user's own nothing else is known beforehand."""
 
     name: str
     title: str
     licence: str
-    valid_rows: int | None = None
+    valid_rows: int | None = None  # the last of the training rows, for validation; None: a sixth of them
     files: tuple[File, ...] = ()
     mirrors: tuple[str, ...] = ()
     wheel: Wheel | None = None
-    folder: Path | None = None
-    train_counts: tuple[int, ...] = ()
+    folder: Path | None = None  # read in place and never fetched
+    train_counts: tuple[int, ...] = ()  # images of each class in the training files, validation included
     test_counts: tuple[int, ...] = ()
+
+
+def default_data_dir() -> Path:
+    """`MLFOUND_DATA_DIR`, else the user's cache folder."""
+    import platformdirs  # here: what only looks up a dataset does not need it
+
+    chosen = os.environ.get("MLFOUND_DATA_DIR")
+    return Path(os.path.expanduser(chosen)) if chosen else platformdirs.user_cache_path("mlfound")
 
 
 def find(name: str, key: str) -> Dataset:
@@ -71,10 +74,8 @@ def find(name: str, key: str) -> Dataset:
         raise UserError(f"there is no folder {name!r}", key=key)
     near = difflib.get_close_matches(name, DATASETS, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else "."
-    known = ", ".join(DATASETS)
-    raise UserError(
-        f"unknown dataset {name!r}{guess} Known: {known}, or a path to a folder of IDX files", key=key
-    )
+    known = f"Known: {', '.join(DATASETS)}, or a path to a folder of IDX files"
+    raise UserError(f"unknown dataset {name!r}{guess} {known}", key=key)
 
 
 def owner(sha256: str) -> str | None:
@@ -86,42 +87,24 @@ def owner(sha256: str) -> str | None:
     return None
 
 
+MNIST_FILES = (
+    File(TRAIN_IMAGES, 47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+         9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+    File(TRAIN_LABELS, 60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+         28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+    File(TEST_IMAGES, 7_840_016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+         1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+    File(TEST_LABELS, 10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+         4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+)  # fmt: skip
+
 DATASETS: Mapping[str, Dataset] = {
     "mnist": Dataset(
         name="mnist",
         title="MNIST: handwritten digits",
         licence="CC BY-SA 3.0",
         valid_rows=10_000,
-        files=(
-            File(
-                TRAIN_IMAGES,
-                bytes=47_040_016,
-                sha256="ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-                gz_bytes=9_912_422,
-                gz_sha256="440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-            ),
-            File(
-                TRAIN_LABELS,
-                bytes=60_008,
-                sha256="65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-                gz_bytes=28_881,
-                gz_sha256="3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-            ),
-            File(
-                TEST_IMAGES,
-                bytes=7_840_016,
-                sha256="0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-                gz_bytes=1_648_877,
-                gz_sha256="8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-            ),
-            File(
-                TEST_LABELS,
-                bytes=10_008,
-                sha256="ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-                gz_bytes=4_542,
-                gz_sha256="f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-            ),
-        ),
+        files=MNIST_FILES,
         mirrors=(
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
             "https://ossci-datasets.s3.amazonaws.com/mnist/",

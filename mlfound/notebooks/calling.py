@@ -17,7 +17,7 @@ from typing import Any
 import typer
 
 from mlfound.errors import UserError, printable
-from mlfound.notebooks.signatures import adapted
+from mlfound.notebooks.signatures import call_with, signature_for_typer
 
 NEGATIVE = re.compile(r"-\.?\d")
 
@@ -26,14 +26,10 @@ def call(path: Path, name: str, arguments: Sequence[str]) -> int:
     """Run the module `path`, call its function `name` with `arguments`, print its result; returns the exit code."""
     file = printable(str(path))
     function = function_of(load(path), name, file)
-    try:
-        command = adapted(function)
-    except (TypeError, NameError) as error:
-        raise UserError(f"{file}: {name}: {error}") from error
 
     def shown(**values: Any) -> None:
         try:
-            result = command(**values)
+            result = call_with(function, values)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
@@ -42,8 +38,12 @@ def call(path: Path, name: str, arguments: Sequence[str]) -> int:
         if result is not None:
             typer.echo(str(result))
 
-    shown.__signature__ = inspect.signature(command)  # type: ignore[attr-defined]
-    shown.__annotations__ = command.__annotations__
+    try:
+        signature = signature_for_typer(function)
+    except (TypeError, NameError) as error:
+        raise UserError(f"{file}: {name}: {error}") from error
+    shown.__signature__ = signature  # type: ignore[attr-defined]
+    shown.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(
         help=inspect.getdoc(function) or "",
@@ -62,9 +62,8 @@ def load(path: Path) -> ModuleType:
         raise UserError(f"{name}: not a module; {advice}")
     full = path.resolve()
     sys.path[:0] = [str(full.parent.parent), str(Path.cwd())]
-    spec = spec_from_file_location(
-        f"{full.parent.name}.{full.stem}", full
-    )  # exp.nb_01, as notebooks import it
+    name_of_import = f"{full.parent.name}.{full.stem}"  # exp.nb_01, as notebooks have it
+    spec = spec_from_file_location(name_of_import, full)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)

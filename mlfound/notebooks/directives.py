@@ -47,7 +47,7 @@ def directives(notebook: Notebook, cell: Cell) -> list[Directive]:
     """The directives of a cell in order; a UserError with cell and line for an invalid one."""
     found = []
     option = (
-        None  # how far an option of Quarto is indented: its value goes on in lines that are indented deeper
+        None  # the indentation of an option of Quarto: its value goes on in lines that are indented deeper
     )
     options = [(0, f"#| {name}: {value}") for name, value in cell.options.items()]
     for number, line in [*options, *leading(cell.source)]:
@@ -96,11 +96,9 @@ def parsed(text: str) -> tuple[str, bool, str]:
 
 
 def without_bar(line: str) -> tuple[str, str] | None:
-    """Name and value of a directive that is written as a mere comment, as in the lesson and in nbdev 1.
+    """Name and value of a directive without a bar: the lesson's `# Export`, in any case, or nbdev's `#export core`.
 
-    These two tools tell it from a comment by its form, and so do we: the word alone, in any case, is the lesson's
-    (`# Export`); in lower case one word more, the module's name, is nbdev 1's (`#export core`). What has more to say
-    (`# export the results to a file`) or begins a sentence (`# Export results`) is a comment.
+    What has more words, or begins a sentence (`# Export results`), is a comment.
     """
     match line.strip().removeprefix("#").split():
         case [word] if word.lower() in EXPORTS:
@@ -117,17 +115,14 @@ def understood(notebook: Notebook, cell: Cell, directive: Directive) -> Directiv
         value = re.split(r"(?:^|\s)#", value, maxsplit=1)[0].strip()  # what YAML takes for a comment
         value = value.lower() if value.lower() in ("true", "false") else value
         value = "" if value == "true" and name != "default_exp" else value
-    where = f"{place(notebook, cell, directive.line)}: {name}"
+    where = f"{place(notebook, cell, directive.line)}: {name}: {value!r}"
     if name in ("eval", "notest") and value not in ("", "false"):
-        raise UserError(f"{where}: {value!r} is neither true nor false")
+        raise UserError(f"{where} is neither true nor false")
     if name == "default_exp" or (name in EXPORTS and value):
         module = unicodedata.normalize("NFKC", value)  # as Python reads the names in its imports
-        parts = module.split(".")
-        right = all(part.isidentifier() and not iskeyword(part) for part in parts)
+        right = all(part.isidentifier() and not iskeyword(part) for part in module.split("."))
         if not right or len(module) > MAX_MODULE_NAME or value in ("true", "false"):
-            raise UserError(
-                f"{where}: {value!r} is not the name of a module; write one such as core or core.sub"
-            )
+            raise UserError(f"{where} is not the name of a module; write one such as core or core.sub")
         value = module
     return Directive(name, value, directive.line)
 
@@ -139,15 +134,14 @@ def check_code(notebook: Notebook, cell: Cell) -> None:
     texts = ((number, behind_bar(line)) for number, line in enumerate(lines, above + 1))
     names = {number: parsed(text)[0] for number, text in texts if text is not None}
     misplaced = [number for number, name in names.items() if name in EFFECTIVE]
-    if misplaced:
-        try:
-            inside = broken_in_string("\n" * above + "\n".join(lines))  # without `%%time`, which is no Python
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            inside = set()
-        for number in misplaced:
-            if number - 1 not in inside:
-                where = place(notebook, cell, number)
-                raise UserError(f"{where}: {names[number]!r} has no effect below code; move it to the top")
+    try:  # without `%%time`, which is no Python
+        inside = broken_in_string("\n" * above + "\n".join(lines)) if misplaced else set()
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        inside = set()
+    for number in misplaced:
+        if number - 1 not in inside:
+            where = place(notebook, cell, number)
+            raise UserError(f"{where}: {names[number]!r} has no effect below code; move it to the top")
 
 
 def broken_in_string(source: str) -> set[int]:
@@ -161,7 +155,6 @@ def broken_in_string(source: str) -> set[int]:
 
 
 def near(name: str, names: set[str] | tuple[str, ...]) -> str | None:
-    """The closest of `names`, if one is close."""
     return next(iter(get_close_matches(name, sorted(names), n=1, cutoff=0.7)), None)
 
 

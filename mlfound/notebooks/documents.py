@@ -1,6 +1,6 @@
-"""Reads notebooks: JSON files with a list of cells.
+"""Reads notebooks: JSON with `source` in `cells` (nbformat 4), or `input` in the cells of `worksheets` (3).
 
-nbformat 4 keeps `source` in `cells`; nbformat 3 keeps `input` in the cells of `worksheets`.
+What nbformat itself does not refuse in words, such as a cell without its `source`, is refused here with cell and key.
 """
 
 import json
@@ -43,12 +43,10 @@ class Notebook:
 
     @property
     def name(self) -> str:
-        """The path in printable characters."""
         return printable(str(self.path))
 
     @property
     def is_python(self) -> bool:
-        """Whether the metadata name no other language."""
         return self.language is None or self.language.lower() == "python"
 
     @property
@@ -85,16 +83,13 @@ def read(path: Path) -> Notebook:
         raise UserError(f"{name}: larger than {MAX_NOTEBOOK_BYTES >> 20} MiB; clear its outputs")
     try:
         document = json.loads(content.decode("utf-8-sig"))
+        cells = list(code_cells(document))
+        metadata = member(document, "metadata", dict, "the notebook") if "metadata" in document else {}
     except UnicodeDecodeError:
         raise UserError(f"{name}: not UTF-8, as every notebook is; save it again in Jupyter") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{name}:{error.lineno}: not JSON, as every notebook is ({error.msg})") from None
-    except (RecursionError, ValueError) as error:  # ValueError: a number of thousands of digits
-        raise UserError(f"{name}: not a notebook: {error}") from None
-    try:
-        cells = list(code_cells(document))
-        metadata = member(document, "metadata", dict, "the notebook") if "metadata" in document else {}
-    except TypeError as error:
+    except (TypeError, RecursionError, ValueError) as error:  # ValueError: a number of thousands of digits
         raise UserError(f"{name}: not a notebook: {error}") from None
     language = within(metadata, "kernelspec", "language") or within(metadata, "language_info", "name")
     version = within(metadata, "language_info", "version") or ""

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 from mlfound.errors import UserError, printable
@@ -20,13 +22,19 @@ from mlfound.notebooks.marked import NAME, Part, parts, text_of
 MAX_HEADER_BYTES = 64 * 1024  # it names the notebooks of a module
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Module:
-    """The content that notebooks export to one path."""
+    """What notebooks export to the file `path` below `folder`: their parts, the owner's first."""
 
-    notebooks: Sequence[Path]
+    folder: Path
     path: Path
-    content: bytes
+    owner: Notebook | None = None
+    parts: list[Part] = field(default_factory=list)
+    content: bytes = b""
+
+    @property
+    def notebooks(self) -> list[Path]:
+        return list(dict.fromkeys(part.notebook.path for part in self.parts))
 
     @property
     def state(self) -> str:
@@ -41,16 +49,6 @@ class Module:
         write_whole(self.path, self.content)
 
 
-@dataclass
-class Target:
-    """A module before it is written: the file `path` below `folder`, its parts, and the notebook that owns it."""
-
-    folder: Path
-    path: Path
-    owner: Notebook | None = None
-    parts: list[Part] = field(default_factory=list)
-
-
 def modules(notebooks: Sequence[Notebook], to: Path | None = None) -> list[Module]:
     """The modules that notebooks export; a UserError if one is not possible or not clear.
 
@@ -58,23 +56,21 @@ def modules(notebooks: Sequence[Notebook], to: Path | None = None) -> list[Modul
     a module, so that a copy of a notebook is found; by name (`#| export core`) others may add to it. Their cells
     follow in the order of the notebooks' names: the same notebooks make the same module, in whatever order given.
     """
-    targets: dict[str, Target] = {}
+    found: dict[str, Module] = {}
     for notebook in notebooks:
-        default, found = parts(notebook)
-        for part in found:
-            add(targets, part, default, to)
-    made = []
-    for target in targets.values():
-        check_target(target, [other.path for other in targets.values()])
-        check_others(target, {notebook.path.name for notebook in notebooks})
-        target.parts.sort(key=lambda part: place_in(target, part.notebook))
-        sources = dict.fromkeys(part.notebook.path for part in target.parts)
-        made.append(Module(list(sources), target.path, text_of(target.parts).encode()))
-    return made
+        default, own = parts(notebook)
+        for part in own:
+            add(found, part, default, to)
+    for module in found.values():
+        check_place(module, [other.path for other in found.values()])
+        check_present(module, {notebook.path.name for notebook in notebooks})
+        module.parts.sort(key=partial(order, module))
+        module.content = text_of(module.parts).encode()
+    return list(found.values())
 
 
-def add(targets: dict[str, Target], part: Part, default: str | None, to: Path | None) -> None:
-    """Add a part to its module's target."""
+def add(modules: dict[str, Module], part: Part, default: str | None, to: Path | None) -> None:
+    """Add a part to its module."""
     notebook = part.notebook
     check_name(notebook.path)
     own = module_name(notebook.path) if default is None and part.module is None else default
@@ -83,21 +79,21 @@ def add(targets: dict[str, Target], part: Part, default: str | None, to: Path | 
     folder = to if to is not None else beside(notebook.path)
     path = folder.joinpath(*name.split(".")).with_suffix(".py")
     place = os.path.realpath(path)
-    target = targets.setdefault(place.casefold(), Target(folder, path))  # not every disk tells A from a
+    module = modules.setdefault(place.casefold(), Module(folder, path))  # not every disk tells A from a
     if name == own:
-        target.owner = target.owner or notebook
-        if target.owner is not notebook:
+        module.owner = module.owner or notebook
+        if module.owner is not notebook:
             advice = f"add to it with '#| export {name}'" if default else "rename one of the two"
-            raise UserError(f"{notebook.name}: would become {path}, as {target.owner.name} does; {advice}")
-    if os.path.realpath(target.path) != place:
+            raise UserError(f"{notebook.name}: would become {path}, as {module.owner.name} does; {advice}")
+    if os.path.realpath(module.path) != place:
         where = f"{notebook.name}: cell {part.cell.number}"
-        raise UserError(f"{where}: {path} and {target.path} are one file on some disks; spell them alike")
-    target.parts.append(part)
+        raise UserError(f"{where}: {path} and {module.path} are one file on some disks; spell them alike")
+    module.parts.append(part)
 
 
-def place_in(target: Target, notebook: Notebook) -> tuple[bool, str, str]:
-    """The sort key of a module's notebooks."""
-    return notebook is not target.owner, notebook.path.name, os.path.realpath(notebook.path)
+def order(module: Module, part: Part) -> tuple[bool, str, str]:
+    path = part.notebook.path
+    return part.notebook is not module.owner, path.name, os.path.realpath(path)
 
 
 def write(modules: Sequence[Module]) -> None:
@@ -111,9 +107,8 @@ def check_name(path: Path) -> None:
     if path.suffix != ".ipynb":
         raise UserError(f"{printable(str(path))}: not a notebook; name a file that ends in .ipynb")
     if not path.name.isprintable():
-        raise UserError(
-            f"{printable(path.name)}: has unprintable characters; rename it, as in 01_matmul.ipynb"
-        )
+        name = printable(path.name)
+        raise UserError(f"{name}: has unprintable characters; rename it, as in 01_matmul.ipynb")
 
 
 def module_name(path: Path) -> str:
@@ -131,44 +126,41 @@ def beside(notebook: Path) -> Path:
     """The folder `exp` beside a notebook; not a link, which may have come with the notebook."""
     folder = notebook.parent / "exp"
     if folder.is_symlink():
-        raise UserError(
-            f"{folder}: a link; write --to {os.path.realpath(folder)} if that is where it should go"
-        )
+        target = os.path.realpath(folder)
+        raise UserError(f"{folder}: a link; write --to {target} if that is where it should go")
     return folder
 
 
-def check_target(target: Target, others: Sequence[Path]) -> None:
-    """Refuse to overwrite files that were not generated, to leave the folder, or to write what cannot be imported."""
-    path = target.path
+def check_place(module: Module, others: Sequence[Path]) -> None:
+    """Refuse to leave the folder, and to write what cannot be imported."""
+    path = module.path
     folder = next(folder for folder in path.parents if folder.exists())
     if not folder.is_dir():
         raise UserError(f"{folder}: a file, where the folder for modules should be; name another with --to")
-    inner = path.parents[: len(path.parts) - len(target.folder.parts) - 1]  # exp/core of core.sub
+    inner = path.parents[: len(path.parts) - len(module.folder.parts) - 1]  # exp/core of core.sub
     for link in filter(Path.is_symlink, inner):
         raise UserError(f"{link}: a link; move it away, or name another folder with --to")
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise UserError(f"{path}: not a plain file; move it away, or name another folder with --to")
-    for package in [*inner, path.with_suffix("")]:
-        module = package.with_suffix(".py")
-        if (package != path.with_suffix("") or package.is_dir()) and (module in others or module.exists()):
-            raise UserError(
-                f"{path}: Python imports either {module} or what is in {package}; rename one of the two"
-            )
-    if path.exists():
-        with path.open("rb") as file:
-            head = file.read(400)
-        if head.strip() and b"generated" not in head.lower():
-            raise UserError(f"{path}: not a generated file; move it away, or name another folder with --to")
+    own = path.with_suffix("")
+    for package in [*inner, own] if own.is_dir() else inner:
+        beside_it = package.with_suffix(".py")
+        if beside_it in others or beside_it.exists():
+            either = f"either {beside_it} or what is in {package}"
+            raise UserError(f"{path}: Python imports {either}; rename one of the two")
 
 
-def check_others(target: Target, given: set[str]) -> None:
-    """Refuse to drop the cells of a notebook that the existing module names, but this call does not."""
-    if not target.path.exists():
+def check_present(module: Module, given: set[str]) -> None:
+    """Refuse to overwrite what was not generated, or has the cells of a notebook that is not `given`."""
+    path = module.path
+    if not path.exists():
         return
-    with target.path.open("rb") as file:
-        head = file.read(MAX_HEADER_BYTES).decode(errors="replace").splitlines()
-    folders = {part.notebook.path.parent for part in target.parts}
-    for line in head[: head.index("") if "" in head else None]:
+    with path.open("rb") as file:
+        head = file.read(MAX_HEADER_BYTES)
+    if head[:400].strip() and b"generated" not in head[:400].lower():
+        raise UserError(f"{path}: not a generated file; move it away, or name another folder with --to")
+    folders = {notebook.parent for notebook in module.notebooks}
+    for line in takewhile(bool, head.decode(errors="replace").splitlines()):
         name = line.removeprefix(NAME)
         if line != name and name not in given and any(os.path.exists(folder / name) for folder in folders):
-            raise UserError(f"{target.path}: has cells of {name} too; export both together")
+            raise UserError(f"{path}: has cells of {name} too; export both together")

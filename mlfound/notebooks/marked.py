@@ -79,11 +79,10 @@ def body(part: Part) -> str:
 
 def kept(part: Part, source: str) -> str:
     """`source` without its directives, and without the blank lines above the last of them."""
-    lines = enumerate(source.split("\n"), 1)
+    lines = source.split("\n")
     last = max(part.hidden, default=0)
-    return "\n".join(
-        line for number, line in lines if number > last or (line.strip() and number not in part.hidden)
-    ).rstrip("\n")
+    above = [line for n, line in enumerate(lines[:last], 1) if line.strip() and n not in part.hidden]
+    return "\n".join(above + lines[last:]).rstrip("\n")
 
 
 def without_trailing_blanks(source: str) -> str:

@@ -33,12 +33,8 @@ assert relative_change(3, 3) == 0"""
 def create(path: Path) -> None:
     """Write a small notebook, ready to run, to a path that does not exist."""
     name = printable(str(path))
-    words = {"title": path.stem, "module": module_name(path), "file": shlex.quote(path.name)}
-    cells = [
-        cell("markdown", "title", TITLE.format(**words)),
-        cell("code", "exported", EXPORTED),
-        cell("code", "test", TEST),
-    ]
+    title = TITLE.format(title=path.stem, module=module_name(path), file=shlex.quote(path.name))
+    cells = [cell("markdown", "title", title), cell("code", "exported", EXPORTED), cell("code", "test", TEST)]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     try:

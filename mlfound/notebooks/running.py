@@ -39,13 +39,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The number of code cells that ran to their end, the time, what stopped the notebook, and the outputs.
+    """How a notebook's run ended; the outputs are those of its code cells."""
 
-    `skipped` has the numbers of the cells that are not run.
-    """
-
-    run: int
-    skipped: Sequence[int]
+    run: int  # the code cells that ran to their end
+    skipped: Sequence[int]  # the numbers of those that are not run
     seconds: float
     failure: Failure | None
     outputs: Sequence[Mapping[str, Any]]
@@ -64,9 +61,8 @@ def kernel_of(notebook: Notebook, kernel: str | None) -> str:
     except (NoSuchKernel, ValueError, TypeError) as error:
         reason = "is not installed" if isinstance(error, NoSuchKernel) else f"is damaged ({error})"
         here = ", ".join(sorted(manager.find_kernel_specs())) or "none; pip install 'mlfound[notebook]'"
-        raise UserError(
-            f"{notebook.name}: its kernel {name!r} {reason}; name another with --kernel (there is: {here})"
-        ) from None
+        advice = f"name another with --kernel (there is: {here})"
+        raise UserError(f"{notebook.name}: its kernel {name!r} {reason}; {advice}") from None
     return name
 
 
@@ -89,12 +85,10 @@ def run(
 
     make: Any = v4  # it has no types
     left_out = skipped(notebook)
-    tags = [{*cell.tags, *([SKIP] if cell.number in left_out else [])} for cell in notebook.cells]
-    cells = [
-        make.new_code_cell(cell.source, metadata={"tags": sorted(own)})
-        for cell, own in zip(notebook.cells, tags, strict=True)
-    ]
-    node = make.new_notebook(cells=cells)
+    node = make.new_notebook()
+    for cell in notebook.cells:
+        tags = {*cell.tags, SKIP} if cell.number in left_out else {*cell.tags}
+        node.cells.append(make.new_code_cell(cell.source, metadata={"tags": sorted(tags)}))
     client = NotebookClient(node, kernel_name=kernel, timeout=timeout, record_timing=False)
     start = perf_counter()
     done, failure = asyncio.run(run_cells(client, notebook, on_progress))
@@ -142,10 +136,7 @@ def one_line(text: str) -> str:
 
 
 def save(notebook: Notebook, outcome: Outcome) -> bool:
-    """Write the outputs into the notebook; False if the file has changed since it was read.
-
-    A cell that was skipped keeps its outputs.
-    """
+    """Write the outputs of the cells that ran into the notebook; False if the file has changed since it was read."""
     path = Path(os.path.realpath(notebook.path))  # the target of a link, not the link
     content = path.read_bytes()
     if sha256(content).hexdigest() != notebook.digest:

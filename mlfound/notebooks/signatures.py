@@ -1,4 +1,4 @@
-"""Adapts a user's function to a signature that typer accepts."""
+"""A signature that typer accepts for a user's function, and the call with what typer has parsed."""
 
 import ast
 import inspect
@@ -16,7 +16,7 @@ from uuid import UUID
 import typer
 
 SCALARS = (bool, int, float, str, Path, datetime, UUID, Enum)
-GIVES = (
+SUPPORTED = (
     "supported are int, float, bool, str, Path, datetime, UUID, Enum, Literal, and lists and tuples of them"
 )
 AS_PYTHON = "A Python literal such as 0.5 or [1, 2]; anything else is text."
@@ -29,26 +29,22 @@ class Value:
     value: Any
 
 
-def adapted(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Calls `function` with what typer has parsed; a TypeError names the parameters that it does not support."""
-    signature, hints = inspect.signature(function), get_type_hints(function, include_extras=True)
-    parameters = {parameter.name: translated(parameter, hints) for parameter in signature.parameters.values()}
-    if unfit := [str(signature.parameters[name])[:60] for name, own in parameters.items() if own is None]:
-        raise TypeError(f"the command line cannot give {', '.join(unfit)}; {GIVES}")
+def signature_for_typer(function: Callable[..., Any]) -> inspect.Signature:
+    """All parameters passed by name; a TypeError names those that typer does not support."""
+    hints = get_type_hints(function, include_extras=True)
+    own = inspect.signature(function).parameters.values()
+    translations = [translated(parameter, hints) for parameter in own]
+    if unfit := [str(each)[:60] for each, new in zip(own, translations, strict=True) if new is None]:
+        raise TypeError(f"the command line cannot give {', '.join(unfit)}; {SUPPORTED}")
+    return inspect.Signature([new for new in translations if new is not None])
 
-    def command(**values: Any) -> Any:
-        given = {
-            name: value.value if isinstance(value, Value) else value
-            for name, value in values.items()
-            if value is not None  # the function has a default for it
-        }
-        bound = inspect.BoundArguments(signature, OrderedDict(given))
-        return function(*bound.args, **bound.kwargs)
 
-    fit = [parameter for parameter in parameters.values() if parameter is not None]
-    command.__signature__ = inspect.Signature(fit)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in fit}
-    return command
+def call_with(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+    """`function` called with what typer has parsed; what is None was left out, and has a default."""
+    given = {name: value for name, value in values.items() if value is not None}
+    parsed = {name: value.value if isinstance(value, Value) else value for name, value in given.items()}
+    bound = inspect.BoundArguments(inspect.signature(function), OrderedDict(parsed))
+    return function(*bound.args, **bound.kwargs)
 
 
 def translated(parameter: Parameter, hints: Mapping[str, Any]) -> Parameter | None:
@@ -58,10 +54,9 @@ def translated(parameter: Parameter, hints: Mapping[str, Any]) -> Parameter | No
     own = parameter.replace(kind=Parameter.KEYWORD_ONLY)
     default = parameter.default
     kind = hints.get(parameter.name, Any)
-    if get_origin(kind) is Annotated:
-        return own.replace(annotation=kind) if fits(get_args(kind)[0]) else None
     if kind is not Any:
-        return own.replace(annotation=kind) if fits(kind) else None
+        bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        return own.replace(annotation=kind) if fits(bare) else None
     if isinstance(default, SCALARS):
         return own.replace(annotation=type(default))  # without an annotation the default gives the type
     if default is Parameter.empty:

@@ -74,11 +74,8 @@ def compared_seeds(
         axes.margins(x=0.08)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     head(left, title)
-    note(
-        figure,
-        "Left: one dot per seed, bars are means, lines join equal seeds. "
-        "Right: differences of equal seeds, below them the mean difference with its interval.",
-    )
+    how = "Right: differences of equal seeds, below them the mean difference with its interval."
+    note(figure, f"Left: one dot per seed, bars are means, lines join equal seeds. {how}")
     return figure
 
 

@@ -27,22 +27,10 @@ def png(picture: Picture) -> bytes:
 
 
 PICTURES: dict[str, Callable[..., Figure]] = {
-    "loss_curves": loss_curves,
-    "accuracy_curve": accuracy_curve,
-    "confusion": confusion,
-    "wrong_digits": wrong_digits,
-    "digits": digits,
-    "weights": weights,
-    "pixel_histograms": pixel_histograms,
-    "mean_and_std_images": mean_and_std_images,
-    "class_balance": class_balance,
-    "duration_bars": duration_bars,
-    "rate_bars": rate_bars,
-    "speeds": speeds,
-    "single_draws": single_draws,
-    "activation_histograms": activation_histograms,
-    "signal_by_layer": signal_by_layer,
-    "size_histograms": size_histograms,
-    "compared_seeds": compared_seeds,
-    "compared_curves": compared_curves,
-}
+    draw.__name__: draw
+    for draw in (
+        loss_curves, accuracy_curve, confusion, wrong_digits, digits, weights, pixel_histograms,
+        mean_and_std_images, class_balance, duration_bars, rate_bars, speeds, single_draws,
+        activation_histograms, signal_by_layer, size_histograms, compared_seeds, compared_curves,
+    )
+}  # fmt: skip

@@ -23,11 +23,13 @@ def show_run(contents: Contents, console: Console) -> None:
     _say(console, f"\n{seen['config']}\n")
     columns = (Column("figure"), Column("value"))
     tables = [Table("figures", "Figures", columns, seen["metrics"])] if seen["metrics"] else []
-    show(
-        Result({}, checks=list(_checks(contents.summary)), findings=seen["findings"], tables=tables), console
-    )
-    for kind, names in _files(contents):
-        _say(console, f"{kind}: {', '.join(names)}")
+    checks = list(_checks(contents.summary))
+    show(Result({}, checks=checks, findings=seen["findings"], tables=tables), console)
+    if contents.sheets:
+        sheets = [f"{sheet.name} ({sheet.total:,})" for sheet in contents.sheets]
+        _say(console, f"\ntables: {', '.join(sheets)}")
+    if contents.plots:
+        _say(console, f"plots: {', '.join(plot.name for plot in contents.plots)}")
     _say(console, f"Repeat with: {seen['repeat']}")
     _say(console, seen["path"])
 
@@ -40,20 +42,9 @@ def _checks(summary: Mapping[str, Any]) -> Iterator[Check]:
     checks = summary.get("checks")
     for check in checks if isinstance(checks, list) else ():
         if isinstance(check, dict):
-            yield Check(
-                str(check.get("name")),
-                check.get("passed") is True,
-                _number(check.get("value")),
-                _number(check.get("bound")),
-            )
+            value, bound = (_number(check.get(key)) for key in ("value", "bound"))
+            yield Check(str(check.get("name")), check.get("passed") is True, value, bound)
 
 
 def _number(value: object) -> float:
     return value if isinstance(value, int | float) else math.nan
-
-
-def _files(contents: Contents) -> Iterator[tuple[str, list[str]]]:
-    if contents.sheets:
-        yield "\ntables", [f"{sheet.name} ({sheet.total:,})" for sheet in contents.sheets]
-    if contents.plots:
-        yield "plots", [plot.name for plot in contents.plots]

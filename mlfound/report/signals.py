@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import ArrayLike
 
 from mlfound.report.style import (
@@ -50,10 +49,8 @@ def single_draws(
         left.plot(places, means[n], "o", color=colour, label=name)
         if np.isfinite(spread):
             right.axhline(spread, color=colour, linestyle="--" if n == 0 else (n, (4, 6)), linewidth=1.2)
-        ring = {
-            "markersize": 5 + 4 * n,
-            "fillstyle": "none" if n else "full",
-        }  # seen around an equal value's dot
+        # rings around a dot: equal values stay visible
+        ring = {"markersize": 5 + 4 * n, "fillstyle": "none" if n else "full"}
         right.plot(places, stds[n], "o", color=colour, label=name, **ring)
     left.axhline(0, color=GREY, linewidth=0.8)
     for axes, what in ((left, "mean"), (right, "standard deviation")):
@@ -63,23 +60,14 @@ def single_draws(
     head(left, title, "a shift moves the mean ..." if len(names) > 1 else "")
     if len(names) > 1:
         alike = np.allclose(stds[0], stds[-1], rtol=1e-5)
-        head(
-            right,
-            "",
-            f"... and {'leaves ' if alike else ''}the standard deviation {'alone' if alike else 'too'}",
-        )
+        effect = "leaves the standard deviation alone" if alike else "the standard deviation too"
+        head(right, "", f"... and {effect}")
     note(figure, "Dashed: theory for these images. Shaded: one standard deviation of a single draw's mean.")
     return figure
 
 
 def activation_histograms(
-    *,
-    title: str,
-    names: Sequence[str],
-    edges: ArrayLike,
-    counts: ArrayLike,
-    mean: ArrayLike,
-    std: ArrayLike,
+    *, title: str, names: Sequence[str], edges: ArrayLike, counts: ArrayLike, mean: ArrayLike, std: ArrayLike
 ) -> Figure:
     """Histograms of values, one panel per name on one axis; a bar that is too high is cut and labelled."""
     bins, tables = finite(edges), finite(counts)
@@ -130,7 +118,7 @@ def signal_by_layer(
         counting(axes.xaxis)
         if layers.max(initial=1) > 1000:
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axes.xaxis.set_major_formatter("{x:,.0f}")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
     head(panels[0], title, "forward, from the first layer to the last" if backward else "")
     if backward:

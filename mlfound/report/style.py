@@ -76,7 +76,7 @@ def upright_grid(axes: Axes) -> None:
 
 
 def marker(values: Floats, most: int = 30) -> str:
-    """A dot on each point of a curve, unless they are so many that they would run together."""
+    """A dot on each point of a curve, unless they are too many."""
     return "o" if len(values) <= most else ""
 
 

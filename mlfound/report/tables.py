@@ -8,11 +8,7 @@ from mlfound.results import Column, Table
 
 
 def csv_bytes(table: Table) -> bytes:
-    """The table as CSV (RFC 4180, UTF-8, lines ending in `\\n`).
-
-    Floats keep every digit, None is an empty field, truth is `true` or `false`. A text that a spreadsheet would
-    calculate has an apostrophe in front.
-    """
+    """The table as CSV (RFC 4180, UTF-8, lines ending in `\\n`), every digit kept, None an empty field."""
     lines = _Lines()
     writer = csv.writer(lines, lineterminator="\r\n")  # so that it quotes both; Python 3.11 quotes no other
     writer.writerow(_field(column.name) for column in table.columns)
@@ -52,6 +48,7 @@ def plain(value: Any) -> Any:
 
 
 def _field(value: Any) -> Any:
+    """Truth as `true` or `false`; a text that a spreadsheet would calculate has an apostrophe in front."""
     match plain(value):
         case bool(truth):
             return str(truth).lower()

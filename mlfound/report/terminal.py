@@ -77,12 +77,10 @@ class Progress:
         self._due = now + REFRESH_SECONDS
         share = f"{100 * done // total:3}%" if total else ""
         words = "  ".join([share, *(printable(f"{name} {figure}") for name, figure in figures.items())])
-        self._bar.update(
-            self._bar.task_ids[0], completed=done, total=total or None, words=words, refresh=True
-        )
+        task = self._bar.task_ids[0]
+        self._bar.update(task, completed=done, total=total or None, words=words, refresh=True)
 
     def stop(self) -> None:
-        """Remove the bar from the terminal."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -114,18 +112,18 @@ def _verdicts(checks: Sequence[Check], encoding: str) -> Iterator[Text]:
     """One line per check; of many checks only those that failed, and the number that passed."""
     good, bad = ("✓", "✗") if encoding.startswith("utf") else ("ok", "FAILED")
     passed = [check for check in checks if check.passed]
-    few = len(checks) <= MAX_LISTED_CHECKS
-    if not few and passed:
+    listed = checks
+    if len(checks) > MAX_LISTED_CHECKS and passed:
         yield Text(good, "green") + f" {len(passed)} of {len(checks)} checks passed; summary.json lists them"
-    for check in checks:
-        if few or not check.passed:
-            mark = Text(good, "green") if check.passed else Text(bad, "bold red")
-            yield mark + f" {printable(check.name)}: {check.value:.3g} (bound {check.bound:.3g})"
+        listed = [check for check in checks if not check.passed]
+    for check in listed:
+        mark = Text(good, "green") if check.passed else Text(bad, "bold red")
+        yield mark + f" {printable(check.name)}: {check.value:.3g} (bound {check.bound:.3g})"
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column as it is printed."""
+    """A column as it is printed; its words may be wrapped, its numbers may not."""
 
     header: str
     cells: Sequence[str]
@@ -137,7 +135,6 @@ class _Column:
 
     @property
     def min_width(self) -> int:
-        """The narrowest width: words may be wrapped, numbers may not."""
         return self.width if self.numeric else min(self.width, 24)
 
     def with_narrow_header(self) -> "_Column":
@@ -162,20 +159,11 @@ def _show_table(table: Table, console: Console) -> None:
     for number, block in enumerate(_blocks(columns, room)):
         if number:
             console.print()
-        grid = Grid(
-            width=min(room, _together([column.width for column in block])),
-            box=box.SIMPLE_HEAD,
-            show_edge=False,
-            pad_edge=False,
-            collapse_padding=True,
-        )
+        width = min(room, _together([column.width for column in block]))
+        grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, width=width)
         for column in block:
-            grid.add_column(
-                Text(column.header),
-                justify="right" if column.numeric else "left",
-                no_wrap=column.numeric,
-                overflow="fold",
-            )
+            grid.add_column(Text(column.header), no_wrap=column.numeric, overflow="fold")
+            grid.columns[-1].justify = "right" if column.numeric else "left"
         for row in zip(*(column.cells for column in block), strict=True):
             grid.add_row(*map(Text, row))
         console.print(grid, crop=False)

@@ -3,7 +3,6 @@
 import base64
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mlfound.errors import printable
@@ -15,16 +14,6 @@ MAX_CARDS = 8
 MAX_ITEMS = 300  # findings, checks, figures, facts
 MAX_TEXT_CHARACTERS = 1_000
 MAX_PLOT_BYTES = 1_600_000  # of all pictures together; base64 makes a third more of it
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A picture of the page; `source` is the PNG as a data URL."""
-
-    title: str
-    source: str
-    width: int
-    height: int
 
 
 def view(contents: Contents) -> dict[str, Any]:
@@ -80,8 +69,8 @@ def _checks(summary: Mapping[str, Any]) -> Iterator[tuple[str, bool, str, str]]:
         yield _text(check.get("name")), check.get("passed") is True, value, bound
 
 
-def _figures(plots: Sequence[Plot]) -> tuple[list[Figure], list[str]]:
-    """The pictures that fit, and the names of the others."""
+def _figures(plots: Sequence[Plot]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The pictures that fit, each PNG as a data URL, and the names of the others."""
     room, figures, left_out = MAX_PLOT_BYTES, [], []
     for plot in plots:
         if len(plot.png) > room:
@@ -90,7 +79,7 @@ def _figures(plots: Sequence[Plot]) -> tuple[list[Figure], list[str]]:
         room -= len(plot.png)
         source = f"data:image/png;base64,{base64.b64encode(plot.png).decode()}"
         title = words(plot.name.replace("-", " ")).capitalize()
-        figures.append(Figure(title, source, plot.width, plot.height))
+        figures.append({"title": title, "source": source, "width": plot.width, "height": plot.height})
     return figures, left_out
 
 

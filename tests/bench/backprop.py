@@ -5,10 +5,9 @@ from functools import partial
 import torch
 
 from mlfound.data.fetch import fetch
-from mlfound.data.folder import default_data_dir
 from mlfound.data.load import load
 from mlfound.data.normalize import normalized
-from mlfound.data.registry import DATASETS
+from mlfound.data.registry import DATASETS, default_data_dir
 from mlfound.experiments.backprop.lesson import HIDDEN, LADDER
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 
 from mlfound.config.loading import load
-from mlfound.data.folder import default_data_dir
+from mlfound.data.registry import default_data_dir
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.schedules import SCHEDULES

@@ -8,8 +8,7 @@ import pytest
 
 from mlfound.data import cache
 from mlfound.data.cache import inventory, verify
-from mlfound.data.folder import default_data_dir
-from mlfound.data.registry import DATASETS, NAMES, Dataset
+from mlfound.data.registry import DATASETS, NAMES, Dataset, default_data_dir
 from mlfound.errors import UserError
 
 

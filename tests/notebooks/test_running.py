@@ -216,8 +216,8 @@ def refused(outcome, *words):
 GOOD = "open('canary', 'w')"
 BAD = [
     ([], ["no notebook", "mlfound notebook test NOTEBOOK"]),
-    (["none.ipynb"], ["none.ipynb", "no such notebook"]),
-    (["good.ipynb", "none.ipynb"], ["none.ipynb", "no such notebook"]),
+    (["none.ipynb"], ["none.ipynb", "there is no such file"]),
+    (["good.ipynb", "none.ipynb"], ["none.ipynb", "there is no such file"]),
     (["empty"], ["empty", "no notebook in this folder"]),
     (["good.ipynb", "broken.ipynb"], ["broken.ipynb:1:", "not JSON"]),
     (["good.ipynb", "--timeout", "0"], ["--timeout 0", "from 1"]),
