@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from numpy.typing import ArrayLike
 
-from mlfound.report.style import BLUE, COLOURS, INK, ORANGE, finite, head, note, paper, upright_grid
+from mlfound.report.palette import BLUE, COLOURS, INK, ORANGE
+from mlfound.report.style import finite, head, note, paper, upright_grid
 from mlfound.report.tables import duration
 
 

@@ -9,20 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from mlfound.report.style import (
-    COLOURS,
-    DASHES,
-    GREY,
-    INK,
-    PALE,
-    counting,
-    finite,
-    head,
-    marker,
-    note,
-    paper,
-    upright_grid,
-)  # fmt: skip
+from mlfound.report.palette import COLOURS, DASHES, GREY, INK, PALE
+from mlfound.report.style import counting, finite, head, marker, note, paper, upright_grid
 
 MAX_LABEL_WIDTH = 24  # characters of a line beside the axis
 

@@ -7,7 +7,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 
-from mlfound.report.style import BLUE, GREEN, INK, ORANGE, Floats, counting, finite, head, marker, note, paper
+from mlfound.report.palette import BLUE, GREEN, INK, ORANGE
+from mlfound.report.style import Floats, counting, finite, head, marker, note, paper
 
 BANDS = "Bands: one standard deviation over the seeds to either side."
 

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike
 
-from mlfound.report.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, SKY, WIDTH, finite, head, note, paper
+from mlfound.report.palette import BLUE, GREEN, GREY, INK, ORANGE, PALE, SKY
+from mlfound.report.style import WIDTH, finite, head, note, paper
 
 
 def pixel_histograms(

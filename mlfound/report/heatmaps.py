@@ -8,7 +8,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from mlfound.report.style import GREY, INK, ORANGE, PALE, head, paper
+from mlfound.report.palette import GREY, INK, ORANGE, PALE
+from mlfound.report.style import head, paper
 
 MAX_NUMBERED_CLASSES = 32  # with more, numbers are too small to read and take minutes to draw
 

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from mlfound.report.style import BLUE, GREY, ORANGE, WIDTH, Floats, finite, head, paper
+from mlfound.report.palette import BLUE, GREY, ORANGE
+from mlfound.report.style import WIDTH, Floats, finite, head, paper
 
 
 def digits(*, title: str, images: ArrayLike, labels: Sequence[Any]) -> Figure:

@@ -7,21 +7,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from mlfound.report.style import (
-    BLUE,
-    COLOURS,
-    DASHES,
-    GREY,
-    INK,
-    ORANGE,
-    PALE,
-    counting,
-    finite,
-    head,
-    marker,
-    note,
-    paper,
-)  # fmt: skip
+from mlfound.report.palette import BLUE, COLOURS, DASHES, GREY, INK, ORANGE, PALE
+from mlfound.report.style import counting, finite, head, marker, note, paper
 
 
 def single_draws(

@@ -1,7 +1,4 @@
-"""The style of every picture: palette, settings, headings.
-
-Colours are Okabe and Ito's, which the colour-blind can tell apart.
-"""
+"""The style of every picture: settings, figures, headings, axes."""
 
 import textwrap
 from typing import Any
@@ -13,10 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-INK, GREY, PALE = "#222222", "#6E6E6E", "#E4E4E4"
-COLOURS = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, INK, GREY)
-DASHES = ("-", (0, (4, 4)), (0, (1, 3)))  # lines that lie on one another stay visible
+from mlfound.report.palette import GREY, INK, PALE
 
 Floats = NDArray[np.float64]
 
