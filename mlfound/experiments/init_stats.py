@@ -12,8 +12,7 @@ from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.results import Context, Result
 from mlfound.training.inputs import Inputs, prepare
 
-Refusal = Callable[[InitStatsConfig, Inputs, Sequence[str]], None]
-ADVICE = {  # on the schemes that only some parts are made for
+ADVICE = {  # for the schemes that only some parts are made for
     "fixup": "scales the branches of a residual stack; add --residual",
     "lsuv": "looks at each layer of a plain stack; leave it out here",
 }
@@ -21,22 +20,21 @@ ADVICE = {  # on the schemes that only some parts are made for
 
 @dataclass(frozen=True)
 class Part:
-    """`run(config, inputs, schemes, context)`, and what the front must know of it."""
+    """`run(config, inputs, schemes, context)`, and what the command must know about it."""
 
     run: Callable[[InitStatsConfig, Inputs, Sequence[str], Context], Result]
-    about: Sequence[str] = ()  # the schemes, if none was asked for
+    defaults: Sequence[str] = ()  # the schemes, if the config names none
     also: Sequence[str] = ()  # of those in ADVICE, the ones it is made for
-    refuse: Refusal = lambda config, inputs, schemes: None
-    in_story: bool = True
+    refuse: Callable[[InitStatsConfig, Inputs, Sequence[str]], None] = lambda config, inputs, schemes: None
+    by_default: bool = True  # runs when no part is selected
 
     def schemes(self, config: InitStatsConfig) -> list[str]:
-        """Those that were asked for and that it is made for; if none was asked for, those that it is about."""
-        chosen = dict.fromkeys(config.init or self.about)
+        chosen = dict.fromkeys(config.init or self.defaults)
         return [init for init in chosen if init in INITIALIZATIONS or init in self.also]
 
 
 def run(config: InitStatsConfig, context: Context) -> Result:
-    """The parts that were asked for, or the whole story."""
+    """The parts that the config selects."""
     parts = [PARTS[name] for name in part_names(config)]
     for init in config.init:
         if init not in parts[0].schemes(config):
@@ -46,8 +44,7 @@ def run(config: InitStatsConfig, context: Context) -> Result:
         raise UserError("every pixel is 0: there is no signal to look at", key="data.dataset")
     for part in parts:
         part.refuse(config, inputs, part.schemes(config))
-    rows = config.rows or stacks.STACK_ROWS
-    threads = hardware.use_threads(config.threads, rows * config.width**2)
+    threads = hardware.use_threads(config.threads, (config.rows or stacks.ROWS) * config.width**2)
     config = config.model_copy(update={"threads": threads})
     context.recorder.begin(config, seeds=[config.seed], dataset=inputs.facts, threads=threads)
     results = (part.run(config, inputs, part.schemes(config), context) for part in parts)
@@ -55,7 +52,7 @@ def run(config: InitStatsConfig, context: Context) -> Result:
 
 
 def part_names(config: InitStatsConfig) -> list[str]:
-    """`residual`, `depth`, `layer` and `relu_shift` ask for one part alone, in this order; else all is told."""
+    """What `residual`, `depth`, `layer` and `relu_shift` select, the first of them that is set."""
     if config.residual:
         return ["residual"]
     if config.depth is not None:
@@ -64,7 +61,9 @@ def part_names(config: InitStatsConfig) -> list[str]:
         return ["convolutions"]
     if config.relu_shift is not None:
         return ["shift"]
-    return ["layer"] if config.layer == "linear" else [name for name, part in PARTS.items() if part.in_story]
+    return (
+        ["layer"] if config.layer == "linear" else [name for name, part in PARTS.items() if part.by_default]
+    )
 
 
 RANK = (
@@ -74,11 +73,13 @@ RANK = (
     "kaiming_four_*",
     "torch-default_four_*",
 )
-PARTS = {  # the story, in this order, and what it is told without
+PARTS = {
     "layer": Part(layer.run, layer.SCHEMES, ["lsuv"], layer.refuse_too_large),
-    "shift": Part(layer.run, ["kaiming"], ["lsuv"], layer.refuse_too_large, in_story=False),
+    "shift": Part(layer.run, ["kaiming"], ["lsuv"], layer.refuse_too_large, by_default=False),
     "stacks": Part(stacks.run, stacks.SCHEMES, ["lsuv"], stacks.refuse_too_large),
     "products": Part(products.run),
     "convolutions": Part(convolutions.run, convolutions.SCHEMES, refuse=convolutions.refuse_unfit),
-    "residual": Part(stacks.run, stacks.RESIDUAL_SCHEMES, ["fixup"], stacks.refuse_too_large, in_story=False),
+    "residual": Part(
+        stacks.run, stacks.RESIDUAL_SCHEMES, ["fixup"], stacks.refuse_too_large, by_default=False
+    ),
 }

@@ -135,7 +135,7 @@ def test_a_constant_moves_every_draws_mean_and_no_draws_std(story):
 
 
 def test_a_new_part_is_one_line_in_the_dict(mlfound, monkeypatch):
-    """The sample part brings its figures; nothing else knows of it."""
+    """The sample part runs, is shown and is listed: its file and that line are the two places it touches."""
 
     def run(config, inputs, schemes, context):
         rows = [(init, INITIALIZATIONS[init].std((2, 3))) for init in schemes]
@@ -151,12 +151,18 @@ def test_a_new_part_is_one_line_in_the_dict(mlfound, monkeypatch):
     monkeypatch.setitem(init_stats.PARTS, "sample", init_stats.Part(run, ["normal"]))
     outcome = mlfound(*STACK, "--draws", "2")
     assert outcome.code == 0, outcome
+    assert init_stats.part_names(InitStatsConfig())[-1] == "sample"
+    assert "A sample\ninit" in outcome.out
+    assert "a sample holds" in outcome.out
+    assert "A sample was drawn." in outcome.out
     assert outcome.rows("sample") == [{"init": "normal", "std": "1.0"}]
     assert (outcome.path / "plots" / "sample.png").exists()
     assert list(holds(outcome))[-2:] == ["... and keep it with a = 0", "a sample holds"]
     summary = outcome.json("summary.json")
     assert summary["metrics"]["sample"] == 1.0
     assert summary["findings"][-1] == "A sample was drawn."
+    assert "sample" in summary["tables"]
+    assert summary["pictures"][-1] == "sample"
     assert (outcome.path / "tables" / "convolutions.csv").exists()
 
 
@@ -376,9 +382,10 @@ def test_verdicts_on_a_stack():
     assert forward_verdict(stack_of("normal", 3)).startswith("grows by ")
     grown, lost = stack_of("normal", 3), stack_of("normal", 200)
     assert backward_verdict(grown).startswith("grows by ")
-    assert forward_verdict(lost) == f"overflows at layer {lost.overflowed}"
-    assert not math.isfinite(lost.layers[lost.overflowed - 1].std)
-    assert math.isfinite(lost.layers[lost.overflowed - 2].std)
+    number, how = lost.signal_lost
+    assert forward_verdict(lost) == f"overflows at layer {number}" == f"{how} at layer {number}"
+    assert not math.isfinite(lost.layers[number - 1].std)
+    assert math.isfinite(lost.layers[number - 2].std)
     assert backward_verdict(lost) == "none: the signal overflowed"
 
 
@@ -486,11 +493,11 @@ def test_black_images_have_no_signal(quick):
     refused_at_once(quick(*own, "--set", "data.normalize=none"), "data.dataset", "every pixel is 0")
 
 
-def test_every_part_is_told_about_schemes_that_it_is_made_for():
+def test_every_part_names_schemes_that_it_is_made_for():
     for name, part in init_stats.PARTS.items():
-        assert set(part.about) <= {*INITIALIZATIONS, *part.also}, name
+        assert set(part.defaults) <= {*INITIALIZATIONS, *part.also}, name
         assert set(part.also) <= init_stats.ADVICE.keys(), name
     assert convolutions.FOUR[0][1] == convolutions.ONE[1] == 1
-    told = init_stats.part_names(InitStatsConfig())
-    assert told == ["layer", "stacks", "products", "convolutions"]
-    assert [name for name in init_stats.PARTS if name not in told] == ["shift", "residual"]
+    default = init_stats.part_names(InitStatsConfig())
+    assert default == ["layer", "stacks", "products", "convolutions"]
+    assert [name for name in init_stats.PARTS if name not in default] == ["shift", "residual"]

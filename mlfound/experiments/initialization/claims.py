@@ -1,9 +1,9 @@
-"""What the parts say in the same way: the lesson's claims, a figure beside theory, what became of a signal."""
+"""What the parts share: claims of the lesson, a figure beside its theory, what became of a signal."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -11,59 +11,58 @@ from mlfound.results import Column, Result, Table
 from mlfound.stats.estimates import Estimate, pooled_std
 
 FACTOR = "signal out / in"  # as a claim's figure: of the root mean squares
-KEPT_FACTOR = 1.1  # a factor up to this is called kept: ten layers make less than 2.6 of it
+KEPT_FACTOR = 1.1  # a signal multiplied by this or less is kept: ten layers then make less than 2.6 of it
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One line of the table of claims: what was measured, what theory and the lesson have, whether it holds."""
+    """One line of the table of claims."""
 
     claim: str
     figure: str  # what was measured
     measured: Estimate | float
     theory: float | None
     holds: bool
-    lesson: str = ""  # its figure
+    lesson: str = ""  # the lesson's figure
+
+
+CLAIM_COLUMNS = (
+    Column("claim"),
+    Column("figure", "what was measured"),
+    Column("measured", "", ".4g", lambda claim: getattr(claim.measured, "value", claim.measured)),
+    Column("half_width", "±", ".2g", lambda claim: getattr(claim.measured, "half", None)),
+    Column("theory", format=".4g"),
+    Column("lesson"),
+    Column("holds", "holds?"),
+)
 
 
 def claim_table(claims: Iterable[Claim]) -> Table:
-    """The claims of a part; the front puts all parts' into one table."""
-    columns = (
-        Column("claim"),
-        Column("figure", "what was measured"),
-        Column("measured", "", ".4g", lambda claim: getattr(claim.measured, "value", claim.measured)),
-        Column("half_width", "±", ".2g", lambda claim: getattr(claim.measured, "half", None)),
-        Column("theory", format=".4g"),
-        Column("lesson"),
-        Column("holds", "holds?"),
-    )
-    return Table.of("claims", "The lesson's claims", columns, claims)
+    return Table.of("claims", "The lesson's claims", CLAIM_COLUMNS, claims)
 
 
 def with_one_claim_table(result: Result) -> Result:
-    """The parts' tables of claims as one under the other tables, if anything was claimed."""
-    claims = [table for table in result.tables if table.name == "claims"]
+    """The parts' tables of claims as one, below the other tables; none if nothing is claimed."""
+    rows = [row for table in result.tables if table.name == "claims" for row in table.rows]
     tables = [table for table in result.tables if table.name != "claims"]
-    if rows := [row for table in claims for row in table.rows]:
-        tables.append(replace(claims[0], rows=rows))
-    return replace(result, tables=tables)
+    return replace(result, tables=[*tables, replace(claim_table([]), rows=rows)] if rows else tables)
 
 
 class Theory(NamedTuple):
-    """What the numbers that come out must have."""
+    """Mean and std of the outputs; None where the rows set the weights' size."""
 
-    mean: float
-    std: float
+    mean: float | None = None
+    std: float | None = None
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a scheme gave: each draw's mean and mean square (draws,), float64, and theory for these rows."""
+    """A scheme's outputs: each draw's mean and mean square (draws,), float64, and theory for these rows."""
 
     init: str
     means: Tensor
     squares: Tensor
-    theory: Theory | None  # None where the rows set the weights' size
+    theory: Theory
 
     @property
     def mean(self) -> Estimate:
@@ -75,21 +74,15 @@ class Outputs:
 
 
 def columns_beside_theory(name: str, label: str = "") -> list[Column]:
-    """Of `Outputs` the estimate `name`, "mean" or "std": its value, half of its interval, the theory's."""
+    """An estimate of `Outputs`, "mean" or "std": its value, half of its interval, its theory."""
     return [
         Column(name, label, "z.4f", f"{name}.value"),
         Column(f"{name}_half_width", "±", ".4f", f"{name}.half"),
-        Column(f"{name}_theory", "theory", "z.4f", in_theory(name)),
+        Column(f"{name}_theory", "theory", "z.4f", f"theory.{name}"),
     ]
 
 
-def in_theory(name: str) -> Callable[[Outputs], Any]:
-    """For a column: the theory's `mean` or `std`; None where there is none."""
-    return lambda outputs: outputs.theory and getattr(outputs.theory, name)
-
-
 def finite_metrics(figures: Mapping[str, float]) -> dict[str, float]:
-    """The finite ones, by names without spaces."""
     return {name.replace(" ", "_"): value for name, value in figures.items() if math.isfinite(value)}
 
 
@@ -98,7 +91,7 @@ def is_kept(factor: float) -> bool:
 
 
 def verdict(factor: float) -> str:
-    """What happened to a signal: keeps, shrinks by x or grows by x."""
+    """What happened to a signal that was multiplied by `factor`."""
     if not math.isfinite(factor):
         return "overflows"
     if is_kept(factor):

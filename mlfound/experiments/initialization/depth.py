@@ -1,4 +1,4 @@
-"""Deep stacks, layer by layer, forward and backward: one draw of every scheme."""
+"""Deep stacks, layer by layer, forward and backward: one draw of each scheme."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,17 +10,19 @@ from torch import Generator, Tensor
 from mlfound.experiments.initialization.activations import leak
 from mlfound.foundations import stacks
 from mlfound.foundations.activations import Activation
-from mlfound.foundations.initialization import INITIALIZATIONS, Shape
+from mlfound.foundations.initialization import INITIALIZATIONS
 
 VANISHED_SHARE = 2.0**-24  # of the signal at the start: added to it in float32, this changes nothing
 MAX_LOG10, HISTOGRAM_BINS = 8.0, 64  # from 10^-8 to 10^8, a quarter of a decade a bin
 HISTOGRAM_ROWS = 100
 FACTOR_ONLY = "fixup, factor only"
 
+Lost = tuple[int, str] | None  # the layer where it was lost, and how
+
 
 @dataclass(frozen=True)
 class DeepLayer:
-    """The signal after a layer, or after a block of two; nan from where it was not finite."""
+    """The signal after a layer, or after a block of two; nan where it is not finite."""
 
     init: str
     layer: int  # from 1
@@ -29,9 +31,7 @@ class DeepLayer:
     dead_share: float
     product_std: float  # before the activation
     counts: Tensor  # (HISTOGRAM_BINS,): how often log10 |x| fell into each bin
-    gradient_std: (
-        float | None
-    )  # of the loss's gradient at its input, for one of N(0, 1) at the stack's output
+    gradient_std: float | None  # at its input, where the gradient at the stack's output is N(0, 1)
 
     @property
     def size(self) -> float:
@@ -44,9 +44,9 @@ class Stack:
     """One scheme's signal and gradient; no gradient if nothing finite came out."""
 
     init: str
-    start: float  # the root mean square of what went in
+    start: float  # the root mean square of the input
     layers: Sequence[DeepLayer]
-    theory: float | None  # by how much a layer multiplies the root mean square, one way and the other
+    theory: float | None  # the factor by which a layer multiplies the root mean square, forward and backward
 
     @property
     def end(self) -> DeepLayer:
@@ -54,7 +54,7 @@ class Stack:
 
     @property
     def factor(self) -> float:
-        """Of the root mean square, from what went in to what came out."""
+        """The root mean square of the output over that of the input."""
         return self.end.size / self.start if math.isfinite(self.end.size) else math.inf
 
     @property
@@ -62,48 +62,47 @@ class Stack:
         return [layer.gradient_std for layer in self.layers if layer.gradient_std is not None]
 
     @property
-    def overflowed(self) -> int | None:
-        """The layer after which the signal was no longer finite."""
-        return next((layer.layer for layer in self.layers if not math.isfinite(layer.std)), None)
+    def signal_lost(self) -> Lost:
+        return first_lost([layer.std for layer in self.layers], self.layers, self.start)
 
     @property
-    def vanished(self) -> int | None:
-        """The layer after which it was below VANISHED_SHARE of the start."""
-        least = VANISHED_SHARE * self.start
-        return next((layer.layer for layer in self.layers if layer.std < least), None)
-
-    @property
-    def gradient_lost(self) -> tuple[int, str] | None:
-        """The layer, on the way from the output, at whose input the gradient was lost, and how."""
-        for layer in reversed(self.layers):
-            std = layer.gradient_std
-            if std is not None and not VANISHED_SHARE <= std < math.inf:
-                return layer.layer, "vanishes" if std < VANISHED_SHARE else "overflows"
-        return None
+    def gradient_lost(self) -> Lost:
+        """On its way from the output, at the input of that layer."""
+        return first_lost(reversed(self.gradients), reversed(self.layers), 1.0)
 
     @property
     def forward_factor(self) -> float | None:
-        """How many times larger a layer makes the root mean square, of those after the first, while it is finite."""
+        """The measured factor of a layer after the first, while the signal is finite."""
         return self.factor_per_layer([layer.size for layer in self.layers])
 
     @property
     def backward_factor(self) -> float | None:
-        """The same of the gradient, but for that of the images, which have another width."""
+        """The same of the gradient, without that of the images, which have another width."""
         return self.factor_per_layer(self.gradients[:0:-1])
 
     def factor_per_layer(self, sizes: Sequence[float]) -> float | None:
-        """The geometric mean of the steps; None where there is no step between ordinary numbers."""
-        ordinary = [size for size in sizes if 1e-37 < size < 1e37]
-        steps = (len(ordinary) - 1) * self.layers[0].layer
-        return math.pow(ordinary[-1] / ordinary[0], 1 / steps) if steps > 0 else None
+        """The geometric mean of the steps between normal numbers; None where there is none."""
+        normal = [size for size in sizes if 1e-37 < size < 1e37]
+        steps = (len(normal) - 1) * self.layers[0].layer
+        return math.pow(normal[-1] / normal[0], 1 / steps) if steps > 0 else None
+
+
+def first_lost(stds: Iterable[float], layers: Iterable[DeepLayer], start: float) -> Lost:
+    """Where a std first is below VANISHED_SHARE of the start, or not finite."""
+    for std, layer in zip(stds, layers, strict=False):
+        if std < VANISHED_SHARE * start:
+            return layer.layer, "vanishes"
+        if not math.isfinite(std):
+            return layer.layer, "overflows"
+    return None
 
 
 def plain_stack(
     x: Tensor, init: str, activation: Activation, depth: int, width: int, generator: Generator
 ) -> Stack:
     """x through `depth` layers of `width` units, and a gradient of N(0, 1) back."""
-    shapes = [(x.shape[1], width), *[(width, width)] * (depth - 1)]
-    weights = draw_weights("orthogonal" if init == "lsuv" else init, shapes, generator)
+    scheme = INITIALIZATIONS["orthogonal" if init == "lsuv" else init]
+    weights = [scheme((x.shape[1], width), generator), *scheme((width, width), generator, depth - 1)]
     if init == "lsuv":
         weights = list(stacks.lsuv(x, weights, activation))
     outputs = list(stacks.plain(x, weights, activation))
@@ -113,22 +112,15 @@ def plain_stack(
     return Stack(init, math.hypot(*moments(x)), layers, plain_theory(init, activation, width))
 
 
-def draw_weights(init: str, shapes: Sequence[Shape], generator: Generator) -> list[Tensor]:
-    """The first weight, and those after it, which are of one shape, at once: `orthogonal` wants it."""
-    first, *others = shapes
-    scheme = INITIALIZATIONS[init]
-    return [scheme(first, generator), *(scheme(others[0], generator, len(others)) if others else ())]
-
-
 def residual_stack(
     x: Tensor, init: str, activation: Activation, depth: int, width: int, generator: Generator
 ) -> Stack:
     """The same in blocks of two layers, x + branch(x). A linear layer, by `xavier`, brings x to the width first."""
     x = x @ INITIALIZATIONS["xavier"]((x.shape[1], width), generator)
-    blocks = depth // 2
-    scheme = INITIALIZATIONS["kaiming" if init in ("fixup", FACTOR_ONLY) else init]
-    branches: list[list[Tensor]] = [list(scheme((width, width), generator, 2)) for _ in range(blocks)]
-    if scheme is not INITIALIZATIONS.get(init):
+    blocks, is_fixup = depth // 2, init in ("fixup", FACTOR_ONLY)
+    scheme = INITIALIZATIONS["kaiming" if is_fixup else init]
+    branches = [list(scheme((width, width), generator, 2)) for _ in range(blocks)]
+    if is_fixup:
         branches = [stacks.fixup(branch, blocks, zero_last=init == "fixup") for branch in branches]
     xs = [x, *stacks.residual(x, branches, activation)]
     dout = torch.randn(len(x), width, generator=generator)
@@ -144,22 +136,22 @@ def measure_layers(
     activation: Activation,
     each: int = 1,
 ) -> list[DeepLayer]:
-    """What each layer (`each` = 1) or block of two was given and gave; the gradients come from the end."""
-    _, end = outputs[-1]
-    is_finite = math.isfinite(moments(end)[1])
+    """Each layer (`each` = 1) or block of two, by its pre-activation and output; the last one's gradient is first."""
+    figures = [signal_figures(x, z, activation) for z, x in outputs]
+    is_finite = math.isfinite(figures[-1][1])
     stds = [moments(dx)[1] for dx in gradients][::-1] if is_finite else [None] * len(outputs)
     return [
-        DeepLayer(init, n * each, *signal_figures(x, z, activation), std)
-        for n, ((z, x), std) in enumerate(zip(outputs, stds, strict=True), 1)
+        DeepLayer(init, n * each, *figure, std)
+        for n, (figure, std) in enumerate(zip(figures, stds, strict=True), 1)
     ]
 
 
 def signal_figures(x: Tensor, z: Tensor, activation: Activation) -> tuple[float, float, float, float, Tensor]:
-    """Mean, std, share of dead units, std of z and histogram of a layer; z is what its activation is given."""
+    """Mean, std, share of dead units, std of z and histogram of a layer; z is the activation's input."""
     mean, std = moments(x)
     if not math.isfinite(std):
         return math.nan, math.nan, math.nan, math.nan, torch.zeros(HISTOGRAM_BINS)
-    largest = z.amax(0)  # every activation lets through what is above some number: a unit lives if this is
+    largest = z.amax(0)  # every activation is flat only below some number: a unit lives if this is above
     dead = (activation.gradient(torch.ones_like(largest), largest) == 0).float().mean().item()
     sizes = x[:HISTOGRAM_ROWS].abs().log10()  # zeros are -inf, outside of every bin
     return mean, std, dead, moments(z)[1], torch.histc(sizes, HISTOGRAM_BINS, -MAX_LOG10, MAX_LOG10)
@@ -173,15 +165,19 @@ def moments(x: Tensor) -> tuple[float, float]:
 
 
 def plain_theory(init: str, activation: Activation, width: int) -> float | None:
-    """By how much a layer multiplies the root mean square, forward and backward; None where no constant does.
+    """The factor by which a layer multiplies the root mean square, both ways; None of a shifted activation.
 
     A leak of `a` keeps (1 + a^2) / 2 of a symmetric number's mean square, and the product multiplies that by the
-    weights' variance and the fan, which is the width both ways. `lsuv` sees to it.
+    weights' variance and the fan, which is the width both ways. `lsuv` makes it 1.
     """
     a = leak(activation)
-    if a is None or init == "lsuv":
-        return None if a is None else 1.0
-    return INITIALIZATIONS[init].std((width, width)) * math.sqrt(width * (1 + a**2) / 2)
+    if a is None:
+        return None
+    return (
+        1.0
+        if init == "lsuv"
+        else INITIALIZATIONS[init].std((width, width)) * math.sqrt(width * (1 + a**2) / 2)
+    )
 
 
 def residual_theory(init: str, activation: Activation, blocks: int, width: int) -> float | None:

@@ -1,4 +1,4 @@
-"""One layer, drawn many times: what activation(x w) has for mean and std, beside what it must have."""
+"""One layer, drawn many times: mean and std of activation(x w), beside what they must be."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,18 +15,18 @@ from mlfound.foundations.stacks import lsuv
 from mlfound.foundations.theory import pooled_moments
 from mlfound.stats.estimates import Estimate, pooled_std, root_mean
 
-PRODUCT_NUMBERS = 2**21  # that the draws of one product may make: 8 MB, which is what a cache holds
+PRODUCT_NUMBERS = 2**21  # in the product of several draws: 8 MB, which is what a cache holds
 
 
 @dataclass(frozen=True)
 class Layer(Outputs):
-    """What one scheme and one activation gave."""
+    """The outputs of one scheme and one activation."""
 
     activation: Activation
     w_mean: Estimate
     w_std: Estimate
-    incoming: float  # the rows' root mean square
     w_theory: float | None  # the std of a weight; None where the rows set it
+    incoming: float  # the rows' root mean square
     gaussian: Theory  # for rows of N(0, 1)
 
     @property
@@ -43,7 +43,7 @@ class Layer(Outputs):
 
     @property
     def factor(self) -> Estimate:
-        """How many times larger the signal comes out, as a root mean square: what the next layer multiplies."""
+        """The root mean square of the outputs over that of the rows: what the next layer multiplies."""
         out = root_mean(self.squares)
         return Estimate(out.value / self.incoming, out.error / self.incoming, out.draws)
 
@@ -62,9 +62,9 @@ def measure_layer(
     generator: Generator,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Layer]:
-    """x (rows, in) through `draws` layers of `hidden` units, several in one product; all activations see the same."""
+    """x (rows, in) through `draws` layers of `hidden` units, several in one product; all activations get the same."""
     shape = (x.shape[1], hidden)
-    figures = torch.empty(1 + len(activations), 2, draws, dtype=torch.float64)  # of w, then of what comes out
+    figures = torch.empty(1 + len(activations), 2, draws, dtype=torch.float64)  # of w, then of the outputs
     chunk = max(1, PRODUCT_NUMBERS // (max(x.shape) * hidden))
     for start in range(0, draws, chunk):
         these = slice(start, min(start + chunk, draws))
@@ -77,26 +77,21 @@ def measure_layer(
             each[:, these] = moments.double().view(2, -1, hidden).mean(2)
         on_progress(these.stop, draws)
     (w_means, w_squares), *outputs = figures
+    of_weights = Estimate.mean(w_means), pooled_std(w_means, w_squares)
     lengths = x.double().square().sum(1)
+    incoming = (lengths.mean() / shape[0]).sqrt().item()
     std = None if init == "lsuv" else INITIALIZATIONS[init].std(shape)
     sigma = 1.0 if std is None else std * math.sqrt(shape[0])  # of x w, for rows of N(0, 1)
-    return [
-        Layer(
-            init, means, squares,
-            None if std is None else Theory(*pooled_moments(activation, lengths, std**2)),
-            activation,
-            Estimate.mean(w_means),
-            pooled_std(w_means, w_squares),
-            w_theory=std,
-            incoming=(lengths.mean() / shape[0]).sqrt().item(),
-            gaussian=Theory(*(moment.item() for moment in activation.moments(0.0, sigma))),
-        )
-        for activation, (means, squares) in zip(activations, outputs, strict=True)
-    ]  # fmt: skip
+    layers = []
+    for activation, (means, squares) in zip(activations, outputs, strict=True):
+        theory = Theory() if std is None else Theory(*pooled_moments(activation, lengths, std**2))
+        gaussian = Theory(*(moment.item() for moment in activation.moments(0.0, sigma)))
+        layers.append(Layer(init, means, squares, theory, activation, *of_weights, std, incoming, gaussian))
+    return layers
 
 
 def draw_weights(init: str, shape: Shape, generator: Generator, draws: int, x: Tensor) -> Tensor:
-    """(draws, in, out) of a scheme; `lsuv` looks at x first."""
+    """(draws, in, out) of a scheme; `lsuv` scales them by their products with x."""
     if init == "lsuv":
         return next(lsuv(x, [INITIALIZATIONS["orthogonal"](shape, generator, draws)], Identity()))
     return INITIALIZATIONS[init](shape, generator, draws)

@@ -1,25 +1,25 @@
-"""The part `layer`: the right size of a weight. Every scheme through one layer, all activations on equal products."""
+"""The part `layer`: the right size of a weight. Each scheme through one layer, all activations on equal products."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-
-from scipy.special import stdtrit
+from typing import Any
 
 from mlfound import hardware
 from mlfound.config.models import InitStatsConfig
 from mlfound.experiments.initialization import claims, shift
 from mlfound.experiments.initialization.activations import chosen_activations
-from mlfound.experiments.initialization.claims import FACTOR, Claim, in_theory, is_kept
+from mlfound.experiments.initialization.claims import FACTOR, Claim, is_kept
 from mlfound.experiments.initialization.draws import Layer, measure_layer
 from mlfound.foundations.initialization import INITIALIZATIONS, normal, uniform
 from mlfound.foundations.randomness import generator
 from mlfound.results import Check, Column, Context, Result, Table
+from mlfound.stats.estimates import Estimate, t_quantile
 from mlfound.training.inputs import Inputs
 
 SCHEMES = ("normal", "small", "xavier", "kaiming", "kaiming-fan-out", "torch-default")
 LESSON_SHIFT, LESSON_UNITS = 0.5, 50
-FALSE_ALARM_RATE = 1e-6  # how seldom a right run may fail a check
+FALSE_ALARM_RATE = 1e-6  # how seldom a correct run may fail a check
 LESSON = {  # mean and std in the lesson's text; the shifted one in its notebook
     ("xavier", "linear"): "-0.0155, 1.0006",
     ("xavier", "relu"): "0.3896, 0.5860",
@@ -29,25 +29,28 @@ LESSON = {  # mean and std in the lesson's text; the shifted one in its notebook
 
 
 def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context: Context) -> Result:
-    """The schemes, then what a shift does to one of them: its draws are compared one with one, so they are these."""
+    """The schemes, then what a shift does to one of them, on the same draws."""
     x = inputs.splits.valid.x[: config.rows]
-    shift_by = LESSON_SHIFT if config.relu_shift is None else config.relu_shift
-    layers = []
+    activations = chosen_activations(config, LESSON_SHIFT if config.relu_shift is None else config.relu_shift)
+    layers = list[Layer]()
     for init in schemes:
-        random, on_progress = generator(config.seed, f"init-stats layer {init}"), context.recorder.progress
-        activations, size = chosen_activations(config, shift_by), (config.hidden, config.draws)
-        layers += measure_layer(x, init, activations, *size, random, partial(on_progress, init))
-    figures = {f"{layer.init} {layer.label}": layer for layer in layers}
-    metrics = {f"{name} {of}": getattr(figures[name], of).value for name in figures for of in ("mean", "std")}
+        random = generator(config.seed, f"init-stats layer {init}")
+        on_progress = partial(context.recorder.progress, init)
+        layers += measure_layer(x, init, activations, config.hidden, config.draws, random, on_progress)
+    metrics = {
+        f"{layer.init} {layer.label} {name}": getattr(layer, name).value
+        for layer in layers
+        for name in ("mean", "std")
+    }
     title = (
         f"One layer, {x.shape[1]} to {config.hidden}, {len(x):,} validation images of {inputs.facts['name']}, "
         f"{config.draws:,} draws: ± is a 95% interval, theory is for these images"
     )
     result = Result(
-        metrics=claims.finite_metrics(metrics),
-        checks=checks(layers, config.draws),
+        claims.finite_metrics(metrics),
+        checks=list(checks(layers, config.draws)),
         tables=[
-            layer_table(layers, title, LESSON if config.hidden == LESSON_UNITS else {}),
+            layer_table(layers, title, config.hidden),
             stats_table(layers),
             draw_table(layers),
             claims.claim_table(layer_claims(layers, x.shape[1])),
@@ -64,8 +67,9 @@ def refuse_too_large(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[
     hardware.require_memory(200 * len(schemes) * config.draws, "draws", f"{config.draws:,} draws")
 
 
-def layer_table(layers: Sequence[Layer], title: str, lesson: Mapping[tuple[str, str], str]) -> Table:
-    """For the eye, unless there is one scheme, whose draws are shown."""
+def layer_table(layers: Sequence[Layer], title: str, hidden: int) -> Table:
+    """Shown unless there is a single scheme, whose draws are shown."""
+    lesson = LESSON if hidden == LESSON_UNITS else {}
     columns = (
         Column("init"),
         Column("activation", of="label"),
@@ -78,16 +82,15 @@ def layer_table(layers: Sequence[Layer], title: str, lesson: Mapping[tuple[str, 
 
 
 def stats_table(layers: Sequence[Layer]) -> Table:
-    """Every figure."""
     columns = (
         Column("init"),
         Column("activation", of="label"),
         Column("relu_shift", of="shift"),
         *interval_columns("mean", "mean"),
-        Column("mean_theory", of=in_theory("mean")),
+        Column("mean_theory", of="theory.mean"),
         Column("mean_theory_gaussian", of="gaussian.mean"),
         *interval_columns("std", "std"),
-        Column("std_theory", of=in_theory("std")),
+        Column("std_theory", of="theory.std"),
         Column("std_theory_gaussian", of="gaussian.std"),
         Column("w_mean", of="w_mean.value"),
         Column("w_std", of="w_std.value"),
@@ -109,13 +112,13 @@ def verdict(layer: Layer) -> str:
 
 
 def draw_table(layers: Sequence[Layer]) -> Table:
-    names = ("init", "activation", "relu_shift", "draw", "mean", "std")
+    columns = [Column(name) for name in ("init", "activation", "relu_shift", "draw", "mean", "std")]
     rows = [
         (layer.init, layer.label, layer.shift, n, mean, std)
         for layer in layers
         for n, (mean, std) in enumerate(zip(layer.means.tolist(), layer.stds.tolist(), strict=True), 1)
     ]
-    return Table("draws", "Every draw", [Column(name) for name in names], rows, shown=False)
+    return Table("draws", "Every draw", columns, rows, shown=False)
 
 
 def layer_claims(layers: Sequence[Layer], features: int) -> Iterator[Claim]:
@@ -123,7 +126,7 @@ def layer_claims(layers: Sequence[Layer], features: int) -> Iterator[Claim]:
     by_name = {(layer.init, layer.label): layer for layer in layers}
     if layer := by_name.get(("xavier", "linear")):
         text, std = f"randn / sqrt({features}) keeps the std near 1", layer.std
-        yield Claim(text, "std", std, in_theory("std")(layer), is_kept(std.value), "1.0006")
+        yield Claim(text, "std", std, layer.theory.std, is_kept(std.value), "1.0006")
     if layer := by_name.get(("xavier", "relu")):
         text, factor, half = "... and a ReLU takes half of the square", layer.factor, math.sqrt(0.5)
         yield Claim(text, FACTOR, factor, half, is_kept(factor.value / half), "0.704")
@@ -138,29 +141,25 @@ def layer_claims(layers: Sequence[Layer], features: int) -> Iterator[Claim]:
         yield Claim(text, FACTOR, factor, 1 / math.sqrt(6), factor.value < 1 / claims.KEPT_FACTOR)
 
 
-def checks(layers: Sequence[Layer], draws: int) -> list[Check]:
+def checks(layers: Sequence[Layer], draws: int) -> Iterator[Check]:
     """Measured against theory where that is exact: the largest distance, in standard errors.
 
     The bound is Student's t for so many draws and comparisons: few draws know their own error badly.
     """
-    exact = [(layer, layer.theory) for layer in layers if layer.theory and layer.exact]
-    schemes = {
-        layer.init: layer for layer in layers
-    }.values()  # the weights are the same, whatever follows them
-    compared = {
-        "means after one layer": [(layer.mean, theory.mean) for layer, theory in exact],
-        "stds after one layer": [(layer.std, theory.std) for layer, theory in exact],
-        "stds of the weights": [
-            (layer.w_std, layer.w_theory)
-            for layer in schemes
-            if layer.w_theory and INITIALIZATIONS[layer.init].distribution in (normal, uniform)
-        ],
+    known = [layer for layer in layers if layer.w_theory]
+    exact = [layer for layer in known if layer.exact]
+    weights = {  # the same, whatever activation follows
+        layer.init: (layer.w_std, layer.w_theory)
+        for layer in known
+        if INITIALIZATIONS[layer.init].distribution in (normal, uniform)
     }
-    checks = []
+    compared: dict[str, Sequence[tuple[Estimate, Any]]] = {
+        "means after one layer": [(layer.mean, layer.theory.mean) for layer in exact],
+        "stds after one layer": [(layer.std, layer.theory.std) for layer in exact],
+        "stds of the weights": [*weights.values()],
+    }
     for name, pairs in compared.items():
         if pairs and draws > 1:
             far = max(abs(found.value - theory) / max(found.error, 1e-300) for found, theory in pairs)
-            bound = stdtrit(draws - 1, 1 - FALSE_ALARM_RATE / (2 * len(pairs))).item()
-            text = f"{name}: farthest from theory, in standard errors"
-            checks.append(Check(text, far <= bound, far, bound))
-    return checks
+            bound = t_quantile(draws - 1, 1 - FALSE_ALARM_RATE / (2 * len(pairs)))
+            yield Check(f"{name}: farthest from theory, in standard errors", far <= bound, far, bound)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mlfound.config.models import InitStatsConfig
 from mlfound.experiments.initialization.activations import leak
-from mlfound.experiments.initialization.claims import Claim, claim_table, in_theory
+from mlfound.experiments.initialization.claims import Claim, claim_table
 from mlfound.experiments.initialization.draws import Layer, draw_weights
 from mlfound.foundations.activations import Floor, Subtract
 from mlfound.foundations.randomness import generator
@@ -17,8 +17,8 @@ from mlfound.stats.estimates import Estimate
 from mlfound.training.inputs import Inputs
 
 SHOWN_DRAWS = 10
-MAX_MEAN_LEFT = 0.2  # of what it was: a mean that is left is near 0
-MIN_STD_LOST = 0.001  # of what it was: less is rounding
+MAX_MEAN_LEFT = 0.2  # of the mean before: a mean that is left is near 0
+MIN_STD_LOST = 0.001  # of the std before: less is rounding
 SCATTER_ROWS = 1000
 HISTOGRAM_ROWS, HISTOGRAM_DRAWS, HISTOGRAM_BINS = 1000, 10, 90
 
@@ -26,30 +26,31 @@ HISTOGRAM_ROWS, HISTOGRAM_DRAWS, HISTOGRAM_BINS = 1000, 10, 90
 def run(config: InitStatsConfig, inputs: Inputs, layers: Sequence[Layer]) -> Result:
     """Of one of the layers' schemes: kaiming, or else the first. Its last activation is the shifted one."""
     init = "kaiming" if any(layer.init == "kaiming" for layer in layers) else layers[0].init
-    layers = [layer for layer in layers if layer.init == init]
-    nonlinear = [layer for layer in layers if layer.label != "linear"]
-    x, shifted = inputs.splits.valid.x[: config.rows], layers[-1]
-    pictures = [draws_picture(config, inputs, nonlinear), histogram_picture(config, x, nonlinear)]
-    relu = next((layer for layer in layers if layer.label == "relu"), None)
+    by_label = {layer.label: layer for layer in layers if layer.init == init}
+    relu, shifted = by_label.get("relu"), [*by_label.values()][-1]
+    nonlinear = [layer for layer in by_label.values() if layer.label != "linear"]
+    x, name = inputs.splits.valid.x[: config.rows], inputs.facts["name"]
+    result = Result(
+        {}, pictures=[draws_picture(config, x, name, nonlinear), histograms(config, x, nonlinear)]
+    )
     if relu is None:
-        return Result({}, pictures=pictures)
+        return result
     findings = [*shift_findings(x, relu, shifted), *scatter_findings(config, x, relu)]
-    tables = [*draws_table(relu, shifted), claim_table(claims(relu, shifted))]
-    return Result({}, findings=findings, tables=tables, pictures=pictures)
+    tables = [draws_table(relu, shifted)] if shifted.shift else []
+    return result + Result({}, findings=findings, tables=[*tables, claim_table(claims(relu, shifted))])
 
 
-def draws_table(relu: Layer, shifted: Layer) -> list[Table]:
-    """A line a draw, then all draws together, and theory; of no shift, nothing."""
-    if not shifted.shift:
-        return []
-    figures = torch.stack([relu.means, relu.stds, shifted.means, shifted.stds], 1)[:SHOWN_DRAWS].tolist()
-    estimates = [relu.mean, relu.std, shifted.mean, shifted.std]
-    theories = [theory for layer in (relu, shifted) for theory in layer.theory or (None, None)]
+def draws_table(relu: Layer, shifted: Layer) -> Table:
+    """One row per draw, then all draws together, and theory."""
+    both = (relu, shifted)
+    figures = torch.stack([values for layer in both for values in (layer.means, layer.stds)], 1)
+    shown = figures[:SHOWN_DRAWS].tolist()
+    estimates = [estimate for layer in both for estimate in (layer.mean, layer.std)]
     rows = [
-        *((str(n), *draw) for n, draw in enumerate(figures, 1)),
+        *((str(n), *draw) for n, draw in enumerate(shown, 1)),
         (f"all {relu.mean.draws:,}", *(estimate.value for estimate in estimates)),
         ("± 95%", *(estimate.half for estimate in estimates)),
-        ("theory", *theories),
+        ("theory", *relu.theory, *shifted.theory),
         ("theory, N(0, 1) rows", *relu.gaussian, *shifted.gaussian),
     ]
     columns = [
@@ -60,21 +61,19 @@ def draws_table(relu: Layer, shifted: Layer) -> list[Table]:
         Column("shifted_std", f"{shifted.label}: std", ".4f"),
     ]
     lessons = "the lesson's ten: means -0.061 to 0.159, stds 0.719 to 0.937"
-    title = f"{len(figures)} draws of {relu.init}, one by one ({lessons})"
-    return [Table("ten-draws", title, columns, rows)]
+    return Table("ten-draws", f"{len(shown)} draws of {relu.init}, one by one ({lessons})", columns, rows)
 
 
 def claims(relu: Layer, shifted: Layer) -> list[Claim]:
-    """The mean and the variance, on the same products: the draws are compared one with one."""
-    what = shifted.label.replace("relu", "ReLU")
-    was, now = relu.mean.value, shifted.mean
-    change = Estimate.mean((shifted.stds - relu.stds).round(decimals=6))  # float32 knows no more digits
-    wanted = shifted.theory.std - relu.theory.std if shifted.theory and relu.theory else None
-    text, figure = f"{what} brings the mean back near 0", f"mean (was {was:.4f})"
+    """Of the mean and the variance, on the same products: the draws are compared one with one."""
+    was, now, (_, before), (mean, after) = relu.mean.value, shifted.mean, relu.theory, shifted.theory
+    change = Estimate.mean((shifted.stds - relu.stds).round(decimals=6))  # float32 has no more digits
+    wanted = None if after is None or before is None else after - before
+    text = f"{shifted.label.replace('relu', 'ReLU')} brings the mean back near 0"
     is_near_0 = abs(now.value) < MAX_MEAN_LEFT * was
     is_lower = change.value < -MIN_STD_LOST * relu.std.value
     return [
-        Claim(text, figure, now, in_theory("mean")(shifted), is_near_0, "-0.061 to 0.159"),
+        Claim(text, f"mean (was {was:.4f})", now, mean, is_near_0, "-0.061 to 0.159"),
         Claim("... and lowers the variance", "change of the std", change, wanted, is_lower),
     ]
 
@@ -112,32 +111,31 @@ def scatter_findings(config: InitStatsConfig, x: Tensor, relu: Layer) -> list[st
     ]
 
 
-def draws_picture(config: InitStatsConfig, inputs: Inputs, layers: Sequence[Layer]) -> Picture:
+def draws_picture(config: InitStatsConfig, x: Tensor, name: str, layers: Sequence[Layer]) -> Picture:
     """Means and stds of single draws, and where theory has them."""
-    x, name = inputs.splits.valid.x[: config.rows][:SCATTER_ROWS], inputs.facts["name"]
-    scatters = [
-        layer.w_theory
-        and scatter_of_means(x, layer.w_theory**2, config.hidden, leak(layer.activation) or 0.0)
-        for layer in layers
-    ]
+    x, units = x[:SCATTER_ROWS], config.hidden
+
+    def scatter(layer: Layer) -> float | None:
+        v = layer.w_theory
+        return v and scatter_of_means(x, v**2, units, leak(layer.activation) or 0.0)
+
     data = {
-        "title": f"Single draws of {layers[0].init}, {x.shape[1]} to {config.hidden}, on {name}",
+        "title": f"Single draws of {layers[0].init}, {x.shape[1]} to {units}, on {name}",
         "names": [layer.label for layer in layers],
         "mean": [layer.means[:SHOWN_DRAWS].tolist() for layer in layers],
         "std": [layer.stds[:SHOWN_DRAWS].tolist() for layer in layers],
-        "mean_theory": [in_theory("mean")(layer) for layer in layers],
-        "std_theory": [in_theory("std")(layer) for layer in layers],
-        "mean_scatter": scatters,
+        "mean_theory": [layer.theory.mean for layer in layers],
+        "std_theory": [layer.theory.std for layer in layers],
+        "mean_scatter": [scatter(layer) for layer in layers],
     }
     return Picture("draws", "single_draws", data)
 
 
-def histogram_picture(config: InitStatsConfig, x: Tensor, layers: Sequence[Layer]) -> Picture:
+def histograms(config: InitStatsConfig, x: Tensor, layers: Sequence[Layer]) -> Picture:
     """How often each value occurs before the activation, and after each."""
-    init, x = layers[0].init, x[:HISTOGRAM_ROWS]
-    generator_of_layer = generator(config.seed, f"init-stats layer {init}")
-    draws = min(config.draws, HISTOGRAM_DRAWS)
-    z = (x @ draw_weights(init, (x.shape[1], config.hidden), generator_of_layer, draws, x)).flatten()
+    init, x, draws = layers[0].init, x[:HISTOGRAM_ROWS], min(config.draws, HISTOGRAM_DRAWS)
+    random = generator(config.seed, f"init-stats layer {init}")
+    z = (x @ draw_weights(init, (x.shape[1], config.hidden), random, draws, x)).flatten()
     outputs = {"x w, before": z, **{layer.label: layer.activation(z) for layer in layers}}
     reach = 3.5 * z.std().item() or 1.0
     data = {

@@ -1,69 +1,65 @@
-"""The parts `stacks` and `residual`: one draw of every scheme through a deep stack, forward and backward."""
+"""The parts `stacks` and `residual`: one draw of each scheme through a deep stack, forward and backward."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from mlfound import hardware
 from mlfound.config.models import InitStatsConfig
+from mlfound.experiments.initialization import depth
 from mlfound.experiments.initialization.activations import chosen_activations
 from mlfound.experiments.initialization.claims import FACTOR, Claim, claim_table, finite_metrics, verdict
-from mlfound.experiments.initialization.depth import (
-    FACTOR_ONLY,
-    MAX_LOG10,
-    Stack,
-    plain_stack,
-    residual_stack,
-)
+from mlfound.experiments.initialization.depth import FACTOR_ONLY, Lost, Stack
 from mlfound.foundations.randomness import generator
 from mlfound.results import Check, Column, Context, Picture, Result, Table
 from mlfound.training.inputs import Inputs
 
 SCHEMES = ("normal", "small", "xavier", "kaiming", "kaiming-fan-out", "torch-default", "orthogonal", "lsuv")
 RESIDUAL_SCHEMES = ("xavier", "kaiming", "fixup")
-STORY_DEPTH = 50  # deep enough for torch's default to vanish
-STACK_ROWS = 256  # real rows are alike: more of them hardly say more
-LASTING_FACTOR = 10.0  # a factor up to this, through the whole stack, lasts
+DEPTH = 50  # deep enough for torch's default to vanish
+ROWS = 256  # real rows are alike: more of them hardly add information
+LASTING_FACTOR = 10.0  # a signal that a whole stack multiplies by this or less lasts
 HEAT_PANELS = 8
 LAYER_COLUMNS = [Column(name) for name in ("init", "layer", "mean", "std", "dead_share", "gradient_std")]
 
 
 def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context: Context) -> Result:
     """Plain stacks or residual ones; beside fixup also its factor without its zeros."""
-    x = inputs.splits.valid.x[: config.rows or STACK_ROWS]
+    x = inputs.splits.valid.x[: config.rows or ROWS]
     activation = chosen_activations(config, config.relu_shift)[-1]
-    build, depth = residual_stack if config.residual else plain_stack, config.depth or STORY_DEPTH
+    build = depth.residual_stack if config.residual else depth.plain_stack
     names = [*schemes, FACTOR_ONLY] if "fixup" in schemes else schemes
     stacks = []
     for n, name in enumerate(names):
         context.recorder.progress("stacks", n, len(names), scheme=name)
         random = generator(config.seed, f"init-stats stack {name}")
-        stacks.append(build(x, name, activation, depth, config.width, random))
+        stacks.append(build(x, name, activation, config.depth or DEPTH, config.width, random))
     layers = [layer for stack in stacks for layer in stack.layers]
-    every_layer = Table.of("layers", "Layer by layer", LAYER_COLUMNS, layers, shown=False)
-    claims = residual_claims(stacks) if config.residual else []
     return Result(
-        metrics=finite_metrics({f"{stack.init} {FACTOR}": stack.factor for stack in stacks}),
-        checks=checks(stacks),
-        findings=fixup_findings({stack.init: stack for stack in stacks}),
-        tables=[stack_table(stacks, config), every_layer, claim_table(claims)],
+        finite_metrics({f"{stack.init} {FACTOR}": stack.factor for stack in stacks}),
+        checks=list(checks(stacks)),
+        findings=fixup_findings(stacks),
+        tables=[
+            stack_table(stacks, config),
+            Table.of("layers", "Layer by layer", LAYER_COLUMNS, layers, shown=False),
+            claim_table(residual_claims(stacks) if config.residual else ()),
+        ],
         pictures=[signal_picture(stacks, config.width), heat_picture(stacks)],
     )
 
 
 def refuse_too_large(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str]) -> None:
     """What a stack holds at once, float32: weights, signal and gradient."""
-    rows, features = inputs.splits.valid.x[: config.rows or STACK_ROWS].shape
-    width, depth = config.width, config.depth or STORY_DEPTH
+    rows, features = inputs.splits.valid.x[: config.rows or ROWS].shape
+    width, layers = config.width, config.depth or DEPTH
     each = 2 * width**2 + rows * width // 2 if config.residual else 3 * width**2 + 2 * rows * width
-    numbers = features * width + 4 * rows * width + depth * each
-    key = "depth" if depth > width else "width"
-    hardware.require_memory(4 * numbers, key, f"a stack of {depth:,} layers of {width:,} units")
+    numbers = features * width + 4 * rows * width + layers * each
+    key = "depth" if layers > width else "width"
+    hardware.require_memory(4 * numbers, key, f"a stack of {layers:,} layers of {width:,} units")
 
 
 def stack_table(stacks: Sequence[Stack], config: InitStatsConfig) -> Table:
-    """A line a scheme."""
     columns = (
         Column("init"),
         Column("forward_per_layer", "signal × a layer", ".4g", "forward_factor"),
@@ -88,29 +84,24 @@ def finite(value: float) -> float | None:
 
 
 def forward_verdict(stack: Stack) -> str:
-    if stack.overflowed:
-        return f"overflows at layer {stack.overflowed}"
-    if stack.vanished:
-        return f"vanishes at layer {stack.vanished}"
-    return lasting_verdict(stack.factor)
+    return lasting_verdict(stack.signal_lost, stack.factor)
 
 
 def backward_verdict(stack: Stack) -> str:
-    """Of the gradient, on its way from the last layer to the first."""
     if not stack.gradients:
         return "none: the signal overflowed"
-    if lost := stack.gradient_lost:
+    return lasting_verdict(stack.gradient_lost, stack.gradients[0])
+
+
+def lasting_verdict(lost: Lost, factor: float) -> str:
+    if lost:
         layer, how = lost
         return f"{how} at layer {layer}"
-    return lasting_verdict(stack.gradients[0])
-
-
-def lasting_verdict(factor: float) -> str:
     return "lasts" if 1 / LASTING_FACTOR <= factor <= LASTING_FACTOR else verdict(factor)
 
 
 def signal_picture(stacks: Sequence[Stack], width: int) -> Picture:
-    """The std after every layer, and of the gradient, a line a scheme."""
+    """The std of signal and gradient after each layer, one line per scheme."""
     data = {
         "title": f"The signal through {stacks[0].end.layer:,} layers of {width} units",
         "layer": [layer.layer for layer in stacks[0].layers],
@@ -121,49 +112,46 @@ def signal_picture(stacks: Sequence[Stack], width: int) -> Picture:
 
 
 def heat_picture(stacks: Sequence[Stack]) -> Picture:
-    """A panel a scheme: where the sizes of the activations lie, layer by layer."""
+    """Histograms of the activations' sizes, layer by layer, one panel per scheme."""
     panels = stacks[:HEAT_PANELS]
     data = {
         "title": "How large the activations are, layer by layer",
         "names": [stack.init for stack in panels],
         "counts": [torch.stack([layer.counts for layer in stack.layers], 1).tolist() for stack in panels],
-        "largest": MAX_LOG10,
+        "largest": depth.MAX_LOG10,
         "layers": stacks[0].end.layer,
     }
     return Picture("heat", "size_histograms", data)
 
 
 def residual_claims(stacks: Sequence[Stack]) -> Iterator[Claim]:
-    """Fixup beside kaiming, as deep as was asked for."""
     for stack in stacks:
-        factor, depth = stack.factor, stack.end.layer
-        text = f"{stack.init} carries the signal through {depth:,} layers"
+        factor, layers = stack.factor, stack.end.layer
+        text = f"{stack.init} carries the signal through {layers:,} layers"
         lesson = "10,000 layers" if stack.init == "fixup" else ""
-        theory = None if stack.theory is None else (torch.tensor(stack.theory).double() ** depth).item()
+        theory = None if stack.theory is None else (torch.tensor(stack.theory).double() ** layers).item()
         yield Claim(text, FACTOR, factor, theory, 0.5 <= factor <= 2, lesson)
 
 
-def checks(stacks: Sequence[Stack]) -> list[Check]:
+def checks(stacks: Sequence[Stack]) -> Iterator[Check]:
     """What holds exactly, whatever was drawn: lsuv's unit variance on its own rows, and fixup's zeros."""
-    checks = []
     for stack in stacks:
         if stack.init == "lsuv":
             far = max(abs(layer.product_std - 1) for layer in stack.layers)
-            checks.append(Check("lsuv: std of a layer's products, farthest from 1", far <= 1e-3, far, 1e-3))
+            yield Check("lsuv: std of a layer's products, farthest from 1", far <= 1e-3, far, 1e-3)
         if stack.init == "fixup":
             far = abs(stack.factor - 1)
-            checks.append(Check("fixup: change of the signal through the stack", far == 0, far, 0.0))
-    return checks
+            yield Check("fixup: change of the signal through the stack", far == 0, far, 0.0)
 
 
-def fixup_findings(by_init: Mapping[str, Stack]) -> list[str]:
+def fixup_findings(stacks: Sequence[Stack]) -> list[str]:
     """What fixup's exact 1 means."""
-    if FACTOR_ONLY not in by_init:
+    *_, last = stacks
+    if last.init != FACTOR_ONLY:
         return []
-    factor = by_init[FACTOR_ONLY]
     return [
         "fixup's 1 is no feat: the last weight of each of its branches is 0, so every branch adds 0 at the start. "
         "What its factor is there for, comes with training.",
-        f"Without those zeros its factor, {len(factor.layers):,}^(-1/2) on the other weight, keeps the signal within "
-        f"sqrt(e) = {math.sqrt(math.e):.3f} at any depth: here it comes out {factor.factor:.3f} times as large.",
+        f"Without those zeros its factor, {len(last.layers):,}^(-1/2) on the other weight, keeps the signal within "
+        f"sqrt(e) = {math.sqrt(math.e):.3f} at any depth: here it comes out {last.factor:.3f} times as large.",
     ]
