@@ -28,14 +28,30 @@ class Comparison:
         return self.p is not None and self.p < ALPHA
 
     @property
+    def difference(self) -> float:
+        """In the measure's unit, as are its interval and the differences of pairs."""
+        return self.effect.difference * self.measure.scale
+
+    @property
+    def verdict(self) -> str:
+        if self.p is None:
+            return "cannot be judged"
+        return self.measure.direction(self.difference) if self.seen else "no difference seen"
+
+    @property
     def interval(self) -> tuple[float | None, float | None]:
-        return self.effect.interval(self.level)
+        low, high = self.effect.interval(self.level)
+        return self.measure.scaled(low), self.measure.scaled(high)
 
     @property
     def differences(self) -> dict[int, float]:
-        """How far the second side's figure lies from the first's, by common seed; nothing where unpaired."""
+        """By common seed; empty where unpaired."""
         pairs = self.effect.pairs
-        return {} if pairs is None else dict(zip(self.common, pairs.tolist(), strict=True))
+        return (
+            {}
+            if pairs is None
+            else dict(zip(self.common, (pairs * self.measure.scale).tolist(), strict=True))
+        )
 
     @property
     def seeds_needed(self) -> int | None:
@@ -46,7 +62,7 @@ class Comparison:
 def compare(families: Sequence[Family], measure: Measure, minimum: float) -> list[Comparison]:
     """Of each family the first side with every other, in order."""
     comparisons = [
-        Comparison(first, second, measure, minimum, *judged(first, second, measure.name))
+        Comparison(first, second, measure, minimum, *evaluate(first, second, measure.name))
         for first, *others in families
         for second in others
     ]
@@ -54,7 +70,7 @@ def compare(families: Sequence[Family], measure: Measure, minimum: float) -> lis
     return [replace(each, p=p, level=level) for each, (p, level) in zip(comparisons, adjusted, strict=True)]
 
 
-def judged(first: Side, second: Side, metric: str) -> tuple[list[int], Effect, float | None]:
+def evaluate(first: Side, second: Side, metric: str) -> tuple[list[int], Effect, float | None]:
     """The common seeds, the effect, paired by them where they are at least half of either side's, and its p."""
     ours, theirs = first.values(metric), second.values(metric)
     for side, values in ((first, ours), (second, theirs)):

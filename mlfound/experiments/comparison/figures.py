@@ -1,8 +1,7 @@
 """Figures side by side: what each is called, its unit, which way is better, what difference is worth seeing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 from statistics import fmean
 
 from mlfound.experiments.comparison.sides import Side
@@ -12,22 +11,24 @@ from mlfound.stats.differences import deviation
 
 @dataclass(frozen=True)
 class Measure:
-    """One column of `tables/seeds.csv`. `scale` leads from there to the unit that people speak of."""
+    """One column of `tables/seeds.csv`. A share of a split's images is shown in percent."""
 
     name: str
     label: str
     better: int  # 1: higher is better; -1: lower; 0: neither
     minimum: float  # the smallest difference worth seeing, in its unit
     format: str
-    scale: float = 1.0
     unit: str = ""  # of a difference
-    axis_unit: str = ""  # of the figure itself
-    split: str = ""  # whose images it counts, as a fraction
+    split: str = ""  # of whose images it is a share
+
+    @property
+    def scale(self) -> float:
+        """From the column to the unit."""
+        return 100 if self.split else 1
 
     @property
     def axis(self) -> str:
-        """For a picture."""
-        return f"{self.label}{', ' * bool(self.axis_unit)}{self.axis_unit}"
+        return f"{self.label}, %" if self.split else self.label
 
     def scaled(self, value: float | None) -> float | None:
         return None if value is None else value * self.scale
@@ -37,21 +38,13 @@ class Measure:
         words = ("better", "worse") if self.better else ("higher", "lower")
         return words[difference * (self.better or 1) < 0]
 
-    def amount(self, difference: float) -> str:
-        """A difference in its unit, without its sign: `0.12 points`."""
-        return f"{abs(difference) * self.scale:{self.format}}{' ' * bool(self.unit)}{self.unit}"
-
-    def signed(self, difference: float) -> str:
-        """The number alone, with its sign."""
-        return f"{difference * self.scale:+{self.format}}"
-
     def images(self, difference: float, side: Side) -> str:
-        """A difference in images: `: 12 of 10,000 test images`; nothing where it doesn't count any."""
+        """A difference in images: `: 12 of 10,000 test images`; nothing where it is not a share of images."""
         rows = (side.runs[0].facts.get("dataset") or {}).get("rows")
         total = rows.get(self.split) if isinstance(rows, dict) else None
         if not isinstance(total, int):
             return ""
-        return f": {round(abs(difference) * total, 1):g} of {total:,} {SPLITS[self.split]} images"
+        return f": {round(abs(difference) * total, 1):g} of {total:,} {self.label.split()[0]} images"
 
     def column(self, name: str, label: str, statistic: Callable[[list[float]], float | None]) -> Column:
         """A statistic over the seeds of a side; empty where no seed has this figure."""
@@ -60,21 +53,19 @@ class Measure:
             values = list(side.values(self.name).values())
             return statistic(values) if values else None
 
-        return Column(f"{self.name}_{name}", label, ".2%" if self.axis_unit else self.format, value)
+        return Column(f"{self.name}_{name}", label, ".2%" if self.split else self.format, value)
 
-
-SPLITS = {"test": "test", "valid": "validation"}
 
 MEASURES = {
     measure.name: measure
     for measure in (
-        Measure("test_accuracy", "test accuracy", 1, 0.1, ".2f", 100, "points", "%", "test"),
+        Measure("test_accuracy", "test accuracy", 1, 0.1, ".2f", "points", "test"),
         Measure("test_loss", "test loss", -1, 0.005, ".4f"),
-        Measure("test_wrong", "wrong test images", -1, 10, ".1f", unit="images"),
-        Measure("valid_accuracy", "validation accuracy", 1, 0.1, ".2f", 100, "points", "%", "valid"),
+        Measure("test_wrong", "wrong test images", -1, 10, ".1f", "images"),
+        Measure("valid_accuracy", "validation accuracy", 1, 0.1, ".2f", "points", "valid"),
         Measure("valid_loss", "validation loss", -1, 0.005, ".4f"),
         Measure("train_loss", "training loss", 0, 0.005, ".4f"),
-        Measure("best_epoch", "best epoch", 0, 1, ".1f", unit="epochs"),
+        Measure("best_epoch", "best epoch", 0, 1, ".1f", "epochs"),
     )
 }
 
@@ -84,7 +75,7 @@ def run(sides: Sequence[Side], measure: Measure) -> Result:
     columns = [
         Column("side", of="title"),
         Column("runs", of=lambda side: len(side.runs)),
-        Column("seeds", of=lambda side: ranges(sorted(side.seeds))),
+        Column("seeds", of=lambda side: ranges(side.seeds)),
         measure.column("mean", measure.label, fmean),
         measure.column("std", "std", lambda values: deviation(values) if len(values) > 1 else None),
         measure.column("lowest", "lowest", min),
@@ -94,35 +85,31 @@ def run(sides: Sequence[Side], measure: Measure) -> Result:
     return Result({}, tables=[Table.of("figures", "Side by side, means over the seeds", columns, sides)])
 
 
-def ranges(seeds: Sequence[int]) -> str:
+def ranges(seeds: Collection[int]) -> str:
     """Seeds in few words: `0–9, 12`."""
-    starts = [seed for n, seed in enumerate(seeds) if n == 0 or seeds[n - 1] != seed - 1]
-    ends = [seed for n, seed in enumerate(seeds) if n == len(seeds) - 1 or seeds[n + 1] != seed + 1]
+    starts = sorted(seed for seed in seeds if seed - 1 not in seeds)
+    ends = sorted(seed for seed in seeds if seed + 1 not in seeds)
     return ", ".join(f"{a}–{b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True))
 
 
 def without_seeds(sides: Sequence[Side]) -> Result:
     """Of runs that have one value of every figure: one row per figure, one column per run, and no verdict."""
-    metrics = [side.runs[0].metrics for side in sides]
+    command, metrics = sides[0].runs[0].facts["command"], [side.runs[0].metrics for side in sides]
     columns = [Column("figure", of=str)]
     columns += [Column(side.label, of=its.get) for side, its in zip(sides, metrics, strict=True)]
     if len(sides) == 2:
-        columns.append(
-            Column("second_over_first", "second / first", ".3f", partial(ratio, metrics[0], metrics[1]))
-        )
-    command = sides[0].runs[0].facts["command"]
+        first, second = metrics
+
+        def ratio(name: str) -> float | None:
+            return second[name] / first[name] if first.get(name) and name in second else None
+
+        columns.append(Column("second_over_first", "second / first", ".3f", ratio))
     findings = [
         f"No verdict: of {command} each run has one of every figure, and no spread to judge a difference by."
     ]
     if command == "matmul-bench":
-        findings.append(
-            "Whether a rung became faster or slower is what mlfound matmul-bench --compare RUN tells."
-        )
+        also = "Whether a rung became faster or slower is what mlfound matmul-bench --compare RUN tells."
+        findings.append(also)
     names = dict.fromkeys(name for its in metrics for name in its)
     table = Table.of("figures", "Side by side", columns, names)
     return Result({"runs": len(sides)}, findings=findings, tables=[table])
-
-
-def ratio(first: Mapping[str, float], second: Mapping[str, float], name: str) -> float | None:
-    """The second run's figure over the first's; None where there is none."""
-    return second[name] / first[name] if first.get(name) and name in second else None

@@ -14,11 +14,10 @@ from mlfound.results import Column, EarlierRun, Picture, Result, Table
 from mlfound.stats.differences import deviation
 
 CURVES = ("valid_accuracy", "valid_loss")
-Line = list[tuple[float, ...]]  # epochs, mean, from, to
 
 
 def run(families: Sequence[Family], comparisons: Sequence[Comparison], measure: Measure) -> Result:
-    """The figures that were used, and two pictures for each family."""
+    """The figures that were compared, and two pictures for each family."""
     columns = [Column(name, of=methodcaller("get", name)) for name in ("side", "seed", *MEASURES)]
     rows = [
         {**side.seeds[seed], "side": side.title, "seed": seed}
@@ -26,47 +25,39 @@ def run(families: Sequence[Family], comparisons: Sequence[Comparison], measure: 
         for side in sides
         for seed in sorted(side.seeds)
     ]
-    pictures = list[Picture]()
+    pictures = []
     for number, sides in enumerate(families, 1):
         ending = f"-{number}" if len(families) > 1 else ""
+        family, names = f": {sides[0].family}" if sides[0].family else "", [side.label for side in sides]
         within = [each for each in comparisons if each.first is sides[0]]
-        pictures.append(Picture(f"seeds{ending}", "compared_seeds", dots(sides, within, measure)))
-        pictures.append(Picture(f"curves{ending}", "compared_curves", curves(sides)))
+        title = f"{measure.label.capitalize()}, seed by seed{family}"
+        data = {"title": title, "names": names, **dots(sides, within, measure)}
+        lines = {MEASURES[name].axis: [curve(side, name) for side in sides] for name in CURVES}
+        curves = {"title": f"Learning curves{family}", "names": names, "curves": lines}
+        pictures.append(Picture(f"seeds{ending}", "compared_seeds", data))
+        pictures.append(Picture(f"curves{ending}", "compared_curves", curves))
     table = Table.of("seeds", "Every seed's figures", columns, rows, shown=False)
     return Result({}, tables=[table], pictures=pictures)
 
 
 def dots(sides: Family, comparisons: Sequence[Comparison], measure: Measure) -> dict[str, object]:
-    """One row per side: its seeds, and its differences from the first side's."""
+    """Each side's seeds, and its differences from the first side's."""
     by_seed = [side.values(measure.name) for side in sides]
     differences = [each.differences for each in comparisons]
     seeds = sorted({seed for values in by_seed for seed in values})
-    scaled, family = measure.scaled, sides[0].family
     return {
-        "title": f"{measure.label.capitalize()}, seed by seed{f': {family}' if family else ''}",
-        "names": [side.label for side in sides],
-        "values": [[scaled(values.get(seed)) for seed in seeds] for values in by_seed],
+        "values": [[measure.scaled(values.get(seed)) for seed in seeds] for values in by_seed],
         "axis": measure.axis,
-        "apart": [[scaled(values.get(seed)) for seed in seeds] for values in differences],
-        "difference": [scaled(each.effect.difference) for each in comparisons],
-        "low": [scaled(each.interval[0]) for each in comparisons],
-        "high": [scaled(each.interval[1]) for each in comparisons],
+        "apart": [[by_pair.get(seed) for seed in seeds] for by_pair in differences],
+        "difference": [each.difference for each in comparisons],
+        "low": [each.interval[0] for each in comparisons],
+        "high": [each.interval[1] for each in comparisons],
         "unit": measure.unit,
     }
 
 
-def curves(sides: Family) -> dict[str, object]:
-    """One panel per figure, one line per side."""
-    family = sides[0].family
-    return {
-        "title": f"Learning curves{f': {family}' if family else ''}",
-        "names": [side.label for side in sides],
-        "curves": {MEASURES[name].axis: [curve(side, name) for side in sides] for name in CURVES},
-    }
-
-
-def curve(side: Side, name: str) -> Line:
-    """The figure over the epochs: its mean over the seeds, and one standard deviation to either side."""
+def curve(side: Side, name: str) -> list[tuple[float, ...]]:
+    """Epochs, the figure's mean over the seeds, and one standard deviation below and above it."""
     by_epoch: dict[float, dict[int, float]] = defaultdict(dict)
     for run in side.runs:
         for seed, epoch, value in epochs(run, name):

@@ -1,6 +1,6 @@
-"""What else than chance may have made a difference: settings, machines, versions and code that are not the same."""
+"""What besides chance may have made a difference: settings, machines, versions and code that are not the same."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,29 +12,24 @@ from mlfound.results import Column, EarlierRun, Result, Table
 MAX_VALUES = 3  # of one side in a cell
 ASIDE = ("cores", "system")  # of the environment: no figure depends on them
 
-Read = Callable[[EarlierRun], dict[str, Any]]
-
 
 def run(sides: Sequence[Side]) -> Result:
     """The config keys that differ, but for the seeds, and the facts about machine, versions or code that do."""
-    tables = (
-        across("settings", "Settings that differ", "key", sides, settings, besides=CHANCE),
-        across("environment", "Environments differ", "fact", sides, circumstances),
+    across = (
+        ("settings", "Settings that differ", "key", settings, CHANCE),
+        ("environment", "Environments differ", "fact", circumstances, ()),
     )
-    return Result({}, tables=[table for table in tables if table.rows])
+    tables = []
+    for name, title, what, read, besides in across:
+        columns = [Column(what, of=str)]
+        columns += [Column(side.title, of=partial(values, side, read)) for side in sides]
+        keys = differing([read(run) for side in sides for run in side.runs], besides)
+        tables += [Table.of(name, title, columns, keys)] if keys else []
+    return Result({}, tables=tables)
 
 
-def across(
-    name: str, title: str, what: str, sides: Sequence[Side], read: Read, besides: Sequence[str] = ()
-) -> Table:
-    """One row per key whose value differs, one column per side."""
-    columns = [Column(what, of=str), *(Column(side.title, of=partial(values, side, read)) for side in sides)]
-    keys = differing([read(run) for side in sides for run in side.runs], besides)
-    return Table.of(name, title, columns, keys)
-
-
-def values(side: Side, read: Read, key: str) -> str:
-    """What the side's runs have for a key; where they differ among themselves, not too many of their values."""
+def values(side: Side, read: Callable[[EarlierRun], Mapping[str, Any]], key: str) -> str:
+    """The different values of the side's runs for a key, and how many more there are."""
     different = list(dict.fromkeys(formatted(read(run).get(key)) for run in side.runs))
     more = len(different) - MAX_VALUES
     return "; ".join(different[:MAX_VALUES]) + (f"; {more} more" if more > 0 else "")
@@ -53,9 +48,9 @@ def circumstances(run: EarlierRun) -> dict[str, Any]:
 def cautions(comparisons: Sequence[Comparison], sides: Sequence[Side]) -> Iterator[str]:
     """What a reader might overlook."""
     for each in comparisons:
-        pair = (each.first.runs[0], each.second.runs[0])
-        keys = differing([settings(run) for run in pair], besides=CHANCE)
-        if pair[0].path == pair[1].path:
+        first, second = each.first.runs[0], each.second.runs[0]
+        keys = differing([settings(first), settings(second)], besides=CHANCE)
+        if first.path == second.path:
             yield f"{each.first.title} and {each.second.title} are the same run."
         elif not keys:
             yield f"{each.first.title} and {each.second.title} have the same settings, but for the seeds."

@@ -1,4 +1,4 @@
-"""What a comparison has to go by: its sides, the settings of their runs, and every seed's figures."""
+"""What a comparison is made from: its sides, the settings of their runs, and every seed's figures."""
 
 import json
 import math
@@ -12,10 +12,14 @@ from mlfound.config.models import CONFIGS
 from mlfound.errors import UserError
 from mlfound.results import EarlierRun
 
-# keys that make no other experiment: what a comparison averages over ...
-CHANCE = ("seed", "replicates")
-# ... and what changes the rounding or the bookkeeping, not the mathematics
-HOW = ("device", "threads", "engine", "product", "checkpoint")
+CHANCE = ("seed", "replicates")  # keys that a comparison averages over
+HOW = (
+    "device",
+    "threads",
+    "engine",
+    "product",
+    "checkpoint",
+)  # change rounding or bookkeeping, not mathematics
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Side:
 
     label: str
     runs: Sequence[EarlierRun]
-    family: str = ""  # what all sides it is held against have too; empty where there is one family
+    family: str = ""  # what the sides of its family have in common; empty where there is one family
 
     @property
     def title(self) -> str:
@@ -42,18 +46,17 @@ class Side:
         return sum(len(seed_figures(run)) for run in self.runs) - len(self.seeds)
 
     def values(self, metric: str) -> dict[int, float]:
-        """The figure by seed; without those seeds that have none."""
+        """The figure by seed, without those seeds that have none."""
         return {seed: row[metric] for seed, row in sorted(self.seeds.items()) if metric in row}
 
 
-Family = Sequence[Side]  # every side is held against the first
+Family = Sequence[Side]  # every side is compared with the first
 
 
 def seed_figures(run: EarlierRun) -> dict[int, dict[str, float]]:
     """Each seed's figures; of a run from before there was `tables/seeds.csv`, those of its summary."""
-    rows = run.tables.get("seeds")
+    rows, seeds = run.tables.get("seeds"), run.facts.get("seeds")
     if rows is None:
-        seeds = run.facts.get("seeds")
         if not (isinstance(seeds, list) and len(seeds) == 1 and isinstance(seeds[0], int)):
             raise UserError(f"{run.path}: damaged: it has no tables/seeds.csv", key="runs")
         return {seeds[0]: numeric(run.metrics)}
@@ -75,16 +78,16 @@ def settings(run: EarlierRun) -> dict[str, Any]:
     return {**(dict(flat(model().model_dump(mode="json"))) if model else {}), **dict(flat(run.config))}
 
 
+def without(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The row without the keys and the sections of these names."""
+    return {key: value for key, value in row.items() if not {key, key.partition(".")[0]} & {*names}}
+
+
 def differing(rows: Sequence[Mapping[str, Any]], besides: Sequence[str] = ()) -> dict[str, list[Any]]:
     """The keys whose values are not the same in all rows, with the values in order; None where there is none."""
-    keys = dict.fromkeys(key for row in rows for key in row if not belongs(key, besides))
+    keys = without({key: None for row in rows for key in row}, besides)
     columns = {key: [row.get(key) for row in rows] for key in keys}
     return {key: values for key, values in columns.items() if len(set(map(formatted, values))) > 1}
-
-
-def belongs(key: str, names: Sequence[str]) -> bool:
-    """Whether the key or its section is among the names."""
-    return key in names or key.partition(".")[0] in names
 
 
 def described(different: Mapping[str, Sequence[Any]]) -> list[str]:

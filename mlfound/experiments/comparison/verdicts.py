@@ -15,14 +15,15 @@ def run(comparisons: Sequence[Comparison]) -> Result:
     }
     if len(comparisons) == 1:
         [only] = comparisons
-        name, (low, high) = only.measure.name, only.interval
+        name, effect = only.measure.name, only.effect
+        low, high = effect.interval(only.level)
         metrics |= {
-            f"{name}_difference": only.effect.difference,
+            f"{name}_difference": effect.difference,
             f"{name}_difference_low": low,
             f"{name}_difference_high": high,
             "p": only.p,
-            "sign_flips_p": only.effect.flips_p,
-            "seeds": min(only.effect.seeds),
+            "sign_flips_p": effect.flips_p,
+            "seeds": min(effect.seeds),
         }
     return Result(
         {name: value for name, value in metrics.items() if value is not None},
@@ -35,15 +36,13 @@ def table(comparisons: Sequence[Comparison]) -> Table:
     """One row per comparison, the difference in the measure's unit."""
     measure, minimum = comparisons[0].measure, comparisons[0].minimum
     ending, unit = (f"_{measure.unit}", f", {measure.unit}") if measure.unit else ("", "")
-    signed, scaled = f"+{measure.format}", measure.scaled
+    signed = f"+{measure.format}"
     columns = [
         Column("first", of="first.label"),
         Column("second", of="second.label"),
-        Column(
-            f"difference{ending}", f"difference{unit}", signed, lambda each: scaled(each.effect.difference)
-        ),
-        Column(f"difference_low{ending}", "from", signed, lambda each: scaled(each.interval[0])),
-        Column(f"difference_high{ending}", "to", signed, lambda each: scaled(each.interval[1])),
+        Column(f"difference{ending}", f"difference{unit}", signed, "difference"),
+        Column(f"difference_low{ending}", "from", signed, lambda each: each.interval[0]),
+        Column(f"difference_high{ending}", "to", signed, lambda each: each.interval[1]),
         Column("level", "at", ".1%", lambda each: each.level if each.effect.test else None),
         Column("p", format=".2g"),
         Column("sign_flips_p", "sign flips p", ".2g", "effect.flips_p"),
@@ -51,19 +50,12 @@ def table(comparisons: Sequence[Comparison]) -> Table:
         Column("seeds_first", "seeds", of=lambda each: each.effect.seeds[0]),
         Column("seeds_second", "seeds", of=lambda each: each.effect.seeds[1]),
         Column("seeds_needed", f"seeds to see {minimum:g}", ","),
-        Column("verdict", of=verdict),
+        Column("verdict"),
     ]
     if any(each.first.family for each in comparisons):
         columns.insert(0, Column("family", "all have", of="first.family"))
     title = f"Is it real? {measure.label}, each against the first"
     return Table.of("comparisons", title, columns, comparisons)
-
-
-def verdict(each: Comparison) -> str:
-    """In a word or two."""
-    if each.p is None:
-        return "cannot be judged"
-    return each.measure.direction(each.effect.difference) if each.seen else "no difference seen"
 
 
 def sentence(each: Comparison) -> str:
@@ -78,17 +70,17 @@ def sentence(each: Comparison) -> str:
 
 def against(each: Comparison, certainty: str = "") -> str:
     """`B is better by 0.42 points, 10 seeds, against A: 41.8 of 10,000 test images`."""
-    measure, difference = each.measure, each.effect.difference
-    what = f"has the same {measure.label}"
-    if difference:
-        what = f"is {measure.direction(difference)} by {measure.amount(difference)}{certainty}"
-    images = measure.images(difference, each.first)
+    measure, size = each.measure, f"{abs(each.difference):{each.measure.format}} {each.measure.unit}".rstrip()
+    what = f"is {measure.direction(each.difference)} by {size}{certainty}"
+    if not each.difference:
+        what = f"has the same {measure.label}"
+    images = measure.images(each.effect.difference, each.first)
     return f"{each.second.label} {what}, {count(each)}, against {each.first.label}{images}"
 
 
 def seen(each: Comparison) -> str:
     """Chance alone would hardly do this."""
-    ends = sorted(abs(end) * each.measure.scale for end in each.interval if end is not None)
+    ends = sorted(abs(end) for end in each.interval if end is not None)
     between = " to ".join(f"{end:{each.measure.format}}" for end in ends)
     level = "" if each.level == 1 - ALPHA else f" at {each.level:.1%}"
     return against(each, f"{f' ({between}{level})' if ends else ''}, {p_value(each)}")
@@ -96,25 +88,25 @@ def seen(each: Comparison) -> str:
 
 def unseen(each: Comparison) -> str:
     """Chance alone may have done this."""
-    measure, effect, (low, high) = each.measure, each.effect, each.interval
+    measure, needed = each.measure, each.seeds_needed
     sides = f"between {each.second.label} and {each.first.label}"
-    if not effect.spread and not effect.difference:
+    if not each.effect.spread and not each.difference:
         return f"No difference {sides}: the {measure.label} is the same in every seed, {count(each)}"
+    values = [value for value in (each.difference, *each.interval) if value is not None]
+    mean, *ends = (f"{value:+{measure.format}}" for value in values)
     unit = f" {measure.unit}" if measure.unit else ""
-    size = f"{measure.signed(effect.difference)}{unit} in every seed"
-    if low is not None and high is not None:
-        size = (
-            f"{measure.signed(effect.difference)}, from {measure.signed(low)} to {measure.signed(high)}{unit}"
-        )
-    said = f"No difference seen {sides} ({size}), {p_value(each)}, {count(each)}"
-    needed, what = each.seeds_needed, f"{each.minimum:g}{unit}"
+    size = f"{mean}, from {' to '.join(ends)}{unit}" if ends else f"{mean}{unit} in every seed"
+    text, what = (
+        f"No difference seen {sides} ({size}), {p_value(each)}, {count(each)}",
+        f"{each.minimum:g}{unit}",
+    )
     if needed is None:
-        return said
+        return text
     if needed > MAX_SEEDS:
-        return f"{said}; more than {MAX_SEEDS:,} seeds would be needed to see {what}"
-    if needed <= min(effect.seeds):
-        return f"{said}; these are enough to see {what} in most trials"
-    return f"{said}; {needed:,} seeds would be needed to see {what}"
+        return f"{text}; more than {MAX_SEEDS:,} seeds would be needed to see {what}"
+    if needed <= min(each.effect.seeds):
+        return f"{text}; these are enough to see {what} in most trials"
+    return f"{text}; {needed:,} seeds would be needed to see {what}"
 
 
 def count(each: Comparison) -> str:
@@ -138,8 +130,8 @@ def methods(comparisons: Sequence[Comparison]) -> Iterator[str]:
         how = "exact" if exact else f"{RANDOM_FLIPS:,} random"
         flips = f"p = {pairs[0].flips_p:.2g}" if len(comparisons) == 1 else "their p stands beside it"
         yield f"Paired by seed, the paired t-test decides; a second opinion by {how} sign flips: {flips}."
-        if not all(effect.spread for effect in pairs):
-            yield "Where every pair differs alike there is no spread for a t-test, and the sign flips decide."
+    if not all(effect.spread for effect in pairs):
+        yield "Where every pair differs alike there is no spread for a t-test, and the sign flips decide."
     for few in sorted({effect.seeds[0] for effect in pairs if 2 * 0.5 ** effect.seeds[0] >= ALPHA}):
         smallest = f"the smallest p is 2/{2**few}; six or more can"
         yield f"{few} pairs can never reach {ALPHA} by sign flips: {smallest}."
