@@ -13,7 +13,6 @@ from mlfound.experiments.trained.test_set import on_test_set
 from mlfound.foundations.modules import MLP
 from mlfound.results import Context, Result
 from mlfound.training.build import build, initial
-from mlfound.training.epochs import Epoch
 from mlfound.training.gradients import check_gradients
 from mlfound.training.inputs import Inputs, prepare
 from mlfound.training.plan import Plan, plan, require_memory
@@ -52,7 +51,7 @@ def run(config: TrainConfig, context: Context) -> Result:
 
 
 def train(planned: Plan, inputs: Inputs, context: Context) -> Result:
-    """From the first weights, or a checkpoint, to what the training has shown."""
+    """From the first weights, or a checkpoint, to the test accuracy or where it diverged."""
     with (  # no interruption while processes are forked: Python loses one that falls there
         context.interruption() as interrupted,
         closing(build(planned, inputs.splits)) as trainer,
@@ -61,13 +60,8 @@ def train(planned: Plan, inputs: Inputs, context: Context) -> Result:
     if divergence:
         return diverged(planned, divergence, trainer.epochs)
     models = [MLP(network, planned.recipe.relu_shift) for network in trainer.engine.networks]
-    return outcome(planned, inputs, models, trainer.epochs)
-
-
-def outcome(planned: Plan, inputs: Inputs, models: Sequence[MLP], epochs: Sequence[Epoch]) -> Result:
-    """The result of a training that ran to its end."""
-    tested = on_test_set(planned, inputs, models, epochs)
-    trained = history(planned, epochs, len(inputs.splits.train.y), tested.metrics["test_accuracy"])
+    tested = on_test_set(planned, inputs, models, trainer.epochs)
+    trained = history(planned, trainer.epochs, len(inputs.splits.train.y), tested.metrics["test_accuracy"])
     count = sum(p.numel() for p in models[0].parameters.values())
     metrics = {**tested.metrics, **trained.metrics, "parameters": count}
     tensors, model = model_tensors(planned, inputs, models), description(planned)

@@ -1,8 +1,7 @@
-"""What a training has shown on its way: its epochs as tables and curves, overfitting, or where it diverged."""
+"""A training as it went: its epochs as tables and curves, overfitting, or where it diverged."""
 
 from collections.abc import Sequence
 from statistics import mean, stdev
-from typing import Any
 
 import torch
 
@@ -36,20 +35,16 @@ def history(planned: Plan, epochs: Sequence[Epoch], rows: int, test_accuracy: fl
 
 
 def diverged(planned: Plan, divergence: Divergence, epochs: Sequence[Epoch]) -> Result:
-    """What there is to say of a training in which a number stopped being finite."""
+    """Of a training in which a number stopped being finite."""
+    advice = f"Lower optimizer.lr: try {planned.lr / 10:g}."
+    if planned.init == "normal":  # each layer makes the signal larger
+        advice = "Begin smaller: write model.init: kaiming."
     finding = (
         f"Training diverged at step {divergence.step:,}, in epoch {divergence.epoch}: {divergence.tensor} was no "
-        f"longer finite, at a learning rate of {divergence.lr:g}. {advice(planned)}"
+        f"longer finite, at a learning rate of {divergence.lr:g}. {advice}"
     )
     metrics = {"epochs": len(by_epoch(epochs)), "diverged_step": divergence.step}
     return Result(metrics, "diverged", findings=[finding], tables=epoch_tables(epochs))
-
-
-def advice(planned: Plan) -> str:
-    """What to try first."""
-    if planned.init == "normal":  # each layer makes the signal larger
-        return "Begin smaller: write model.init: kaiming."
-    return f"Lower optimizer.lr: try {planned.lr / 10:g}."
 
 
 def training_metrics(epochs: Sequence[Epoch], rows: int) -> dict[str, float | int]:
@@ -71,7 +66,7 @@ def training_metrics(epochs: Sequence[Epoch], rows: int) -> dict[str, float | in
 
 
 def overfitting(epochs: Sequence[Epoch]) -> str:
-    """The lesson's sign of it, in words: not a training loss below the validation loss, but a rising one."""
+    """The lesson's sign of it: not a training loss below the validation loss, but a rising validation loss."""
     best, last = lowest(epochs), by_epoch(epochs)[-1]
     if best == last:
         return "No sign of overfitting: the validation loss was lowest after the last epoch."
@@ -82,13 +77,13 @@ def overfitting(epochs: Sequence[Epoch]) -> str:
 
 
 def epoch_tables(epochs: Sequence[Epoch]) -> list[Table]:
-    """A row an epoch and seed; of several seeds also their means, which are shown."""
-    several = any(len(rows) > 1 for rows in by_epoch(epochs))
+    """A row per epoch and seed; of several seeds also their means, which are shown instead."""
+    means = [averaged(rows) for rows in by_epoch(epochs)]
+    several = len(epochs) > len(means)
     tables = [Table.of("epochs", "Epochs", COLUMNS, epochs, shown=not several)]
     if several:
-        means = [column for column in COLUMNS if column.name != "seed"]
-        title = "Epochs, means over the seeds"
-        tables.append(Table.of("epoch_means", title, means, map(averaged, by_epoch(epochs))))
+        columns = [column for column in COLUMNS if column.name != "seed"]
+        tables.append(Table.of("epoch_means", "Epochs, means over the seeds", columns, means))
     return tables
 
 
@@ -104,7 +99,7 @@ def curves(planned: Plan, epochs: Sequence[Epoch], test_accuracy: float) -> list
         return {name: [mean(of_epoch) for of_epoch in values], **spread}
 
     numbers = [rows[0].epoch for rows in each]
-    losses: dict[str, Any] = {
+    losses = {
         "title": f"Loss ({planned.recipe.loss}){means}",
         "epoch": numbers,
         **curve("train_loss"),
@@ -113,7 +108,7 @@ def curves(planned: Plan, epochs: Sequence[Epoch], test_accuracy: float) -> list
         "lr": [planned.rates(tick)[0] for tick in ticks],
         "best_epoch": lowest(epochs)[0].epoch,
     }
-    accuracies: dict[str, Any] = {
+    accuracies = {
         "title": f"Accuracy{means}",
         "epoch": numbers,
         **curve("valid_accuracy"),
