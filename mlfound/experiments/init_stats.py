@@ -61,9 +61,9 @@ def part_names(config: InitStatsConfig) -> list[str]:
         return ["convolutions"]
     if config.relu_shift is not None:
         return ["shift"]
-    return (
-        ["layer"] if config.layer == "linear" else [name for name, part in PARTS.items() if part.by_default]
-    )
+    if config.layer == "linear":
+        return ["layer"]
+    return [name for name, part in PARTS.items() if part.by_default]
 
 
 RANK = (
@@ -79,7 +79,5 @@ PARTS = {
     "stacks": Part(stacks.run, stacks.SCHEMES, ["lsuv"], stacks.refuse_too_large),
     "products": Part(products.run),
     "convolutions": Part(convolutions.run, convolutions.SCHEMES, refuse=convolutions.refuse_unfit),
-    "residual": Part(
-        stacks.run, stacks.RESIDUAL_SCHEMES, ["fixup"], stacks.refuse_too_large, by_default=False
-    ),
+    "residual": Part(stacks.run, stacks.RESIDUAL, ["fixup"], stacks.refuse_too_large, by_default=False),
 }

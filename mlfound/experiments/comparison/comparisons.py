@@ -46,12 +46,9 @@ class Comparison:
     @property
     def differences(self) -> dict[int, float]:
         """By common seed; empty where unpaired."""
-        pairs = self.effect.pairs
-        return (
-            {}
-            if pairs is None
-            else dict(zip(self.common, (pairs * self.measure.scale).tolist(), strict=True))
-        )
+        if self.effect.pairs is None:
+            return {}
+        return dict(zip(self.common, (self.effect.pairs * self.measure.scale).tolist(), strict=True))
 
     @property
     def seeds_needed(self) -> int | None:

@@ -12,14 +12,9 @@ from mlfound.config.models import CONFIGS
 from mlfound.errors import UserError
 from mlfound.results import EarlierRun
 
-CHANCE = ("seed", "replicates")  # keys that a comparison averages over
-HOW = (
-    "device",
-    "threads",
-    "engine",
-    "product",
-    "checkpoint",
-)  # change rounding or bookkeeping, not mathematics
+# keys that a comparison averages over, and those that change no more than rounding and bookkeeping
+CHANCE = ("seed", "replicates")
+HOW = ("device", "threads", "engine", "product", "checkpoint")
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ def run(comparisons: Sequence[Comparison]) -> Result:
     }
     if len(comparisons) == 1:
         [only] = comparisons
-        name, effect = only.measure.name, only.effect
+        difference, effect = f"{only.measure.name}_difference", only.effect
         low, high = effect.interval(only.level)
         metrics |= {
-            f"{name}_difference": effect.difference,
-            f"{name}_difference_low": low,
-            f"{name}_difference_high": high,
+            difference: effect.difference,
+            f"{difference}_low": low,
+            f"{difference}_high": high,
             "p": only.p,
             "sign_flips_p": effect.flips_p,
             "seeds": min(effect.seeds),
@@ -96,10 +96,8 @@ def unseen(each: Comparison) -> str:
     mean, *ends = (f"{value:+{measure.format}}" for value in values)
     unit = f" {measure.unit}" if measure.unit else ""
     size = f"{mean}, from {' to '.join(ends)}{unit}" if ends else f"{mean}{unit} in every seed"
-    text, what = (
-        f"No difference seen {sides} ({size}), {p_value(each)}, {count(each)}",
-        f"{each.minimum:g}{unit}",
-    )
+    text = f"No difference seen {sides} ({size}), {p_value(each)}, {count(each)}"
+    what = f"{each.minimum:g}{unit}"
     if needed is None:
         return text
     if needed > MAX_SEEDS:

@@ -39,17 +39,14 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context
     for n, init in enumerate(schemes):
         context.recorder.progress("convolutions", n, len(schemes), scheme=init)
         random = generator(config.seed, f"init-stats conv {init}")
-        measurements.append(measure_convolutions(x, init, activation, draws, random))
+        measurements.append(measure(x, init, activation, draws, random))
     medians = {each.init: each.medians for each in measurements}
     lasts = {init: stds[-1] for init, stds in medians.items()}
     title = "The signal through the notebook's four convolutions"
     curves = {"title": title, "layer": [1, 2, 3, 4], "forward": medians, "backward": {}}
     return Result(
         claims.finite_metrics({f"{init} four convolutions std": std for init, std in lasts.items()}),
-        tables=[
-            convolution_table(measurements, config.rows or IMAGES),
-            claims.claim_table(convolution_claims(lasts)),
-        ],
+        tables=[convolution_table(measurements, len(x)), claims.claim_table(convolution_claims(lasts))],
         pictures=[Picture("convolutions", "signal_by_layer", curves)],
     )
 
@@ -69,42 +66,39 @@ def are_fit(inputs: Inputs) -> bool:
 
 @dataclass(frozen=True)
 class Convolutions(Outputs):
-    """The outputs of one layer; and the std after each of four (draws, 4)."""
+    """The outputs of one layer; and the std after each of four (4, draws)."""
 
     four: Tensor
 
     @property
     def medians(self) -> Any:
         """Over the draws, after each of the four."""
-        return self.four.median(0).values.tolist()
+        return self.four.median(1).values.tolist()
 
 
-def measure_convolutions(
-    x: Tensor, init: str, activation: Activation, draws: int, generator: Generator
-) -> Convolutions:
+def measure(x: Tensor, init: str, activation: Activation, draws: int, generator: Generator) -> Convolutions:
     """x (batch, 1, height, width) through one layer and through four, `draws` times."""
-    means, squares, four = [], [], []
+    figures = []
     for _ in range(draws):
         y = activation(convolve(x, init, ONE, generator, stride=1, padding=0))
-        means.append(y.mean().item())
-        squares.append(y.square().mean().item())
-        four.append(stds_through_four(x, init, activation, generator))
+        one = y.mean().item(), y.square().mean().item()
+        figures.append([*one, *stds_through_four(x, init, activation, generator)])
+    means, squares, *four = torch.tensor(figures, dtype=torch.float64).T.contiguous()
     lengths = windows(x, *ONE[2:]).double().square().sum((1, 4, 5)).flatten()
     if init == "torch-default":
         lengths = lengths + 1  # the bias: one more weight of the same size, times 1
     theory = Theory(*pooled_moments(activation, lengths, INITIALIZATIONS[init].std(ONE) ** 2))
-    tensors = [torch.tensor(figures, dtype=torch.float64) for figures in (means, squares, four)]
-    return Convolutions(init, tensors[0], tensors[1], theory, tensors[2])
+    return Convolutions(init, means, squares, theory, torch.stack(four))
 
 
 def stds_through_four(x: Tensor, init: str, activation: Activation, generator: Generator) -> list[float]:
     """The std after each of the four layers; of the last, without activation, that of the means over positions."""
     stds = []
-    for shape in FOUR[:-1]:
-        x = activation(convolve(x, init, shape, generator, stride=2, padding=shape[2] // 2))
+    for shape in FOUR:
+        z = convolve(x, init, shape, generator, stride=2, padding=shape[2] // 2)
+        x = z.mean((2, 3)) if shape is FOUR[-1] else activation(z)
         stds.append(x.std().item())
-    last = convolve(x, init, FOUR[-1], generator, stride=2, padding=1)
-    return [*stds, last.mean((2, 3)).std().item()]
+    return stds
 
 
 def convolve(x: Tensor, init: str, shape: Shape, generator: Generator, stride: int, padding: int) -> Tensor:
@@ -125,8 +119,8 @@ def convolution_table(measurements: Sequence[Convolutions], rows: int) -> Table:
         Column("std_2", "2", ".3g", lambda each: each.medians[1]),
         Column("std_3", "3", ".3g", lambda each: each.medians[2]),
         Column("std_4", "4", ".3g", lambda each: each.medians[3]),
-        Column("low", "from", ".3g", lambda each: each.four[:, -1].min().item()),
-        Column("high", "to", ".3g", lambda each: each.four[:, -1].max().item()),
+        Column("low", "from", ".3g", lambda each: each.four[-1].min().item()),
+        Column("high", "to", ".3g", lambda each: each.four[-1].max().item()),
         Column("lesson_four", "lesson", ".3g", lambda each: LESSON.get(each.init, (None, None))[1]),
     ]
     title = (

@@ -63,12 +63,13 @@ class Stack:
 
     @property
     def signal_lost(self) -> Lost:
-        return first_lost([layer.std for layer in self.layers], self.layers, self.start)
+        return first_lost(((layer.layer, layer.std) for layer in self.layers), self.start)
 
     @property
     def gradient_lost(self) -> Lost:
         """On its way from the output, at the input of that layer."""
-        return first_lost(reversed(self.gradients), reversed(self.layers), 1.0)
+        backward = [(layer.layer, layer.gradient_std) for layer in reversed(self.layers)]
+        return first_lost([(layer, std) for layer, std in backward if std is not None], 1.0)
 
     @property
     def forward_factor(self) -> float | None:
@@ -87,13 +88,13 @@ class Stack:
         return math.pow(normal[-1] / normal[0], 1 / steps) if steps > 0 else None
 
 
-def first_lost(stds: Iterable[float], layers: Iterable[DeepLayer], start: float) -> Lost:
+def first_lost(stds: Iterable[tuple[int, float]], start: float) -> Lost:
     """Where a std first is below VANISHED_SHARE of the start, or not finite."""
-    for std, layer in zip(stds, layers, strict=False):
+    for layer, std in stds:
         if std < VANISHED_SHARE * start:
-            return layer.layer, "vanishes"
+            return layer, "vanishes"
         if not math.isfinite(std):
-            return layer.layer, "overflows"
+            return layer, "overflows"
     return None
 
 
@@ -140,10 +141,8 @@ def measure_layers(
     figures = [signal_figures(x, z, activation) for z, x in outputs]
     is_finite = math.isfinite(figures[-1][1])
     stds = [moments(dx)[1] for dx in gradients][::-1] if is_finite else [None] * len(outputs)
-    return [
-        DeepLayer(init, n * each, *figure, std)
-        for n, (figure, std) in enumerate(zip(figures, stds, strict=True), 1)
-    ]
+    each_layer = enumerate(zip(figures, stds, strict=True), 1)
+    return [DeepLayer(init, n * each, *figure, std) for n, (figure, std) in each_layer]
 
 
 def signal_figures(x: Tensor, z: Tensor, activation: Activation) -> tuple[float, float, float, float, Tensor]:
@@ -171,13 +170,9 @@ def plain_theory(init: str, activation: Activation, width: int) -> float | None:
     weights' variance and the fan, which is the width both ways. `lsuv` makes it 1.
     """
     a = leak(activation)
-    if a is None:
-        return None
-    return (
-        1.0
-        if init == "lsuv"
-        else INITIALIZATIONS[init].std((width, width)) * math.sqrt(width * (1 + a**2) / 2)
-    )
+    if a is None or init == "lsuv":
+        return None if a is None else 1.0
+    return INITIALIZATIONS[init].std((width, width)) * math.sqrt(width * (1 + a**2) / 2)
 
 
 def residual_theory(init: str, activation: Activation, blocks: int, width: int) -> float | None:

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from mlfound.experiments.initialization.activations import label
-from mlfound.experiments.initialization.claims import Outputs, Theory
+from mlfound.experiments.initialization.claims import Outputs, Theory, verdict
 from mlfound.foundations.activations import Activation, Identity
 from mlfound.foundations.initialization import INITIALIZATIONS, Shape, normal
 from mlfound.foundations.stacks import lsuv
@@ -46,6 +46,10 @@ class Layer(Outputs):
         """The root mean square of the outputs over that of the rows: what the next layer multiplies."""
         out = root_mean(self.squares)
         return Estimate(out.value / self.incoming, out.error / self.incoming, out.draws)
+
+    @property
+    def verdict(self) -> str:
+        return verdict(self.factor.value)
 
     @property
     def exact(self) -> bool:

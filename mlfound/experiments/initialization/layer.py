@@ -37,11 +37,10 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context
         random = generator(config.seed, f"init-stats layer {init}")
         on_progress = partial(context.recorder.progress, init)
         layers += measure_layer(x, init, activations, config.hidden, config.draws, random, on_progress)
-    metrics = {
-        f"{layer.init} {layer.label} {name}": getattr(layer, name).value
-        for layer in layers
-        for name in ("mean", "std")
-    }
+    metrics = dict[str, float]()
+    for layer in layers:
+        metrics[f"{layer.init} {layer.label} mean"] = layer.mean.value
+        metrics[f"{layer.init} {layer.label} std"] = layer.std.value
     title = (
         f"One layer, {x.shape[1]} to {config.hidden}, {len(x):,} validation images of {inputs.facts['name']}, "
         f"{config.draws:,} draws: ± is a 95% interval, theory is for these images"
@@ -75,40 +74,32 @@ def layer_table(layers: Sequence[Layer], title: str, hidden: int) -> Table:
         Column("activation", of="label"),
         *claims.columns_beside_theory("mean"),
         *claims.columns_beside_theory("std"),
-        Column("signal", "root mean square", of=verdict),
+        Column("signal", "root mean square", of="verdict"),
         Column("lesson", "lesson's mean, std", of=lambda layer: lesson.get((layer.init, layer.label), "")),
     )
     return Table.of("layer", title, columns, layers, shown=len({layer.init for layer in layers}) > 1)
 
 
 def stats_table(layers: Sequence[Layer]) -> Table:
-    columns = (
-        Column("init"),
-        Column("activation", of="label"),
-        Column("relu_shift", of="shift"),
-        *interval_columns("mean", "mean"),
-        Column("mean_theory", of="theory.mean"),
-        Column("mean_theory_gaussian", of="gaussian.mean"),
-        *interval_columns("std", "std"),
-        Column("std_theory", of="theory.std"),
-        Column("std_theory_gaussian", of="gaussian.std"),
+    columns = [Column("init"), Column("activation", of="label"), Column("relu_shift", of="shift")]
+    for name in ("mean", "std"):
+        columns += interval_columns(name, name)
+        columns.append(Column(f"{name}_theory", of=f"theory.{name}"))
+        columns.append(Column(f"{name}_theory_gaussian", of=f"gaussian.{name}"))
+    columns += [
         Column("w_mean", of="w_mean.value"),
         Column("w_std", of="w_std.value"),
         Column("w_std_theory", of="w_theory"),
         *interval_columns("signal_factor", "factor"),
-        Column("verdict", of=verdict),
+        Column("verdict"),
         Column("draws", of="mean.draws"),
-    )
+    ]
     return Table.of("stats", "One layer, all figures", columns, layers, shown=False)
 
 
 def interval_columns(name: str, of: str) -> list[Column]:
     ends = {name: "value", f"{name}_low": "low", f"{name}_high": "high"}
     return [Column(column, of=f"{of}.{end}") for column, end in ends.items()]
-
-
-def verdict(layer: Layer) -> str:
-    return claims.verdict(layer.factor.value)
 
 
 def draw_table(layers: Sequence[Layer]) -> Table:

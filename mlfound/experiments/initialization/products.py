@@ -95,15 +95,17 @@ def funnel_claims(x: Tensor, hidden: int, generator: Generator, draws: int) -> I
             *_, dx = plain_gradients(dout, weights, zs, ReLU())
             factors.append([square(outputs[-1]) / square(x), square(dx) / square(dout)])
         forward, backward = map(root_mean, torch.tensor(factors, dtype=torch.float64).T)
-        kept = [init.std(shape) ** 2 / 2 for shape in shapes]
-        theories = [
-            math.sqrt(math.prod(v * fan for v, fan in zip(kept, fans, strict=True)))
-            for fans in zip(*shapes, strict=True)
-        ]
+        halves = [init.std(shape) ** 2 / 2 for shape in shapes]  # of the variance, which a ReLU leaves
+        fans_in, fans_out = zip(*shapes, strict=True)
         text = f"{fan} keeps the signal forward ({' '.join(map(str, widths))})"
-        yield Claim(text, FACTOR, forward, theories[0], is_kept(forward.value))
+        yield Claim(text, FACTOR, forward, theory(halves, fans_in), is_kept(forward.value))
         text = f"{fan} keeps the gradient backward"
-        yield Claim(text, FACTOR, backward, theories[1], is_kept(backward.value))
+        yield Claim(text, FACTOR, backward, theory(halves, fans_out), is_kept(backward.value))
+
+
+def theory(halves: Sequence[float], fans: Sequence[int]) -> float:
+    """The factor of the root mean square, of all layers together."""
+    return math.sqrt(math.prod(v * fan for v, fan in zip(halves, fans, strict=True)))
 
 
 def square(x: Tensor) -> float:

@@ -30,22 +30,20 @@ def run(config: InitStatsConfig, inputs: Inputs, layers: Sequence[Layer]) -> Res
     relu, shifted = by_label.get("relu"), [*by_label.values()][-1]
     nonlinear = [layer for layer in by_label.values() if layer.label != "linear"]
     x, name = inputs.splits.valid.x[: config.rows], inputs.facts["name"]
-    result = Result(
-        {}, pictures=[draws_picture(config, x, name, nonlinear), histograms(config, x, nonlinear)]
-    )
+    pictures = [draws_picture(config, x, name, nonlinear), histograms(config, x, nonlinear)]
     if relu is None:
-        return result
-    findings = [*shift_findings(x, relu, shifted), *scatter_findings(config, x, relu)]
+        return Result({}, pictures=pictures)
     tables = [draws_table(relu, shifted)] if shifted.shift else []
-    return result + Result({}, findings=findings, tables=[*tables, claim_table(claims(relu, shifted))])
+    v = relu.w_theory and relu.w_theory**2
+    findings = [*shift_findings(x, v, relu, shifted), *scatter_findings(config, x, v, relu)] if v else []
+    tables.append(claim_table(claims(relu, shifted)))
+    return Result({}, findings=findings, tables=tables, pictures=pictures)
 
 
 def draws_table(relu: Layer, shifted: Layer) -> Table:
     """One row per draw, then all draws together, and theory."""
-    both = (relu, shifted)
-    figures = torch.stack([values for layer in both for values in (layer.means, layer.stds)], 1)
-    shown = figures[:SHOWN_DRAWS].tolist()
-    estimates = [estimate for layer in both for estimate in (layer.mean, layer.std)]
+    shown = torch.stack([relu.means, relu.stds, shifted.means, shifted.stds], 1)[:SHOWN_DRAWS].tolist()
+    estimates = [relu.mean, relu.std, shifted.mean, shifted.std]
     rows = [
         *((str(n), *draw) for n, draw in enumerate(shown, 1)),
         (f"all {relu.mean.draws:,}", *(estimate.value for estimate in estimates)),
@@ -53,13 +51,10 @@ def draws_table(relu: Layer, shifted: Layer) -> Table:
         ("theory", *relu.theory, *shifted.theory),
         ("theory, N(0, 1) rows", *relu.gaussian, *shifted.gaussian),
     ]
-    columns = [
-        Column("draw"),
-        Column("relu_mean", f"{relu.label}: mean", "z.4f"),
-        Column("relu_std", f"{relu.label}: std", ".4f"),
-        Column("shifted_mean", f"{shifted.label}: mean", "z.4f"),
-        Column("shifted_std", f"{shifted.label}: std", ".4f"),
-    ]
+    columns = [Column("draw")]
+    for name, layer in (("relu", relu), ("shifted", shifted)):
+        columns.append(Column(f"{name}_mean", f"{layer.label}: mean", "z.4f"))
+        columns.append(Column(f"{name}_std", f"{layer.label}: std", ".4f"))
     lessons = "the lesson's ten: means -0.061 to 0.159, stds 0.719 to 0.937"
     return Table("ten-draws", f"{len(shown)} draws of {relu.init}, one by one ({lessons})", columns, rows)
 
@@ -78,13 +73,11 @@ def claims(relu: Layer, shifted: Layer) -> list[Claim]:
     ]
 
 
-def shift_findings(x: Tensor, relu: Layer, shifted: Layer) -> list[str]:
-    """What a shift does to the mean and to the std, and that the lesson's text and code are two functions."""
-    if relu.w_theory is None:
-        return []
+def shift_findings(x: Tensor, v: float, relu: Layer, shifted: Layer) -> list[str]:
+    """What a shift does to mean and std, `v` a weight's variance; the lesson's text and code are two functions."""
     s, moved = shifted.shift, f"the mean from {relu.mean.value:.4f} to {shifted.mean.value:.4f}"
     if isinstance(shifted.activation, Subtract):
-        mean, std = pooled_moments(Floor(s), x.double().square().sum(1), relu.w_theory**2)
+        mean, std = pooled_moments(Floor(s), x.double().square().sum(1), v)
         return [
             f"Subtracting {s:g} moves {moved} and leaves the standard deviation at {shifted.std.value:.4f}: "
             "every number moves alike.",
@@ -97,11 +90,11 @@ def shift_findings(x: Tensor, relu: Layer, shifted: Layer) -> list[str]:
     ]
 
 
-def scatter_findings(config: InitStatsConfig, x: Tensor, relu: Layer) -> list[str]:
+def scatter_findings(config: InitStatsConfig, x: Tensor, v: float, relu: Layer) -> list[str]:
     """Why ten draws differ so: the rows resemble one another."""
-    if relu.w_theory is None or config.draws < 2:
+    if config.draws < 2:
         return []
-    x, v = x[:SCATTER_ROWS], relu.w_theory**2
+    x = x[:SCATTER_ROWS]
     noise = torch.randn(x.shape, generator=generator(config.seed, "init-stats noise"))
     here, there = scatter_of_means(x, v, config.hidden), scatter_of_means(noise, v, config.hidden)
     return [

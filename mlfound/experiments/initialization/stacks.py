@@ -16,7 +16,7 @@ from mlfound.results import Check, Column, Context, Picture, Result, Table
 from mlfound.training.inputs import Inputs
 
 SCHEMES = ("normal", "small", "xavier", "kaiming", "kaiming-fan-out", "torch-default", "orthogonal", "lsuv")
-RESIDUAL_SCHEMES = ("xavier", "kaiming", "fixup")
+RESIDUAL = ("xavier", "kaiming", "fixup")
 DEPTH = 50  # deep enough for torch's default to vanish
 ROWS = 256  # real rows are alike: more of them hardly add information
 LASTING_FACTOR = 10.0  # a signal that a whole stack multiplies by this or less lasts
@@ -45,7 +45,7 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context
             Table.of("layers", "Layer by layer", LAYER_COLUMNS, layers, shown=False),
             claim_table(residual_claims(stacks) if config.residual else ()),
         ],
-        pictures=[signal_picture(stacks, config.width), heat_picture(stacks)],
+        pictures=pictures(stacks, config.width),
     )
 
 
@@ -100,28 +100,23 @@ def lasting_verdict(lost: Lost, factor: float) -> str:
     return "lasts" if 1 / LASTING_FACTOR <= factor <= LASTING_FACTOR else verdict(factor)
 
 
-def signal_picture(stacks: Sequence[Stack], width: int) -> Picture:
-    """The std of signal and gradient after each layer, one line per scheme."""
-    data = {
-        "title": f"The signal through {stacks[0].end.layer:,} layers of {width} units",
+def pictures(stacks: Sequence[Stack], width: int) -> list[Picture]:
+    """Signal and gradient after each layer, one line per scheme; histograms of the activations, one panel each."""
+    layers, panels = stacks[0].end.layer, stacks[:HEAT_PANELS]
+    signal = {
+        "title": f"The signal through {layers:,} layers of {width} units",
         "layer": [layer.layer for layer in stacks[0].layers],
         "forward": {stack.init: [layer.std for layer in stack.layers] for stack in stacks},
         "backward": {stack.init: stack.gradients for stack in stacks if stack.gradients},
     }
-    return Picture("signal", "signal_by_layer", data)
-
-
-def heat_picture(stacks: Sequence[Stack]) -> Picture:
-    """Histograms of the activations' sizes, layer by layer, one panel per scheme."""
-    panels = stacks[:HEAT_PANELS]
-    data = {
+    heat = {
         "title": "How large the activations are, layer by layer",
         "names": [stack.init for stack in panels],
         "counts": [torch.stack([layer.counts for layer in stack.layers], 1).tolist() for stack in panels],
         "largest": depth.MAX_LOG10,
-        "layers": stacks[0].end.layer,
+        "layers": layers,
     }
-    return Picture("heat", "size_histograms", data)
+    return [Picture("signal", "signal_by_layer", signal), Picture("heat", "size_histograms", heat)]
 
 
 def residual_claims(stacks: Sequence[Stack]) -> Iterator[Claim]:
