@@ -11,8 +11,6 @@ from mlfound.stats.differences import ALPHA, Effect, holm, paired_effect, welch_
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sides of a family, one figure."""
-
     first: Side
     second: Side
     measure: Measure
@@ -24,7 +22,6 @@ class Comparison:
 
     @property
     def seen(self) -> bool:
-        """Whether chance is an unlikely reason."""
         return self.p is not None and self.p < ALPHA
 
     @property

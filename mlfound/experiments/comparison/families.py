@@ -107,6 +107,5 @@ def digest(run: EarlierRun) -> str | None:
 
 
 def data(run: EarlierRun) -> str:
-    """The data in a message."""
     name = (run.facts.get("dataset") or {}).get("name", "none")
     return f"{name} {(digest(run) or '')[:8]}".strip()

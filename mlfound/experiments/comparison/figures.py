@@ -22,8 +22,7 @@ class Measure:
     split: str = ""  # of whose images it is a share
 
     @property
-    def scale(self) -> float:
-        """From the column to the unit."""
+    def scale(self) -> float:  # from the column to the unit
         return 100 if self.split else 1
 
     @property

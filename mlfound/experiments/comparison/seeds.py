@@ -69,8 +69,7 @@ def curve(side: Side, name: str) -> list[tuple[float, ...]]:
     return list(zip(*points, strict=True)) or [()] * 4
 
 
-def epochs(run: EarlierRun, name: str) -> Iterator[tuple[int, float, float]]:
-    """Seed, epoch and value, of every row that has one."""
+def epochs(run: EarlierRun, name: str) -> Iterator[tuple[int, float, float]]:  # seed, epoch, value
     only = run.facts.get("seeds", [0])[0]
     try:
         for row in run.tables.get("epochs", ()):

@@ -46,7 +46,6 @@ def circumstances(run: EarlierRun) -> dict[str, Any]:
 
 
 def cautions(comparisons: Sequence[Comparison], sides: Sequence[Side]) -> Iterator[str]:
-    """What a reader might overlook."""
     for each in comparisons:
         first, second = each.first.runs[0], each.second.runs[0]
         keys = differing([settings(first), settings(second)], besides=CHANCE)

@@ -79,7 +79,6 @@ def against(each: Comparison, certainty: str = "") -> str:
 
 
 def seen(each: Comparison) -> str:
-    """Chance alone would hardly do this."""
     ends = sorted(abs(end) for end in each.interval if end is not None)
     between = " to ".join(f"{end:{each.measure.format}}" for end in ends)
     level = "" if each.level == 1 - ALPHA else f" at {each.level:.1%}"
@@ -87,7 +86,6 @@ def seen(each: Comparison) -> str:
 
 
 def unseen(each: Comparison) -> str:
-    """Chance alone may have done this."""
     measure, needed = each.measure, each.seeds_needed
     sides = f"between {each.second.label} and {each.first.label}"
     if not each.effect.spread and not each.difference:

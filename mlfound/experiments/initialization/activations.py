@@ -12,7 +12,6 @@ def chosen_activations(config: InitStatsConfig, shift: float | None) -> list[Act
 
 
 def label(activation: Activation) -> str:
-    """The activation in a table."""
     match activation:
         case Subtract(s):
             return f"relu - {s:g}"

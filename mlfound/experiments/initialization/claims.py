@@ -16,8 +16,6 @@ KEPT_FACTOR = 1.1  # a signal multiplied by this or less is kept: ten layers the
 
 @dataclass(frozen=True)
 class Claim:
-    """One line of the table of claims."""
-
     claim: str
     figure: str  # what was measured
     measured: Estimate | float

@@ -131,7 +131,6 @@ def convolution_table(measurements: Sequence[Convolutions], rows: int) -> Table:
 
 
 def convolution_claims(lasts: Mapping[str, float]) -> Iterator[Claim]:
-    """Of the std after four layers, by default and with a = 0."""
     if {"torch-default", "kaiming"} <= lasts.keys():
         lost, kept = lasts["torch-default"], lasts["kaiming"]
         text = "four convolutions all but lose the signal by default"

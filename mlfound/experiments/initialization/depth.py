@@ -17,6 +17,7 @@ MAX_LOG10, HISTOGRAM_BINS = 8.0, 64  # from 10^-8 to 10^8, a quarter of a decade
 HISTOGRAM_ROWS = 100
 FACTOR_ONLY = "fixup, factor only"
 
+Pairs = Sequence[tuple[Tensor, Tensor]]  # each layer's pre-activation and output
 Lost = tuple[int, str] | None  # the layer where it was lost, and how
 
 
@@ -131,13 +132,9 @@ def residual_stack(
 
 
 def measure_layers(
-    init: str,
-    outputs: Sequence[tuple[Tensor, Tensor]],
-    gradients: Iterable[Tensor],
-    activation: Activation,
-    each: int = 1,
+    init: str, outputs: Pairs, gradients: Iterable[Tensor], activation: Activation, each: int = 1
 ) -> list[DeepLayer]:
-    """Each layer (`each` = 1) or block of two, by its pre-activation and output; the last one's gradient is first."""
+    """Each layer (`each` = 1) or block of two; the last one's gradient comes first."""
     figures = [signal_figures(x, z, activation) for z, x in outputs]
     is_finite = math.isfinite(figures[-1][1])
     stds = [moments(dx)[1] for dx in gradients][::-1] if is_finite else [None] * len(outputs)

@@ -113,7 +113,6 @@ def draw_table(layers: Sequence[Layer]) -> Table:
 
 
 def layer_claims(layers: Sequence[Layer], features: int) -> Iterator[Claim]:
-    """The right size of a weight, and torch's."""
     by_name = {(layer.init, layer.label): layer for layer in layers}
     if layer := by_name.get(("xavier", "linear")):
         text, std = f"randn / sqrt({features}) keeps the std near 1", layer.std

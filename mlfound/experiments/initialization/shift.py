@@ -41,7 +41,6 @@ def run(config: InitStatsConfig, inputs: Inputs, layers: Sequence[Layer]) -> Res
 
 
 def draws_table(relu: Layer, shifted: Layer) -> Table:
-    """One row per draw, then all draws together, and theory."""
     shown = torch.stack([relu.means, relu.stds, shifted.means, shifted.stds], 1)[:SHOWN_DRAWS].tolist()
     estimates = [relu.mean, relu.std, shifted.mean, shifted.std]
     rows = [
@@ -105,7 +104,6 @@ def scatter_findings(config: InitStatsConfig, x: Tensor, v: float, relu: Layer) 
 
 
 def draws_picture(config: InitStatsConfig, x: Tensor, name: str, layers: Sequence[Layer]) -> Picture:
-    """Means and stds of single draws, and where theory has them."""
     x, units = x[:SCATTER_ROWS], config.hidden
 
     def scatter(layer: Layer) -> float | None:

@@ -140,7 +140,6 @@ def checks(stacks: Sequence[Stack]) -> Iterator[Check]:
 
 
 def fixup_findings(stacks: Sequence[Stack]) -> list[str]:
-    """What fixup's exact 1 means."""
     *_, last = stacks
     if last.init != FACTOR_ONLY:
         return []

@@ -35,7 +35,6 @@ def history(planned: Plan, epochs: Sequence[Epoch], rows: int, test_accuracy: fl
 
 
 def diverged(planned: Plan, divergence: Divergence, epochs: Sequence[Epoch]) -> Result:
-    """Of a training in which a number stopped being finite."""
     advice = f"Lower optimizer.lr: try {planned.lr / 10:g}."
     if planned.init == "normal":  # each layer makes the signal larger
         advice = "Begin smaller: write model.init: kaiming."

@@ -56,7 +56,6 @@ def test_metrics(scores: Sequence[Score], rows: int) -> dict[str, float | int]:
 
 
 def test_sentence(metrics: Mapping[str, Any], rows: int) -> str:
-    """The headline."""
     seeds = metrics.get("replicates", 1)
     interval = too_few(seeds, rows)
     if "test_accuracy_low" in metrics:
