@@ -21,7 +21,7 @@ def compared_seeds(
     names: Sequence[str],
     values: ArrayLike,
     axis: str,
-    apart: ArrayLike,
+    differences: ArrayLike,
     difference: ArrayLike,
     low: ArrayLike,
     high: ArrayLike,
@@ -29,10 +29,10 @@ def compared_seeds(
 ) -> Figure:
     """One row per side: its `values` (sides, seeds), and to the right its differences from the first side.
 
-    `apart`, (sides - 1, seeds), are the differences of pairs, NaN where there are none; `difference`, `low` and
+    `differences`, (sides - 1, seeds), are the differences of pairs, NaN where there are none; `difference`, `low` and
     `high` the mean difference of every side but the first, with its interval.
     """
-    figures, pairs, means = finite(values), finite(apart), finite(difference)
+    figures, pairs, means = finite(values), finite(differences), finite(difference)
     colours = list(islice(cycle(COLOURS), len(names)))
     figure, (left, right) = paper(2.1 + 0.75 * len(names), 1, 2, sharey=True)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlfound.report import style
+from mlfound.report import palette
 from mlfound.report.page import TEMPLATES
 from mlfound.results import Column, Table
 from mlfound.runs.pages import write_page
@@ -121,4 +121,4 @@ def test_the_colours_are_those_of_the_pictures():
     css = Path(TEMPLATES / "page.css").read_text(encoding="utf-8")
     light = css[css.index(":root") : css.index("@media")]
     for name in ("blue", "orange", "green", "yellow", "ink", "grey", "pale"):
-        assert f"--{name}: {getattr(style, name.upper())};" in light
+        assert f"--{name}: {getattr(palette, name.upper())};" in light

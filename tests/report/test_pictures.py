@@ -256,7 +256,7 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "names": ["relu_shift 0", "relu_shift 0.5", "relu_shift 1"],
             "values": [[97.1, 97.2, NAN], [97.3, 97.5, NAN], [NAN, NAN, 97.9]],
             "axis": "test accuracy, %",
-            "apart": [[0.2, 0.3, NAN], [NAN, NAN, NAN]],
+            "differences": [[0.2, 0.3, NAN], [NAN, NAN, NAN]],
             "difference": [0.25, 0.7],
             "low": [0.1, 0.5],
             "high": [0.4, 0.9],
@@ -267,7 +267,7 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "names": ["$\\frac$" * 20, "20261123-083549-train-base-0" * 3],
             "values": [[0.1], [0.1]],
             "axis": "test loss",
-            "apart": [[0.0]],
+            "differences": [[0.0]],
             "difference": [0.0],
             "low": [NAN],
             "high": [NAN],
@@ -278,7 +278,7 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "names": [str(n) for n in range(12)],
             "values": RANDOM.random((12, 100)),
             "axis": "",
-            "apart": RANDOM.random((11, 100)) - 2,
+            "differences": RANDOM.random((11, 100)) - 2,
             "difference": np.full(11, -1.5),
             "low": np.full(11, -1.6),
             "high": np.full(11, -1.4),
@@ -481,7 +481,7 @@ def test_compared_seeds_show_each_difference_with_its_interval() -> None:
 def test_compared_seeds_join_only_what_is_paired() -> None:
     lines = len(figure_of("compared_seeds").axes[0].lines)
 
-    assert lines == 3 + len(figure_of("compared_seeds", apart=np.full((2, 3), NAN)).axes[0].lines)
+    assert lines == 3 + len(figure_of("compared_seeds", differences=np.full((2, 3), NAN)).axes[0].lines)
 
 
 def test_the_bands_of_compared_curves() -> None:

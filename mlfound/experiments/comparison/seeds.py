@@ -48,7 +48,7 @@ def dots(sides: Family, comparisons: Sequence[Comparison], measure: Measure) -> 
     return {
         "values": [[measure.scaled(values.get(seed)) for seed in seeds] for values in by_seed],
         "axis": measure.axis,
-        "apart": [[by_pair.get(seed) for seed in seeds] for by_pair in differences],
+        "differences": [[by_pair.get(seed) for seed in seeds] for by_pair in differences],
         "difference": [each.difference for each in comparisons],
         "low": [each.interval[0] for each in comparisons],
         "high": [each.interval[1] for each in comparisons],
