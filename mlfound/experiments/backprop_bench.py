@@ -20,7 +20,7 @@ def run(config: BackpropBenchConfig, context: Context) -> Result:
     workload: Any = WORKLOADS[config.workload]
     device = hardware.resolve_device(config.device)
     threads = hardware.use_threads(config.threads, workload.largest_product(config))
-    names = chosen(config)
+    names = chosen(config, workload.LADDER)
     config = config.model_copy(update={"device": str(device), "threads": threads})
     facts: dict[str, Any] = {"seeds": [config.seed], "device": str(device), "threads": threads}
     if not config.check_only:
@@ -44,14 +44,12 @@ def run(config: BackpropBenchConfig, context: Context) -> Result:
     return (result + Result({}, findings=said) + timed).ranked("*_over_*", "modules_*")
 
 
-def chosen(config: BackpropBenchConfig) -> list[str]:
+def chosen(config: BackpropBenchConfig, ladder: dict[str, Any]) -> list[str]:
     """The implementations to run, in teaching order; one that was asked for by name must be in the workload."""
-    ladder: list[str] = list(WORKLOADS[config.workload].LADDER)
-    if config.impl != type(config)().impl:
-        for name in config.impl:
-            if name not in ladder:
-                message = f"{name} is not in the workload {config.workload}; write one of {', '.join(ladder)}"
-                raise UserError(message, key="impl")
+    strange = [name for name in config.impl if name not in ladder]
+    if strange and config.impl != type(config)().impl:
+        message = f"{strange[0]} is not in the workload {config.workload}; write one of {', '.join(ladder)}"
+        raise UserError(message, key="impl")
     names: list[str] = [name for name in ladder if name in config.impl]
     if config.check_only and not set(names) & set(CHECKED):
         message = f"{', '.join(names)} has no gradients to check; write one of {', '.join(CHECKED)}"

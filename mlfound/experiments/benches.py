@@ -1,6 +1,6 @@
 """What matmul-bench and backprop-bench share: a measurement, its columns and bars, and the images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +28,9 @@ class Measurement:
         return self.timing
 
     @property
-    def samples(self) -> Sequence[tuple[float, float]]:
+    def samples(self) -> Iterable[tuple[float, float]]:
         """Seconds a call, and those of the calibration kernel just before."""
-        return list(zip(self.timing.seconds, self.timing.calibration, strict=True)) if self.timing else []
+        return zip(self.timing.seconds, self.timing.calibration, strict=True) if self.timing else ()
 
     @property
     def noisy(self) -> list[str]:
@@ -52,20 +52,16 @@ TIMING = (
 
 def duration_bars(name: str, title: str, bars: Sequence[tuple[str, Timing, float | None]]) -> Picture:
     """A bar for each name up to its median, the quartiles, and the seconds in the lesson's text where it has them."""
-    data = {
-        "title": title,
-        "names": [label for label, _, _ in bars],
-        "median_s": [timing.median for _, timing, _ in bars],
-        "low_s": [timing.quartiles[0] for _, timing, _ in bars],
-        "high_s": [timing.quartiles[1] for _, timing, _ in bars],
-        "lesson_s": [lesson_s for _, _, lesson_s in bars],
-    }
-    return Picture(name, "duration_bars", data)
+    names, timings, lesson_s = zip(*bars, strict=True)
+    low_s, high_s = zip(*(timing.quartiles for timing in timings), strict=True)
+    median_s = [timing.median for timing in timings]
+    data = {"median_s": median_s, "low_s": low_s, "high_s": high_s, "lesson_s": lesson_s}
+    return Picture(name, "duration_bars", {"title": title, "names": names, **data})
 
 
 def machine_words(config: BenchConfig) -> str:
     """`cpu, 2 threads`."""
-    return f"{config.device}, {'1 thread' if config.threads == 1 else f'{config.threads} threads'}"
+    return f"{config.device}, {config.threads} thread{'s' * (config.threads != 1)}"
 
 
 def load_splits(config: BenchConfig, context: Context) -> tuple[Splits, dict[str, Any]]:

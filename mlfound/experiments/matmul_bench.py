@@ -11,17 +11,21 @@ from mlfound.errors import UserError
 from mlfound.experiments.benches import load_splits
 from mlfound.experiments.matmul import ladder
 from mlfound.experiments.matmul.compare import comparable_run, comparison
-from mlfound.experiments.matmul.ladder import Shape
 from mlfound.experiments.matmul.roofline import measure_machine
 from mlfound.foundations.matmul import MATMULS, unavailable
 from mlfound.foundations.randomness import generator
 from mlfound.results import Context, Result
 
+Shape = tuple[int, int, int]  # m, k, n
+
 
 def run(config: MatmulBenchConfig, context: Context) -> Result:
     """Every rung at every shape; with `compare`, beside what an earlier run measured."""
     device, dtype = hardware.resolve_device(config.device), getattr(torch, config.dtype)
-    refuse_unavailable(config, device, dtype)
+    if set(config.impl) != set(MATMULS):  # of the whole ladder those run that can
+        for name in config.impl:
+            if reason := unavailable(name, device, dtype):
+                raise UserError(f"{name} cannot run here: {reason}", key="impl")
     shapes = [parse(text, dtype.itemsize) for text in config.shape]
     threads = hardware.use_threads(config.threads, max(math.prod(shape) for shape in shapes))
     config = config.model_copy(update={"device": str(device), "threads": threads})
@@ -39,29 +43,20 @@ def run(config: MatmulBenchConfig, context: Context) -> Result:
         measurements += ladder.measure_ladder(config, machine, a, b, context)
     result = ladder.report(config, machine, measurements)
     if earlier is not None:
-        table, findings = comparison(earlier, measurements)
-        result += Result({}, findings=findings, tables=[table])
+        result += comparison(earlier, measurements)
     return result.ranked("peak_gflop_per_s", "gbyte_per_s", "matmul_*", "loops_*")
 
 
 def parse(text: str, bytes_each: int) -> Shape:
     """5x784x10, or 5x784@784x10, as (m, k, n); refuses sizes that don't multiply or don't fit the memory."""
-    numbers = [int(number) for number in text.replace("@", "x").split("x")]
-    m, k, inner, n = numbers if len(numbers) == 4 else (*numbers[:2], *numbers[1:])
+    sizes = [int(size) for size in text.replace("@", "x").split("x")]
+    m, k, inner, n = sizes if len(sizes) == 4 else (*sizes[:2], *sizes[1:])
     if k != inner:
         message = f"({m},{k}) times ({inner},{n}) cannot be multiplied: {k} is not {inner}; write {m}x{k}x{n}"
         raise UserError(message, key="shape")
-    numbers_held = 3 * (m * k + k * n + m * n)  # beside each of them a float64 copy to check it with
-    hardware.require_memory(numbers_held * max(bytes_each, 8), "shape", f"a product {text}")
+    held = 3 * (m * k + k * n + m * n)  # beside each number a float64 copy to check it with
+    hardware.require_memory(held * max(bytes_each, 8), "shape", f"a product {text}")
     return m, k, n
-
-
-def refuse_unavailable(config: MatmulBenchConfig, device: torch.device, dtype: torch.dtype) -> None:
-    """A rung that was asked for by name must be able to run; of the whole ladder those run that can."""
-    if set(config.impl) != set(MATMULS):
-        for name in config.impl:
-            if reason := unavailable(name, device, dtype):
-                raise UserError(f"{name} cannot run here: {reason}", key="impl")
 
 
 def operands(shape: Shape, images: Tensor, random: Generator) -> tuple[Tensor, Tensor]:

@@ -6,22 +6,22 @@ one call: the same work in every run, so that two runs can be compared though th
 
 import gc
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median, quantiles
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
+Name = TypeVar("Name", bound=Hashable)
 Candidate = Callable[[], object]
 Timer = Callable[[Candidate, int], float]  # seconds for so many calls
 
-BLOCK_SECONDS = (
-    1e-3  # on a shared machine most blocks this short run undisturbed, and the median is one of them
-)
+BLOCK_SECONDS = 1e-3  # on a shared machine most blocks this short are undisturbed, the median too
 MAX_CALIBRATION_SECONDS = 0.1  # before a slow candidate
 MIN_ROUNDS = 3  # where all take part in each: fewer have no interquartile range
 NOISY_IQR = 0.1  # of the median
+FLUSHED_BYTES = 2**28  # more than any cache of a GPU
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ class Timing:
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """The lower and the upper quartile."""
         return quartiles(self.seconds)
 
     @property
@@ -52,33 +51,16 @@ class Timing:
 
     @property
     def noisy(self) -> bool:
-        """Whether the interquartile range is wider than a tenth of the median."""
         return self.iqr is not None and self.iqr > NOISY_IQR * self.median
-
-    def times_as_fast_as(self, other: "Timing") -> "Ratio":
-        """How often this fits into `other`, which was timed in the same rounds."""
-        return Ratio([theirs / own for own, theirs in zip(self.seconds, other.seconds, strict=True)])
 
     @property
     def relative(self) -> list[float]:
         """Sample by sample, in calibration kernels: what slowed a whole round down cancels out."""
         return [own / kernel for own, kernel in zip(self.seconds, self.calibration, strict=True)]
 
-
-@dataclass(frozen=True)
-class Ratio:
-    """One candidate's seconds over another's, round by round: what slowed a round down has slowed down both."""
-
-    rounds: Sequence[float]
-
-    @property
-    def median(self) -> float:
-        return median(self.rounds)
-
-    @property
-    def quartiles(self) -> tuple[float, float]:
-        """The lower and the upper quartile."""
-        return quartiles(self.rounds)
+    def times_as_fast_as(self, other: "Timing") -> list[float]:
+        """How often this fits into `other`, round by round: both are from one `measure` without a block."""
+        return [theirs / own for own, theirs in zip(self.seconds, other.seconds, strict=True)]
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float]:
@@ -98,8 +80,27 @@ def on_cpu(candidate: Candidate, calls: int) -> float:
 
 
 def timer_of(device: Any) -> Timer:
-    """The timer for a torch device: events on a CUDA GPU, the system's clock elsewhere."""
-    return CudaTimer(device) if device.type == "cuda" else on_cpu
+    """The timer for a torch device: events on a CUDA GPU, with its cache flushed before each call; else `on_cpu`."""
+    if device.type != "cuda":
+        return on_cpu
+    import torch
+
+    event: Any = torch.cuda.Event
+    flushed = torch.empty(FLUSHED_BYTES, dtype=torch.int8, device=device)
+
+    def on_gpu(candidate: Candidate, calls: int) -> float:
+        events = []
+        for _ in range(calls):
+            flushed.zero_()
+            start, end = event(enable_timing=True), event(enable_timing=True)
+            start.record()
+            candidate()
+            end.record()
+            events.append((start, end))
+        torch.cuda.synchronize()
+        return float(sum(start.elapsed_time(end) for start, end in events)) / 1000
+
+    return on_gpu
 
 
 def prepared(timer: Timer) -> Timer:
@@ -111,30 +112,6 @@ def prepared(timer: Timer) -> Timer:
     return after_setting_up
 
 
-class CudaTimer:
-    """Seconds by events on the GPU itself; what a call finds in the cache is only what it brings along."""
-
-    FLUSH = 2**28  # bytes: more than any cache
-
-    def __init__(self, device: Any) -> None:
-        import torch
-
-        self.torch, self.rubbish = torch, torch.empty(self.FLUSH, dtype=torch.int8, device=device)
-
-    def __call__(self, candidate: Candidate, calls: int) -> float:
-        event: Any = self.torch.cuda.Event
-        events = []
-        for _ in range(calls):
-            self.rubbish.zero_()
-            start, end = (event(enable_timing=True) for _ in range(2))
-            start.record()
-            candidate()
-            end.record()
-            events.append((start, end))
-        self.torch.cuda.synchronize()
-        return float(sum(start.elapsed_time(end) for start, end in events)) / 1000
-
-
 def kernel() -> float:
     """The calibration kernel: a fixed piece of arithmetic in Python, some 0.3 ms, no memory to speak of."""
     total = 0.0
@@ -144,12 +121,12 @@ def kernel() -> float:
 
 
 def measure(
-    candidates: Mapping[str, Candidate],
+    candidates: Mapping[Name, Candidate],
     budget: float,
     block: float | None = BLOCK_SECONDS,
     timer: Timer = on_cpu,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Timing]:
+) -> dict[Name, Timing]:
     """Every candidate for about `budget` seconds of its own, in as many rounds as `block` seconds go into them.
 
     A quick candidate is called in blocks. One whose single call takes longer than a block sits out so many rounds,
@@ -158,26 +135,21 @@ def measure(
     number of rounds done, and of all.
     """
     kernel_seconds = min(on_cpu(kernel, 1) for _ in range(20))
-    once = {
-        name: max(min(timer(call, 1) for _ in range(2)), 1e-9) for name, call in candidates.items()
-    }  # warms up
+    once = {name: max(min(timer(call, 1), timer(call, 1)), 1e-9) for name, call in candidates.items()}
     min_rounds = MIN_ROUNDS if block is None else 1
     block = block or max(once.values(), default=BLOCK_SECONDS)
     rounds = max(min_rounds, round(budget / block))
-    calls = {name: max(1, round(block / seconds)) for name, seconds in once.items()}
-    kernels = {
-        name: max(1, round(min(seconds, MAX_CALIBRATION_SECONDS) / kernel_seconds))
-        for name, seconds in once.items()
-    }
     turns = {name: turns_of(min(1.0, block / seconds), rounds) for name, seconds in once.items()}
-    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
+    samples: dict[Name, list[tuple[float, float]]] = {name: [] for name in candidates}
     with no_garbage_collection():
         for number in range(rounds):
             # so that no candidate always follows the same neighbour
             for name in list(candidates)[:: 1 if number % 2 else -1]:
                 if number in turns[name]:
-                    calibration = on_cpu(kernel, kernels[name]) / kernels[name]
-                    samples[name].append((timer(candidates[name], calls[name]) / calls[name], calibration))
+                    calls = max(1, round(block / once[name]))
+                    kernels = max(1, round(min(once[name], MAX_CALIBRATION_SECONDS) / kernel_seconds))
+                    calibration = on_cpu(kernel, kernels) / kernels
+                    samples[name].append((timer(candidates[name], calls) / calls, calibration))
             on_progress(number + 1, rounds)
     return {name: Timing(*zip(*pairs, strict=True)) for name, pairs in samples.items()}
 
@@ -190,7 +162,7 @@ def turns_of(frequency: float, rounds: int) -> set[int]:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Python's cycle collector off, as timeit has it: it would fall on whoever is running."""
+    """Python's cycle collector off, as timeit has it: it would run in whichever candidate's turn it is."""
     enabled = gc.isenabled()
     gc.disable()
     try:

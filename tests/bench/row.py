@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 
-from mlfound.stats.timing import Ratio, Timing
+from mlfound.stats.timing import Timing, quartiles
 
 ROUNDS, FEW_ROUNDS = 11, 5  # of a second each
 
@@ -27,8 +28,8 @@ class Row:
 
 def at_most(what: str, ours: Timing, theirs: Timing, bound: float) -> Row:
     """How many times as long as `theirs` ours take, round by round."""
-    ratio: Ratio = theirs.times_as_fast_as(ours)
-    return Row(what, ratio.median, (0.0, bound), ours.n, ratio.quartiles)
+    ratios = theirs.times_as_fast_as(ours)
+    return Row(what, median(ratios), (0.0, bound), ours.n, quartiles(ratios))
 
 
 Rows = Iterator[Row]

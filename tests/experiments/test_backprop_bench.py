@@ -14,9 +14,9 @@ from mlfound.engines import ladder, products
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.processes import Processes
 from mlfound.experiments.backprop import lesson
-from mlfound.experiments.backprop.epoch import typical_error
 from mlfound.experiments.backprop.lesson import BACKWARD, FORWARD, FULL_BACKWARD, PassMeasurement
 from mlfound.experiments.backprop.memory import peak_bytes
+from mlfound.experiments.backprop.step_task import typical_error
 from mlfound.foundations import functions, matmul
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.randomness import generator
@@ -126,11 +126,11 @@ def test_backward_is_timed_without_its_forward():
         seen.append("backward")
         yield "gradients"
 
-    timed = lesson.backward(stage)
+    timed = lesson.half(BACKWARD, stage)
     assert seen == ["forward"]
     timed()
     assert seen == ["forward", "backward"]
-    timed = lesson.forward(stage)
+    timed = lesson.half(FORWARD, stage)
     assert len(seen) == 2
     timed()
     assert seen[2:] == ["forward"]

@@ -23,10 +23,8 @@ def cases(draw_):
     """Small networks of any shape, one row and one hidden unit among them, now and then at an edge."""
     sizes = tuple(draw_(st.tuples(*(st.integers(low, 9) for low in (1, 1, 1, 2)))))
     shift, loss = draw_(st.sampled_from([0.0, 0.5])), draw_(st.sampled_from(LOSSES))
-    case = draw(sizes, shift, loss, draw_(st.integers(0, 2**31)))
-    change = EDGES.get(draw_(st.sampled_from([None, *EDGES])), lambda case: None)
-    change(case)
-    return case
+    seed, edge = draw_(st.integers(0, 2**31)), draw_(st.sampled_from([None, *EDGES]))
+    return draw(sizes, shift, loss, seed, edge)
 
 
 @pytest.mark.parametrize("name", CHECKED)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -25,10 +25,14 @@ HIDDEN = 50
 OUTER_ROWS = 5_000  # each of its outer products is as large as the weights: all 50,000 take 7.8 GB
 LADDER: dict[str, Stage] = {**STAGES, "torch-functional": torch_functional, "torch-nn": torch_nn}
 
-FORWARD = "forward"
-BACKWARD = "backward"
-FULL_BACKWARD = "backward-with-input"
+FORWARD, BACKWARD, FULL_BACKWARD = "forward", "backward", "backward-with-input"
 VALIDATION = "forward-validation"
+PARTS = {
+    FORWARD: "Forward",
+    BACKWARD: "Backward to the weights",
+    FULL_BACKWARD: "Backward to the weights and the input",
+    VALIDATION: "Forward on the validation rows",
+}
 # In the lesson's text and in its notebook. Its own stages always take the gradient of the input, too; its library's
 # row never does.
 LESSON_SECONDS: dict[tuple[str, str], tuple[float | None, float | None]] = {
@@ -52,11 +56,6 @@ class PassMeasurement(Measurement):
 
     part: str
     rows: int
-
-    @property
-    def key(self) -> str:
-        """`modules forward`."""
-        return f"{self.impl} {self.part}"
 
 
 def largest_product(config: BackpropBenchConfig) -> float:
@@ -82,40 +81,43 @@ def rows_of(name: str, config: BackpropBenchConfig, splits: Splits) -> int:
 
 def run(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, context: Context) -> Result:
     """Every half of every stage in interleaved rounds; then, one by one, the memory they take."""
-    device, features = splits.train.x.device, splits.train.x.shape[1]
-    drawn = mlp_parameters(
-        (features, HIDDEN, 1), INITIALIZATIONS["kaiming"], generator(config.seed, "initialization")
-    )
+    device, sizes = splits.train.x.device, (splits.train.x.shape[1], HIDDEN, 1)
+    drawn = mlp_parameters(sizes, INITIALIZATIONS["kaiming"], generator(config.seed, "initialization"))
     parameters = {name: p.to(device) for name, p in drawn.items()}
-    passes, measurements = dict[str, Pass](), list[PassMeasurement]()
+    passes = dict[PassMeasurement, Pass]()
     for part, name in product(PARTS, names):  # in this order those that are compared run side by side
         split = splits.valid if part == VALIDATION else splits.train.first(rows_of(name, config, splits))
+        stage = partial(LADDER[name], input_gradient=part == FULL_BACKWARD)
         each = PassMeasurement(name, part=part, rows=len(split.y))
-        begin = partial(LADDER[name], parameters, split.x, split.y.float())
-        passes[each.key] = partial(begin, input_gradient=part == FULL_BACKWARD)
-        measurements.append(each)
+        passes[each] = partial(stage, parameters, split.x, split.y.float())
     timings = measure(
-        {each.key: partial(PARTS[each.part].half, passes[each.key]) for each in measurements},
+        {each: partial(half, each.part, both) for each, both in passes.items()},
         config.budget,
         timer=prepared(timer_of(device)),
         on_progress=partial(context.recorder.progress, "forward and backward"),
     )
-    measurements = [replace(each, timing=timings[each.key]) for each in measurements]
+    measurements = [replace(each, timing=timing) for each, timing in timings.items()]
     result = Result({})
     for part in PARTS if names else ():
         result += report_part([each for each in measurements if each.part == part], machine_words(config))
-    return result + memory(measurements, passes, device) + against_library(measurements)
+    return result + memory(passes, device) + against_library(measurements)
+
+
+def half(part: str, both: Pass) -> Callable[[], Any]:
+    """What is to be timed of a pass: forward, or backward after a forward that is not timed."""
+    halves = both()
+    if part in (BACKWARD, FULL_BACKWARD):
+        next(halves)
+    return partial(next, halves)
 
 
 def report_part(measurements: Sequence[PassMeasurement], where: str) -> Result:
     """All stages in one half of a pass; the lesson's figures beside them only where its task is ours."""
-    name, most = measurements[0].part, max(each.rows for each in measurements)
-    part = PARTS[name]
+    part, most = measurements[0].part, max(each.rows for each in measurements)
+    title, same_task = PARTS[part], most == (10_000 if part == VALIDATION else 50_000)
 
     def lesson(each: PassMeasurement, which: int = 0) -> float | None:
-        return (
-            LESSON_SECONDS.get((each.impl, name), (None, None))[which] if most == part.lesson_rows else None
-        )
+        return LESSON_SECONDS.get((each.impl, part), (None, None))[which] if same_task else None
 
     def note(each: PassMeasurement) -> str:
         fewer = [f"the others {most:,} rows"] if each.rows < most else []
@@ -134,43 +136,40 @@ def report_part(measurements: Sequence[PassMeasurement], where: str) -> Result:
         for each in measurements
     ]
     return Result(
-        {f"{each.impl}_{name}_median_s": each.timed.median for each in measurements},
-        tables=[Table.of(name, f"{part.title}, {where}", columns, measurements)],
-        pictures=[duration_bars(name, f"{part.title}, {most:,} rows, {where}", bars)],
+        {f"{each.impl}_{part}_median_s": each.timed.median for each in measurements},
+        tables=[Table.of(part, f"{title}, {where}", columns, measurements)],
+        pictures=[duration_bars(part, f"{title}, {most:,} rows, {where}", bars)],
     )
 
 
-def memory(
-    measurements: Sequence[PassMeasurement], passes: Mapping[str, Pass], device: torch.device
-) -> Result:
+def memory(passes: Mapping[PassMeasurement, Pass], device: torch.device) -> Result:
     """What forward and backward hold at once beside the images and the weights, the input's gradient included."""
 
     def peak_mb(each: PassMeasurement) -> float | None:
-        peak = peak_bytes(partial(whole, passes[each.key]), device)
+        peak = peak_bytes(lambda: tuple(passes[each]()), device)
         return None if peak is None else peak / 1e6
 
     title = "Memory at the peak of forward and backward, beside images and weights"
     columns = (Column("impl", "stage"), Column("rows", format=","), Column("peak_mb", "MB", ",.0f", peak_mb))
-    full = [each for each in measurements if each.part == FULL_BACKWARD]
+    full = [each for each in passes if each.part == FULL_BACKWARD]
     return Result({}, tables=[Table.of("memory", title, columns, full)])
 
 
 def against_library(measurements: Sequence[PassMeasurement]) -> Result:
     """Our last stage over the library, both halves together, without and with the input's gradient."""
     seconds = {(each.impl, each.part): each.timed.median for each in measurements}
-    if not {"modules", "torch-nn"} <= {impl for impl, _ in seconds}:
+    if not {"modules", "torch-nn"} <= {each.impl for each in measurements}:
         return Result({})
+
+    def both(impl: str, backward: str) -> float:
+        return seconds[impl, FORWARD] + seconds[impl, backward]
+
     weights, everything = (
-        (seconds["modules", FORWARD] + seconds["modules", back])
-        / (seconds["torch-nn", FORWARD] + seconds["torch-nn", back])
-        for back in (BACKWARD, FULL_BACKWARD)
+        both("modules", back) / both("torch-nn", back) for back in (BACKWARD, FULL_BACKWARD)
     )
     share = 1 - seconds["modules", BACKWARD] / seconds["modules", FULL_BACKWARD]
     return Result(
-        {
-            f"modules_over_torch_nn_{BACKWARD}": weights,
-            f"modules_over_torch_nn_{FULL_BACKWARD}": everything,
-        },
+        {"modules_over_torch_nn_backward": weights, "modules_over_torch_nn_backward-with-input": everything},
         findings=[
             f"Forward and backward, modules take {weights:.2f} times as long as torch-nn, "
             f"and {everything:.2f} times when both also take the gradient of the input.",
@@ -178,36 +177,3 @@ def against_library(measurements: Sequence[PassMeasurement]) -> Result:
             "stages take it and its library's row does not: much of why the library looked 2 to 5 times as fast.",
         ],
     )
-
-
-def forward(both: Pass) -> Callable[[], Any]:
-    """What is to be timed: the first half of a pass."""
-    return partial(next, both())
-
-
-def backward(both: Pass) -> Callable[[], Any]:
-    """What is to be timed: the second half, after the first."""
-    halves = both()
-    next(halves)
-    return partial(next, halves)
-
-
-def whole(both: Pass) -> None:
-    """Both halves."""
-    _, _ = both()
-
-
-class Part(NamedTuple):
-    """One half of a pass: its title, how many rows the lesson has in it, and what of the pass is timed."""
-
-    title: str
-    lesson_rows: int
-    half: Callable[[Pass], Callable[[], Any]]
-
-
-PARTS = {
-    FORWARD: Part("Forward", 50_000, forward),
-    BACKWARD: Part("Backward to the weights", 50_000, backward),
-    FULL_BACKWARD: Part("Backward to the weights and the input", 50_000, backward),
-    VALIDATION: Part("Forward on the validation rows", 10_000, forward),
-}

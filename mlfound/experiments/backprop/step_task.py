@@ -1,11 +1,13 @@
-"""What every implementation is given: the same networks, the same images, the same order.
+"""What every implementation is given: the same networks, images and order; and what is measured of it.
 
 Our engines train all `replicates` networks at once. A library trains one at a time, and here only the first.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,17 +16,22 @@ from mlfound.config.models import BackpropBenchConfig
 from mlfound.config.training import ModelConfig, OptimizerConfig, TrainConfig
 from mlfound.data.load import Split, Splits
 from mlfound.engines import ladder
+from mlfound.experiments.benches import Measurement
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.randomness import generator
+from mlfound.reference import torch_nn
 from mlfound.reference.libraries import SGD
+from mlfound.results import Check
 from mlfound.training.build import build, initial
 from mlfound.training.plan import Plan, plan
 
 LR, MOMENTUM = 0.05, 0.9
+REFERENCE = "torch-nn"
 TRAINED_ALIKE = ("batch_size", "seed", "replicates", "device", "threads")  # keys of both configs
 
 Weights = Mapping[str, Tensor]
 Order = Tensor  # (networks, steps, batch): the numbers of each batch's images
+Trained = Mapping[int, Weights]  # some of the networks, by their number
 Training = Callable[[Order], Sequence[Weights]]  # from the beginning to the weights of each network
 
 
@@ -40,24 +47,16 @@ class Task:
         return self.splits.train
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        return self.train.x.shape[1], *self.config.hidden, self.splits.classes
-
-    @property
     def steps(self) -> int:
         return len(self.train.y) // self.config.batch_size
 
     def plan(self, engine: str) -> Plan:
         """The training that `train` would make of this, by the engine of this name."""
-        shared = {name: getattr(self.config, name) for name in TRAINED_ALIKE}
-        model = ModelConfig(hidden=self.config.hidden, outputs=self.splits.classes)
-        optimizer = OptimizerConfig(lr=LR, momentum=MOMENTUM, weight_decay=0.0)
-        settings = {"model": model, "optimizer": optimizer, "schedule": "constant", "engine": engine}
-        return plan(TrainConfig().model_copy(update={**shared, **settings}), self.splits)
-
-    def processes(self, impl: str) -> int:
-        """How many share the networks."""
-        return self.plan(impl).processes if impl in ladder.ENGINES else 1
+        settings: dict[str, Any] = {name: getattr(self.config, name) for name in TRAINED_ALIKE}
+        settings["model"] = ModelConfig(hidden=self.config.hidden, outputs=self.splits.classes)
+        settings["optimizer"] = OptimizerConfig(lr=LR, momentum=MOMENTUM, weight_decay=0.0)
+        settings |= {"schedule": "constant", "engine": engine}
+        return plan(TrainConfig().model_copy(update=settings), self.splits)
 
     def initial(self, networks: int) -> list[Weights]:
         """What the first so many networks begin at."""
@@ -71,6 +70,45 @@ class Task:
         drawn = [shuffled(rows, generator(seed, "shuffling"))[:taken] for seed in seeds]
         order = torch.stack(drawn).to(self.train.y.device)
         return order.view(networks, self.steps, self.config.batch_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepMeasurement(Measurement):
+    """One implementation: why it did not run, or how far off its weights are, and how long its epochs took."""
+
+    task: Task
+    absent: str | None = None
+    checks: Sequence[Check] = ()  # of the weights: in float64, and if that passes in float32, as it is timed
+    networks: int = 1  # trained in one call
+    first_s: float | None = None  # the first epoch, where something is set up in it
+
+    def for_all(self, seconds: float) -> float:
+        """An epoch of all networks: what trains one at a time needs so many times as long."""
+        return seconds * self.task.config.replicates / self.networks
+
+    def times_as_fast_as(self, other: "StepMeasurement") -> list[float]:
+        """For each network, round by round."""
+        rounds = self.timed.times_as_fast_as(other.timed)
+        return [each * self.networks / other.networks for each in rounds]
+
+    @property
+    def setup_s(self) -> float | None:
+        """What the first epoch took longer than the others."""
+        if self.first_s is None or self.timing is None:
+            return None
+        return max(0.0, self.first_s - self.timing.median)
+
+    @property
+    def note(self) -> str:
+        """What one must know to read the line."""
+        if self.timing is None:
+            return self.absent or f"void: other weights than {REFERENCE}"
+        replicates, notes = self.task.config.replicates, self.noisy
+        if self.networks < replicates:
+            notes.append(f"one network, {replicates} times")
+        if self.impl in ladder.ENGINES and (processes := self.task.plan(self.impl).processes) > 1:
+            notes.append(f"{processes} processes")
+        return ", ".join(notes)
 
 
 def by_engine(name: str, task: Task, ends: ExitStack) -> Training:
@@ -96,3 +134,34 @@ def by_library(sgd: SGD, task: Task, ends: ExitStack) -> Training:
     [start] = task.initial(1)
     train = sgd(start, task.train.x, task.train.y, LR, MOMENTUM)
     return lambda order: [train(order[0])]
+
+
+def by_reference(task: Task, order: Order) -> Trained:
+    """What the reference makes of the first and the last network."""
+    initial, last = task.initial(task.config.replicates), task.config.replicates - 1
+    return {
+        n: torch_nn.sgd(initial[n], task.train.x, task.train.y, LR, MOMENTUM)(order[n]) for n in (0, last)
+    }
+
+
+def check_weights(
+    name: str, got: Sequence[Weights], wanted: Trained, error: Callable[[Tensor, Tensor], float], bound: float
+) -> Check:
+    """The largest error of any tensor of weights, of those networks that are in both."""
+    worst = max(
+        error(got[n][key].double(), p)
+        for n, want in wanted.items()
+        if n < len(got)
+        for key, p in want.items()
+    )
+    return Check(name, worst <= bound, worst, bound)
+
+
+def typical_error(got: Tensor, want: Tensor) -> float:
+    """The median difference over the largest wanted value; infinite for a nan.
+
+    Not the largest difference: in float32 some ReLU may fall to the other side of 0, and then its weights, and only
+    they, are off by what a row is worth.
+    """
+    error: float = ((got - want).abs().median() / want.abs().max()).item()
+    return math.inf if math.isnan(error) else error

@@ -1,7 +1,8 @@
 """The matmul ladder at one shape or several: each rung held against float64, then all timed side by side."""
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
@@ -21,17 +22,16 @@ from mlfound.stats.timing import measure, timer_of
 MAX_CALL_SECONDS = 60.0  # a rung whose single call would take longer is not run
 TELLING_SECONDS = 0.05  # how long a shrunken product must take to say something about the whole
 LAUNCH_SECONDS = 10e-6  # on a GPU, a kernel's launch takes about as long
-LESSON_SHAPE = (5, 784, 10)
+LESSON_SHAPE = "5x784x10"
 LESSON_SECONDS = {"loops": 0.606, "dot": 1.57e-3, "broadcast": 421e-6, "einsum": 47.7e-6, "matmul": 14e-6}
-
-Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RungMeasurement(Measurement):
-    """One rung at one shape (m, k, n): why it was left out, or its error in units of the bound and its timing."""
+    """One rung at one shape: why it was left out, or its error in units of the bound and its timing."""
 
-    shape: Shape
+    shape: str  # m x k x n: `5x784x10`
+    flop: float  # a multiplication and an addition for each of m k n
     roofline: float  # FLOP/s that the machine allows if operands and result cross the memory bus once
     skipped: str = ""
     error: float | None = None
@@ -40,11 +40,6 @@ class RungMeasurement(Measurement):
     def right(self) -> bool:
         """It ran, and its product is within what rounding may cost."""
         return self.error is not None and self.error <= 1
-
-    @property
-    def flop(self) -> float:
-        """A multiplication and an addition for each of m k n."""
-        return 2.0 * math.prod(self.shape)
 
     @property
     def gflop_per_s(self) -> float | None:
@@ -56,11 +51,6 @@ class RungMeasurement(Measurement):
         return LESSON_SECONDS.get(self.impl) if self.shape == LESSON_SHAPE else None
 
 
-def label(measurement: RungMeasurement) -> str:
-    """`5x784x10`."""
-    return "x".join(map(str, measurement.shape))
-
-
 def measure_ladder(
     config: MatmulBenchConfig, machine: Machine, a: Tensor, b: Tensor, context: Context
 ) -> list[RungMeasurement]:
@@ -70,7 +60,7 @@ def measure_ladder(
         {each.impl: partial(MATMULS[each.impl], a, b) for each in measurements if each.right},
         config.budget,
         timer=timer_of(a.device),
-        on_progress=partial(context.recorder.progress, label(measurements[0])),
+        on_progress=partial(context.recorder.progress, measurements[0].shape),
     )
     return [replace(each, timing=timings.get(each.impl)) for each in measurements]
 
@@ -78,8 +68,9 @@ def measure_ladder(
 def check_rung(impl: str, machine: Machine, a: Tensor, b: Tensor) -> RungMeasurement:
     """Whether a rung can run here at all, in time and in memory, and whether its product is right."""
     (m, k), n = a.shape, b.shape[1]
-    roofline = machine.roofline(2.0 * m * k * n, (m * k + k * n + m * n) * a.element_size())
-    rung = RungMeasurement(impl, shape=(m, k, n), roofline=roofline)
+    flop = 2.0 * m * k * n
+    roofline = machine.roofline(flop, (m * k + k * n + m * n) * a.element_size())
+    rung = RungMeasurement(impl, shape=f"{m}x{k}x{n}", flop=flop, roofline=roofline)
     if reason := unavailable(impl, a.device, a.dtype):
         return replace(rung, skipped=reason)
     workspace = {"einsum-by-hand": m * k * n, "broadcast": k * n}.get(impl, k)  # beside operands and result
@@ -108,51 +99,44 @@ def estimate(matmul: Matmul, a: Tensor, b: Tensor) -> float:
 
 def report(config: MatmulBenchConfig, machine: Machine, measurements: Sequence[RungMeasurement]) -> Result:
     """The ladders of one run, all shapes; a rung whose product is wrong fails its check."""
-    errors: dict[str, list[float]] = {}
+    title = f"Matrix multiplication, {config.dtype}, {machine_words(config)}"
+    errors, timed = defaultdict[str, list[float]](list), defaultdict[str, list[RungMeasurement]](list)
     for each in measurements:
         if each.error is not None:
-            errors.setdefault(label(each), []).append(each.error)
-    samples = [(each.impl, label(each), *sample) for each in measurements for sample in each.samples]
+            errors[each.shape].append(each.error)
+        if each.timing:
+            timed[each.shape].append(each)
+    medians = {
+        f"{each.impl}_{shape}_median_s": each.timed.median
+        for shape, ladder in timed.items()
+        for each in ladder
+    }
+    samples = [(each.impl, each.shape, *sample) for each in measurements for sample in each.samples]
     columns = [Column(name) for name in ("impl", "shape", "seconds", "calibration_s")]
     return Result(
-        metrics={
-            **{
-                f"{each.impl}_{label(each)}_median_s": each.timed.median
-                for each in measurements
-                if each.timing
-            },
-            "peak_gflop_per_s": machine.flop_per_s / 1e9,
-            "gbyte_per_s": machine.bytes_per_s / 1e9,
-        },
+        {**medians, "peak_gflop_per_s": machine.flop_per_s / 1e9, "gbyte_per_s": machine.bytes_per_s / 1e9},
         checks=[
             Check(f"{shape}: worst error in units of its bound", max(found) <= 1, max(found), 1.0)
             for shape, found in errors.items()
         ],
-        findings=findings(config, machine, measurements),
+        findings=findings(config, machine, timed),
         tables=[
-            ladder_table(config, machine, measurements),
+            ladder_table(title, config, machine, measurements),
             Table("replicates", "Replicates", columns, samples, shown=False),
         ],
-        pictures=pictures(config, measurements),
+        pictures=pictures(title, timed),
     )
 
 
-def title(config: MatmulBenchConfig) -> str:
-    return f"Matrix multiplication, {config.dtype}, {machine_words(config)}"
-
-
 def ladder_table(
-    config: MatmulBenchConfig, machine: Machine, measurements: Sequence[RungMeasurement]
+    title: str, config: MatmulBenchConfig, machine: Machine, measurements: Sequence[RungMeasurement]
 ) -> Table:
     """A row for each rung at each shape; one that was not timed has its reason as its note."""
-    loops = {
-        each.shape: each.timing.median
-        for each in reversed(measurements)
-        if each.impl == "loops" and each.timing
-    }
+    loops = {each.shape: each.timing for each in reversed(measurements) if each.impl == "loops"}
 
     def speedup(each: RungMeasurement) -> float | None:
-        return loops[each.shape] / each.timing.median if each.timing and each.shape in loops else None
+        slowest = loops.get(each.shape)
+        return slowest.median / each.timing.median if slowest and each.timing else None
 
     def peak_share(each: RungMeasurement) -> float | None:
         return each.flop / each.timing.median / machine.flop_per_s if each.timing else None
@@ -165,7 +149,7 @@ def ladder_table(
 
     columns = (
         Column("impl", "rung"),
-        Column("shape", of=label),
+        Column("shape"),
         *TIMING,
         Column("speedup", "times loops", ",.0f", speedup),
         Column("gflop_per_s", "GFLOP/s", ".3g"),
@@ -175,11 +159,11 @@ def ladder_table(
         Column("lesson_s", "lesson", "duration"),
         Column("note", of=note),
     )
-    return Table.of("matmul", title(config), columns, measurements)
+    return Table.of("matmul", title, columns, measurements)
 
 
 def findings(
-    config: MatmulBenchConfig, machine: Machine, measurements: Sequence[RungMeasurement]
+    config: MatmulBenchConfig, machine: Machine, timed: Mapping[str, Sequence[RungMeasurement]]
 ) -> list[str]:
     """The machine's limits, and what the ladder teaches here."""
     sentences = [
@@ -190,13 +174,12 @@ def findings(
     if config.device.startswith("cuda"):
         allowed = torch.backends.cuda.matmul.allow_tf32
         sentences.append(f"TF32, which keeps 10 bits of float32's 23, is {'on' if allowed else 'off'}.")
-    for shape in dict.fromkeys(label(each) for each in measurements):
-        at = {each.impl: each.timing.median for each in measurements if each.timing and label(each) == shape}
+    for shape, ladder in timed.items():
+        at = {each.impl: each.timed.median for each in ladder}
         if "loops" in at and "python" in at:
-            times = at["loops"] / at["python"]
             sentences.append(
-                f"{shape}: the same three loops take {times:,.0f} times longer over tensors than over lists: "
-                "most of that time goes into reaching single elements of a tensor."
+                f"{shape}: the same three loops take {at['loops'] / at['python']:,.0f} times longer over tensors "
+                "than over lists: most of that time goes into reaching single elements of a tensor."
             )
         if "matmul" in at and "onednn" in at and at["onednn"] < 0.9 * at["matmul"]:
             times = at["matmul"] / at["onednn"]
@@ -206,31 +189,20 @@ def findings(
     return sentences
 
 
-def pictures(config: MatmulBenchConfig, measurements: Sequence[RungMeasurement]) -> list[Picture]:
+def pictures(title: str, timed: Mapping[str, Sequence[RungMeasurement]]) -> list[Picture]:
     """The ladder of each shape as bars; with several shapes also speed against size, below the roofline."""
-    timed = [each for each in measurements if each.timing]
-    by_shape: dict[str, list[RungMeasurement]] = {}
-    for each in timed:
-        by_shape.setdefault(label(each), []).append(each)
-    drawn = [
-        duration_bars(
-            f"ladder-{shape}",
-            f"{title(config)}, {shape}",
-            [(each.impl, each.timed, each.lesson_s) for each in ladder],
-        )
-        for shape, ladder in by_shape.items()
-    ]
-    firsts = [ladder[0] for ladder in by_shape.values()]
-    if len(firsts) > 1:
-        rates = {(each.impl, label(each)): each.gflop_per_s for each in timed}
+    drawn = []
+    for shape, ladder in timed.items():
+        bars = [(each.impl, each.timed, each.lesson_s) for each in ladder]
+        drawn.append(duration_bars(f"ladder-{shape}", f"{title}, {shape}", bars))
+    if len(timed) > 1:
+        rates = [{each.impl: each.gflop_per_s for each in ladder} for ladder in timed.values()]
+        firsts = [ladder[0] for ladder in timed.values()]
         data = {
-            "title": title(config),
-            "shapes": list(by_shape),
+            "title": title,
+            "shapes": list(timed),
             "flop": [each.flop for each in firsts],
-            "gflop_per_s": {
-                impl: [rates.get((impl, shape)) for shape in by_shape]
-                for impl in dict.fromkeys(each.impl for each in timed)
-            },
+            "gflop_per_s": {impl: [rate.get(impl) for rate in rates] for rate in rates for impl in rate},
             "roofline": [each.roofline / 1e9 for each in firsts],
         }
         drawn.append(Picture("speeds", "speeds", data))
