@@ -5,9 +5,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -25,26 +24,23 @@ from mlfound.results import Check, Column, Picture, Result, Table
 MOMENTS = ("mean_before", "std_before", "mean_after", "std_after")
 
 
-@dataclass(frozen=True)
-class Figures:
-    """Of all values of a split together; after, of those pixels that count."""
+class Figures(NamedTuple):
+    """A row of the table: of all values of a split together; after, of those pixels that count."""
 
     split: str
+    rows: int | None
+    scale_divisor: int | None
+    largest_before: float | None
     mean_before: float | None
     std_before: float | None
     mean_after: float
     std_after: float
-    rows: int | None = None
-    scale_divisor: int | None = None
-    largest_before: float | None = None
 
 
 LESSON = {
-    "train": Figures("train, lesson", 0.1304, 0.3073, 3.06e-05, 1.0),
-    "valid": Figures("valid, lesson", None, None, -0.0058, 0.9924),
+    "train": Figures("train, lesson", None, None, None, 0.1304, 0.3073, 3.06e-05, 1.0),
+    "valid": Figures("valid, lesson", None, None, None, None, None, -0.0058, 0.9924),
 }
-
-
 FIGURES = (
     Column("split"),
     Column("rows", format=","),
@@ -61,38 +57,37 @@ def run(config: NormalizeCheckConfig, before: Splits, after: Splits, mean: Tenso
     """`mean` and `std` are what the training rows gave to normalise with."""
     how, name = config.data.normalize, Path(config.data.dataset).name
     lesson = LESSON if config.data == DataConfig() else {}  # the defaults are its data
-    moments = {split: Moments.of(part.x) for split, part in by_name(before).items()}
-    moments_after = {split: Moments.of(part.x) for split, part in by_name(after).items()}
-    counted = changing(moments["train"], how)
-    figures = {
-        split: Figures(
-            split,
-            *moments[split].together(),
-            *moments_after[split].together(counted),
-            rows=len(part.x),
-            scale_divisor=LEVELS,
-            largest_before=part.x.max().item(),
-        )
-        for split, part in by_name(before).items()
-    }
-    mistakes = measure_mistakes(before, after, moments, how)
+    then, now = (
+        {name: Moments.of(split.x) for name, split in by_name(each).items()} for each in (before, after)
+    )
+    counted, figures = changing(then["train"], how), dict[str, Figures]()
+    for split, part in by_name(before).items():
+        moments = *then[split].together(), *now[split].together(counted)
+        figures[split] = Figures(split, len(part.x), LEVELS, part.x.max().item(), *moments)
+    rows = [row for split in figures for row in (figures[split], lesson.get(split)) if row]
+
+    formula = {"pixel": "(x - mean) / std with each pixel's own numbers", "none": "the same"}.get(how)
+    formula = formula or f"(x - {mean:.4f}) / {std:.4f}"
+    tables = [Table("normalize", f"Pixels: bytes / {LEVELS} before, {formula} after", FIGURES, rows)]
+    if how == "none":
+        sentences = [
+            "data.normalize is none: the pixels stay as they are, so mean 0 and std 1 fail. Write global or pixel."
+        ]
+    else:
+        mistakes = measure_mistakes(before, after, then, how)
+        tables.append(mistake_table(mistakes))
+        sentences = findings(after, figures, mistakes, counted, bool(lesson))
     zero_share = count(before.train.x, lambda part: part == 0) / before.train.x.numel()
     named = {f"{split}_{what}": getattr(each, what) for split, each in figures.items() for what in MOMENTS}
     images = {
         "title": f"Mean and standard deviation of each training pixel of {name}",
-        "mean": moments["train"].mean.view(before.shape),
-        "std": moments["train"].std.view(before.shape),
+        "mean": then["train"].mean.view(before.shape),
+        "std": then["train"].std.view(before.shape),
     }
-    formula = {"pixel": "(x - mean) / std with each pixel's own numbers", "none": "the same"}.get(how)
-    formula = formula or f"(x - {mean:.4f}) / {std:.4f}"
-    rows = [row for split in figures for row in (figures[split], lesson.get(split)) if row]
-    tables = [Table.of("normalize", f"Pixels: bytes / {LEVELS} before, {formula} after", FIGURES, rows)]
-    if how != "none":  # whose numbers are 0 and 1 for every split
-        tables.append(mistake_table(mistakes))
     return Result(
         {**named, "zero_share": zero_share, "scale_divisor": LEVELS},
-        checks=moment_checks(moments_after["train"], counted, config.tolerance),
-        findings=findings(how, after, figures, mistakes, counted, bool(lesson)),
+        checks=moment_checks(now["train"], counted, config.tolerance),
+        findings=sentences,
         tables=tables,
         pictures=[
             histograms(name, before, after, (mean, std), figures["train"], zero_share),
@@ -105,28 +100,18 @@ def moment_checks(train: Moments, counted: Tensor | None, tolerance: float) -> l
     """The training set has mean 0 and std 1; where each pixel has its own numbers, so has the worst of them."""
     if counted is None:
         what = "training set"
-        means, stds = (torch.tensor(value, dtype=torch.float64) for value in train.together())
+        means, stds = (torch.tensor([value], dtype=torch.float64) for value in train.together())
     else:
         what, means, stds = "worst training pixel", train.mean[counted], train.std[counted]
+    # nan where no pixel counts, or one of them is nan
+    from_0, from_1 = (x.abs().max().item() if x.numel() else math.nan for x in (means, 1 - stds))
     return [
-        at_most(f"mean after of the {what}, distance from 0", largest(means), tolerance),
-        at_most(f"std after of the {what}, distance from 1", largest(1 - stds), tolerance),
+        at_most(f"mean after of the {what}, distance from 0", from_0, tolerance),
+        at_most(f"std after of the {what}, distance from 1", from_1, tolerance),
     ]
 
 
-def largest(distances: Tensor) -> float:
-    """The largest, whatever its sign; nan where there is none, or one of them is nan."""
-    return distances.abs().max().item() if distances.numel() else math.nan
-
-
-def float32_means(x: Tensor) -> tuple[float, float]:
-    """The mean of all of `x` with a sum in float32: as torch adds, in blocks; and one number after another."""
-    one_by_one = np.add.accumulate(x.flatten().numpy())[-1]
-    return x.mean().item(), float(one_by_one) / x.numel()
-
-
 def findings(
-    how: str,
     after: Splits,
     figures: Mapping[str, Figures],
     mistakes: Sequence[Mistake],
@@ -134,10 +119,6 @@ def findings(
     lesson: bool,
 ) -> list[str]:
     """Why the training figures are not quite 0 and 1, and those of the other splits less so."""
-    if how == "none":
-        return [
-            "data.normalize is none: the pixels stay as they are, so mean 0 and std 1 fail. Write global or pixel."
-        ]
     others = other_splits(after, figures, counted)
     if counted is not None:
         train, valid = after.train.x.max().item(), after.valid.x.max().item()
@@ -158,6 +139,12 @@ def findings(
         f"The training mean after is {figures['train'].mean_after:.2e} summed in float64, {in_blocks:.2e} in float32 "
         f"as torch adds today, in blocks, and {one_by_one:.2e} in float32 one number after another{older}.",
     ]
+
+
+def float32_means(x: Tensor) -> tuple[float, float]:
+    """The mean of all of `x` with a sum in float32: as torch adds, in blocks; and one number after another."""
+    one_by_one = np.add.accumulate(x.flatten().numpy())[-1]
+    return x.mean().item(), float(one_by_one) / x.numel()
 
 
 def other_splits(after: Splits, figures: Mapping[str, Figures], counted: Tensor | None) -> str:

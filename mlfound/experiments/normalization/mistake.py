@@ -38,23 +38,17 @@ def measure_mistakes(
     """Validation and test normalised with their own numbers; `moments` are those before."""
     mistakes = []
     for split in ("valid", "test"):
-        x, right = by_name(before)[split].x, by_name(after)[split].x
+        x = by_name(before)[split].x
         mean, std = NORMALIZATIONS[how](x)
         own = (x - mean) / std
-        differences = own - right
-        mistakes.append(
-            Mistake(
-                split,
-                *Moments.of(own).together(changing(moments[split], how)),
-                typical_difference=math.hypot(*Moments.of(differences).together()),
-                largest_difference=differences.abs().max().item(),
-            )
-        )
+        differences = own - by_name(after)[split].x
+        moments_after = Moments.of(own).together(changing(moments[split], how))
+        typical = math.hypot(*Moments.of(differences).together())
+        mistakes.append(Mistake(split, *moments_after, typical, differences.abs().max().item()))
     return mistakes
 
 
 def mistake_table(mistakes: Sequence[Mistake]) -> Table:
-    """A row for each split other than the training set."""
     columns = (
         Column("split"),
         Column("mean_after", "mean after", ".3g"),
