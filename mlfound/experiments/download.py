@@ -25,13 +25,8 @@ def run(config: DownloadConfig, context: Context) -> Result:
     seconds = perf_counter() - start
     splits = decode(dataset, arrivals)
     context.recorder.begin(config, dataset=dataset_facts(dataset, splits))
-    columns = (
-        Column("file"),
-        Column("source"),
-        Column("bytes", format=","),
-        Column("seconds", format=".2f"),
-        Column("sha256"),
-    )
+    formats = {"file": "", "source": "", "bytes": ",", "seconds": ".2f", "sha256": ""}
+    columns = [Column(name, format=each) for name, each in formats.items()]
     size, folder = sum(arrival.bytes for arrival in arrivals), cache.cache_folder(dataset, context.data_dir)
     return Result(
         metrics={"files": len(arrivals), "bytes": size, "seconds": seconds},
@@ -46,6 +41,7 @@ def verification(dataset: Dataset, config: DownloadConfig, context: Context) -> 
     verdicts = cache.verify(dataset, context.data_dir)
     context.recorder.begin(config, dataset={"name": dataset.name})
     holds, states = sum(verdict.holds for verdict in verdicts), {True: "verified", False: "damaged"}
+    whole = holds == len(verdicts)
     columns = (
         Column("file"),
         Column("state", of=lambda verdict: states[verdict.holds] if verdict.found else "not here"),
@@ -53,11 +49,10 @@ def verification(dataset: Dataset, config: DownloadConfig, context: Context) -> 
         Column("sha256_wanted", "must be", of="wanted"),
     )
     title = f"{dataset.title}: {cache.cache_folder(dataset, context.data_dir)}"
-    damaged = [f"Mend it with: mlfound download --dataset {dataset.name}"] if holds < len(verdicts) else []
     return Result(
         metrics={"files": len(verdicts), "verified": holds},
-        checks=[Check("files that are whole", holds == len(verdicts), holds, len(verdicts))],
-        findings=damaged,
+        checks=[Check("files that are whole", whole, holds, len(verdicts))],
+        findings=[] if whole else [f"Fix it with: mlfound download --dataset {dataset.name}"],
         tables=[Table.of("files", title, columns, verdicts)],
     )
 
