@@ -18,29 +18,20 @@ MAX_LINES = 60  # of a cell or a traceback; the middle of a longer one is left o
 
 @dataclass(frozen=True)
 class Trial:
-    """One notebook: its name as seen from here, what was read, and how its run ended."""
+    """One notebook: its name as seen from here, its number of code cells, and how its run ended."""
 
     name: str
-    notebook: Notebook
+    cells: int
     outcome: Outcome
-    saved: bool = True  # or not asked for
-
-    @property
-    def cells(self) -> int:
-        return len(self.notebook.cells)
+    saved: bool  # or not asked for
 
     @property
     def failure(self) -> Failure | None:
         return self.outcome.failure
 
     @property
-    def passed(self) -> bool:
-        return self.failure is None
-
-    @property
-    def failing_cell(self) -> int | None:
-        """Its number; None where all ran, or none could."""
-        return self.failure.cell.number if self.failure and self.failure.cell else None
+    def skipped(self) -> int:
+        return len(self.outcome.skipped)
 
 
 def run(config: NotebookTestConfig, context: Context) -> Result:
@@ -64,9 +55,10 @@ def run(config: NotebookTestConfig, context: Context) -> Result:
         outcome = running.run(notebook, kernels[name], config.timeout, partial(recorder.progress, name))
         for line in described(name, notebook, outcome):
             recorder.message(line)
-        trials.append(Trial(name, notebook, outcome, not config.save or running.save(notebook, outcome)))
-        if not trials[-1].saved:
+        saved = not config.save or running.save(notebook, outcome)
+        if not saved:
             recorder.message(f"{name}: not saved: it was changed while it ran")
+        trials.append(Trial(name, len(notebook.cells), outcome, saved))
     return report(trials)
 
 
@@ -86,15 +78,14 @@ def described(name: str, notebook: Notebook, outcome: Outcome) -> Iterator[str]:
     if failure.cell is not None:
         yield f"{place(failure)}:"
         yield from (f"  | {line}" for line in shortened(failure.cell.source.splitlines()))
-    yield from (f"  {line}" for line in shortened([*failure.traceback]) or [failure.error])
+    yield from (f"  {line}" for line in shortened(failure.traceback) or [failure.error])
 
 
 def place(failure: Failure) -> str:
-    """Where it went wrong."""
-    return f"cell {failure.cell.number}" if failure.cell is not None else "before its first cell"
+    return f"cell {failure.cell.number}" if failure.cell else "before its first cell"
 
 
-def shortened(lines: list[str]) -> list[str]:
+def shortened(lines: Sequence[str]) -> Sequence[str]:
     """The first and last of very many lines."""
     half = MAX_LINES // 2
     if len(lines) <= MAX_LINES:
@@ -104,34 +95,34 @@ def shortened(lines: list[str]) -> list[str]:
 
 def report(trials: Sequence[Trial]) -> Result:
     """A row and a check for each notebook, a sentence for each that failed."""
+
+    def failing_cell(trial: Trial) -> int | None:
+        return trial.failure.cell.number if trial.failure and trial.failure.cell else None
+
     columns = (
         Column("notebook", of="name"),
-        Column("passed"),
+        Column("passed", of=lambda trial: trial.failure is None),
         Column("cells"),
         Column("cells_run", "run", of="outcome.run"),
-        Column("cells_skipped", "skipped", of=lambda trial: len(trial.outcome.skipped)),
+        Column("cells_skipped", "skipped", of="skipped"),
         Column("seconds", format=".1f", of="outcome.seconds"),
-        Column("failing_cell", "failing cell"),
-        Column("error", of=lambda trial: getattr(trial.failure, "error", None)),
+        Column("failing_cell", "failing cell", of=failing_cell),
+        Column("error", of=lambda trial: trial.failure and trial.failure.error),
     )
-    outcomes = [trial.outcome for trial in trials]
     checks = [
-        Check(f"cells run in {t.name}", t.passed, t.outcome.run, t.cells - len(t.outcome.skipped))
-        for t in trials
+        Check(f"cells run in {each.name}", not each.failure, each.outcome.run, each.cells - each.skipped)
+        for each in trials
     ]
+    failures = [(trial.name, trial.failure) for trial in trials if trial.failure]
     return Result(
         metrics={
             "notebooks": len(trials),
-            "passed": sum(trial.passed for trial in trials),
-            "cells_run": sum(outcome.run for outcome in outcomes),
-            "cells_skipped": sum(len(outcome.skipped) for outcome in outcomes),
-            "seconds": sum(outcome.seconds for outcome in outcomes),
+            "passed": len(trials) - len(failures),
+            "cells_run": sum(trial.outcome.run for trial in trials),
+            "cells_skipped": sum(trial.skipped for trial in trials),
+            "seconds": sum(trial.outcome.seconds for trial in trials),
         },
         checks=[*checks, *(Check(f"outputs saved in {t.name}", False, 0, 1) for t in trials if not t.saved)],
-        findings=[
-            f"{trial.name}: {place(failure)}: {failure.error}"
-            for trial in trials
-            if (failure := trial.failure) is not None
-        ],
+        findings=[f"{name}: {place(failure)}: {failure.error}" for name, failure in failures],
         tables=[Table.of("notebooks", "Notebooks, each in a fresh kernel", columns, trials)],
     )
