@@ -38,10 +38,10 @@ def run(config: BackpropBenchConfig, context: Context) -> Result:
     if config.check_only:
         return result
     wrong = {each.impl for each in errors if each.relative_error > BOUND}
-    said = [f"{name} was not timed: its gradients are wrong." for name in sorted(wrong)]
+    not_timed = [f"{name} was not timed: its gradients are wrong." for name in sorted(wrong)]
     right = [name for name in names if name not in wrong]
     timed: Result = workload.run(config, right, splits.to(device), context)
-    return (result + Result({}, findings=said) + timed).ranked("*_over_*", "modules_*")
+    return (result + Result({}, findings=not_timed) + timed).ranked("*_over_*", "modules_*")
 
 
 def chosen(config: BackpropBenchConfig, ladder: dict[str, Any]) -> list[str]:

@@ -6,8 +6,7 @@ one call: the same work in every run, so that two runs can be compared though th
 
 import gc
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 from time import perf_counter
@@ -141,7 +140,9 @@ def measure(
     rounds = max(min_rounds, round(budget / block))
     turns = {name: turns_of(min(1.0, block / seconds), rounds) for name, seconds in once.items()}
     samples: dict[Name, list[tuple[float, float]]] = {name: [] for name in candidates}
-    with no_garbage_collection():
+    collecting = gc.isenabled()
+    gc.disable()  # as timeit does: it would run in whichever candidate's turn it is
+    try:
         for number in range(rounds):
             # so that no candidate always follows the same neighbour
             for name in list(candidates)[:: 1 if number % 2 else -1]:
@@ -151,6 +152,9 @@ def measure(
                     calibration = on_cpu(kernel, kernels) / kernels
                     samples[name].append((timer(candidates[name], calls) / calls, calibration))
             on_progress(number + 1, rounds)
+    finally:
+        if collecting:
+            gc.enable()
     return {name: Timing(*zip(*pairs, strict=True)) for name, pairs in samples.items()}
 
 
@@ -158,15 +162,3 @@ def turns_of(frequency: float, rounds: int) -> set[int]:
     """The rounds, evenly spread, that a candidate takes part in: `frequency` of them, at least one."""
     count = max(1, round(frequency * rounds))
     return {(2 * turn + 1) * rounds // (2 * count) for turn in range(count)}
-
-
-@contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """Python's cycle collector off, as timeit has it: it would run in whichever candidate's turn it is."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -37,11 +37,6 @@ class RungMeasurement(Measurement):
     error: float | None = None
 
     @property
-    def right(self) -> bool:
-        """It ran, and its product is within what rounding may cost."""
-        return self.error is not None and self.error <= 1
-
-    @property
     def gflop_per_s(self) -> float | None:
         return self.flop / self.timing.median / 1e9 if self.timing else None
 
@@ -56,8 +51,9 @@ def measure_ladder(
 ) -> list[RungMeasurement]:
     """All rungs at one shape: those that can run and are right are timed together, in interleaved rounds."""
     measurements = [check_rung(name, machine, a, b) for name in MATMULS if name in config.impl]
+    right = [each.impl for each in measurements if each.error is not None and each.error <= 1]
     timings = measure(
-        {each.impl: partial(MATMULS[each.impl], a, b) for each in measurements if each.right},
+        {impl: partial(MATMULS[impl], a, b) for impl in right},
         config.budget,
         timer=timer_of(a.device),
         on_progress=partial(context.recorder.progress, measurements[0].shape),

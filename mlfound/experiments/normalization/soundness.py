@@ -48,5 +48,5 @@ def content_checks(before: Splits, after: Splits) -> list[Check]:
 
 
 def count(x: Tensor, condition: Callable[[Tensor], Tensor]) -> int:
-    """How many values `condition` is true of; part by part, which the processor's cache likes."""
+    """How many values `condition` is true of; part by part, so that it stays in the processor's cache."""
     return sum(int(condition(part).sum()) for part in torch.split(x, ROWS))
