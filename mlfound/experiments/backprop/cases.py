@@ -18,13 +18,13 @@ EDGES = ("dead ReLUs", "rows of zeros", "outputs of 1e4")
 def draw(sizes: Sizes, relu_shift: float, loss: str, seed: int = 0, edge: str | None = None) -> Case:
     """A random case, at one of the EDGES if it is named; mse has one output, whatever the classes."""
     rows, inputs, hidden, classes = sizes
-    draws, outputs = generator(seed, "gradients"), 1 if loss == "mse" else classes
-    parameters = mlp_parameters((inputs, hidden, outputs), INITIALIZATIONS["kaiming"], draws)
+    random, outputs = generator(seed, "gradients"), 1 if loss == "mse" else classes
+    parameters = mlp_parameters((inputs, hidden, outputs), INITIALIZATIONS["kaiming"], random)
     for name in ("b1", "b2"):
-        parameters[name] = 0.1 * torch.randn(parameters[name].shape, generator=draws)
+        parameters[name] = 0.1 * torch.randn(parameters[name].shape, generator=random)
     parameters = {name: p.double() for name, p in parameters.items()}
-    x = torch.randn(rows, inputs, generator=draws).double()
-    y = torch.randint(classes, (rows,), generator=draws)
+    x = torch.randn(rows, inputs, generator=random).double()
+    y = torch.randint(classes, (rows,), generator=random)
 
     if edge == "dead ReLUs":  # no hidden unit is above 0 for any row
         parameters["b1"].sub_(1e3)

@@ -115,13 +115,13 @@ def by_engine(name: str, task: Task, ends: ExitStack) -> Training:
     """The engine of this name with all networks; it ends when `ends` does."""
     trainer = build(task.plan(name), task.splits)
     ends.callback(trainer.close)
-    engine, starts = trainer.engine, task.initial(task.config.replicates)
+    engine, begin = trainer.engine, task.initial(task.config.replicates)
     rates = [(LR, MOMENTUM)] * task.steps
 
     def training(order: Order) -> Sequence[Weights]:
-        for network, velocities, start in zip(engine.networks, engine.velocities, starts, strict=True):
+        for weights, velocities, start in zip(engine.networks, engine.velocities, begin, strict=True):
             for key, p in start.items():
-                network[key].copy_(p)
+                weights[key].copy_(p)
                 velocities[key].zero_()
         engine.run(order.flatten(1), rates[: order.shape[1]])
         return engine.networks
