@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # torch only once it is needed: `mlfound --help` imports this
 
     from torch import Tensor
 
-    from mlfound.foundations.modules import Module
+    from mlfound.foundations.layers import Sequential
     from mlfound.runs.reader import Run
     from mlfound.runs.run import Screen
 
@@ -67,7 +67,7 @@ def _folder(given: str | PathLike[str] | None) -> "Path":
     return Path(os.path.expanduser(given or os.environ.get("MLFOUND_RUNS_DIR") or "runs"))
 
 
-def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[Module, Tensor, Tensor]":
+def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[Sequential, Tensor, Tensor]":
     """The trained network of a run folder, and the mean and std of its training pixels.
 
         model, mean, std = load_model("runs/latest")
@@ -81,6 +81,7 @@ def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[Modu
     from safetensors.torch import load
 
     from mlfound.files import read_plain
+    from mlfound.foundations.layers import bound
     from mlfound.foundations.models import MODELS
 
     path = os.path.join(run, "model.safetensors")
@@ -93,8 +94,9 @@ def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[Modu
         seeds = about["seeds"]
         prefix = f"{seeds[0 if seed is None else seeds.index(seed)]:d}."  # of its tensors' names, if it has siblings
         own = prefix if len(seeds) > 1 else ""
-        parameters = {name.removeprefix(own): tensors[name] for name in tensors if name.startswith(own)}
-        return MODELS[about["model"]["name"]](about["model"], parameters), mean, std
+        network = {name.removeprefix(own): tensors[name] for name in tensors if name.startswith(own)}
+        model = MODELS[about["model"]["name"]](about["model"], tuple(about["input_shape"]))
+        return bound(model, network), mean, std
     except UserError as error:
         raise UserError(
             f"{error}; no trained model can be read here, name the folder of a train run"

@@ -3,6 +3,7 @@
 from typing import get_args
 
 import pytest
+from mlfound.foundations.modules import LOSSES
 
 from mlfound.config.models import BackpropBenchConfig, InitStatsConfig
 from mlfound.config.training import DataConfig, ModelConfig, TrainConfig
@@ -11,7 +12,6 @@ from mlfound.engines.ladder import ENGINES
 from mlfound.engines.products import PRODUCTS
 from mlfound.experiments.backprop_bench import WORKLOADS
 from mlfound.foundations.initialization import INITIALIZATIONS
-from mlfound.foundations.modules import LOSSES
 from mlfound.foundations.schedules import SCHEDULES
 from tests.bench.step import RACES
 

@@ -11,8 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from mlfound.engines.buffers import Buffers
-from mlfound.engines.recipe import Network, Rates, Recipe
-from mlfound.engines.step import Coefficients
+from mlfound.engines.recipe import Named, Rate, Recipe
+from mlfound.foundations.optimizers import Coefficients
 
 STEPS_PER_REPLAY = 16  # enough to make the cost of a launch negligible
 WARM_UP_STEPS = 3  # outside the graph, so that libraries allocate their memory before it
@@ -24,7 +24,7 @@ class Graph(Buffers):
     def __init__(
         self,
         recipe: Recipe,
-        initial: Sequence[Network],
+        initial: Sequence[Named],
         generators: Sequence[Generator],
         x: Tensor,
         y: Tensor,
@@ -35,7 +35,7 @@ class Graph(Buffers):
         self.coefficients = x.new_zeros(STEPS_PER_REPLAY, len(Coefficients._fields))
         self.graph: torch.cuda.CUDAGraph | None = None
 
-    def run(self, rows: Tensor, rates: Rates) -> Tensor:
+    def run(self, rows: Tensor, rates: Sequence[Rate]) -> Tensor:
         size, losses = self.recipe.batch_size, []
         for first in range(0, len(rates), STEPS_PER_REPLAY):
             part, own = (
@@ -43,7 +43,7 @@ class Graph(Buffers):
                 rates[first : first + STEPS_PER_REPLAY],
             )
             self.rows[..., : part.shape[1]] = part.view_as(self.rows[..., : part.shape[1]])
-            coefficients = [Coefficients.of(lr, momentum, self.recipe) for lr, momentum in own]
+            coefficients = [self.recipe.optimizer.coefficients(*rate) for rate in own]
             self.coefficients[: len(own)] = torch.tensor(coefficients, dtype=self.coefficients.dtype)
             own_losses = (
                 self.replayed() if part.shape[1] == STEPS_PER_REPLAY * size else self.steps(part.shape[1])
@@ -66,7 +66,7 @@ class Graph(Buffers):
 
     def captured(self) -> torch.cuda.CUDAGraph:
         """The graph. The steps of the warm-up and of the capture are undone: all state is as before."""
-        state = self.parameters, self.flat_velocities
+        state = self.storage.parameters, *self.storage.optimizer_state, self.storage.layer_state
         before = [each.clone() for each in state]
         states = [each.get_state() for each in self.generators]
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]

@@ -7,12 +7,12 @@ from torch import Generator, Tensor
 
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.graph import Graph
-from mlfound.engines.modules import Modules
+from mlfound.engines.plain import Plain
 from mlfound.engines.processes import Processes
-from mlfound.engines.recipe import Engine, Network, Recipe
+from mlfound.engines.recipe import Engine, Named, Recipe
 
 ENGINES: dict[str, Callable[..., Engine]] = {
-    "modules": Modules,
+    "modules": Plain,
     "buffers": Buffers,
     "graph": Graph,
 }
@@ -33,7 +33,7 @@ def fastest(device: torch.device) -> str:
 def engine(
     name: str,
     recipe: Recipe,
-    starts: Sequence[Network],
+    initial: Sequence[Named],
     generators: Sequence[Generator],
     x: Tensor,
     y: Tensor,
@@ -41,5 +41,5 @@ def engine(
 ) -> Engine:
     """The engine of this name, ready to run; on a CPU `buffers` may share out networks among `processes`."""
     if processes > 1:
-        return Processes(recipe, starts, generators, x, y, processes)
-    return ENGINES[name](recipe, starts, generators, x, y)
+        return Processes(recipe, initial, generators, x, y, processes)
+    return ENGINES[name](recipe, initial, generators, x, y)

@@ -11,14 +11,15 @@ import multiprocessing
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 
 import torch
 from torch import Generator, Tensor
 
 from mlfound.engines.buffers import Buffers
-from mlfound.engines.recipe import Network, Rates, Recipe
-from mlfound.engines.storage import numbers
+from mlfound.engines.recipe import Named, Rate, Recipe
+from mlfound.engines.storage import new_memory
 
 PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent dies
 
@@ -29,14 +30,14 @@ class Processes:
     def __init__(
         self,
         recipe: Recipe,
-        initial: Sequence[Network],
+        initial: Sequence[Named],
         generators: Sequence[Generator],
         x: Tensor,
         y: Tensor,
         workers: int,
     ) -> None:
         count = len(initial)
-        memory = shared((2, count, numbers(recipe.sizes)), x.dtype)
+        flat, layer_state = new_memory(recipe, count, partial(shared, dtype=x.dtype))
         self.generators = generators
         self.rows = shared((count, len(y)), torch.int64)
         self.losses = shared((count, math.ceil(len(y) / recipe.batch_size)), x.dtype)
@@ -45,9 +46,10 @@ class Processes:
         self.engines = []
         for share in self.shares:
             own = slice(int(share[0]), int(share[-1]) + 1)
-            self.engines.append(Buffers(recipe, initial[own], generators[own], x, y, memory[:, own]))
+            memory = flat[:, own], layer_state[own]
+            self.engines.append(Buffers(recipe, initial[own], generators[own], x, y, memory))
         self.networks = [network for engine in self.engines for network in engine.networks]
-        self.velocities = [velocity for engine in self.engines for velocity in engine.velocities]
+        self.optimizer = [state for engine in self.engines for state in engine.optimizer]
 
         fork = multiprocessing.get_context("fork")
         self.pipes, theirs = zip(*(fork.Pipe() for _ in self.engines), strict=True)
@@ -73,7 +75,7 @@ class Processes:
                     "allow more (ulimit -u, or a container's limit)"
                 ) from error
 
-    def run(self, rows: Tensor, rates: Rates) -> Tensor:
+    def run(self, rows: Tensor, rates: Sequence[Rate]) -> Tensor:
         """See `Engine`; at most the rows of an epoch."""
         self.rows[:, : rows.shape[1]] = rows
         self.states.copy_(torch.stack([generator.get_state() for generator in self.generators]))
@@ -123,5 +125,6 @@ def set_states(generators: Sequence[Generator], states: Tensor) -> None:
 
 def shared(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """Zeros in memory shared with forked processes, not backed by a file."""
-    memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
-    return torch.frombuffer(memory, dtype=dtype).view(shape)
+    count = math.prod(shape)
+    memory = mmap.mmap(-1, max(count, 1) * dtype.itemsize)
+    return torch.frombuffer(memory, dtype=dtype, count=max(count, 1))[:count].view(shape)

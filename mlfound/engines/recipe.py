@@ -1,47 +1,60 @@
 """What a training step computes: two engines with one recipe reach the same weights."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Generator, Tensor
 
-Network = Mapping[str, Tensor]  # w1 (in, out), b1 (out,), w2, b2, ...
-Rates = Sequence[tuple[float, float]]  # learning rate and momentum, one pair per step
+from mlfound.foundations.layers import Sequential
+from mlfound.foundations.optimizers import Optimizer
+
+Named = Mapping[str, Tensor]  # of one network: parameters and layer state, by the names of its model
+
+
+class Rate(NamedTuple):
+    """What a schedule says of one step; `step` counts from 0 over the whole training."""
+
+    lr: float
+    momentum: float
+    step: int
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The step, without initial parameters and rates. `sizes` are inputs, hidden units, outputs."""
+    """The step, without initial parameters and rates. `model` is a pattern: engines bind copies of it."""
 
-    sizes: tuple[int, ...]
+    model: Sequential
+    optimizer: Optimizer
     loss: str = "cross-entropy"
     batch_size: int = 64
-    relu_shift: float = 0.0
-    dropout: float = 0.0
-    input_dropout: float = 0.0
-    nesterov: bool = False
-    weight_decay: float = 0.0
-    max_norm: float | None = None
+    max_norm: float = math.inf  # of the weights into each hidden unit
     product: str = "matmul"  # a name in engines.products; the readable engine has only this one
+
+    @property
+    def limited(self) -> list[str]:
+        """The parameters under `max_norm`: all drawn weights but those of the output."""
+        drawn = [name for name, p in self.model.parameters.items() if p.start is None]
+        return drawn[:-1] if self.max_norm < math.inf else []
 
 
 class Engine(Protocol):
     """Trains networks side by side, each with rows and random numbers of its own.
 
-    An engine takes a recipe, `initial` networks, which it copies, `generators` of dropout masks, one per network,
-    and the data: `x` (rows, in) and `y` (rows,), which are not copied. All state that a step changes can be read and
-    set from outside: the tensors here are no copies.
+    An engine takes a recipe, `initial` networks, which it copies, a generator for each of what training draws, and
+    the data, which are not copied: `x` (rows, ...) and `y` (rows,). All state that a step changes can be read and set
+    from outside: the tensors here are no copies.
     """
 
     @property
-    def networks(self) -> Sequence[Network]:
-        """Weights and biases by name."""
+    def networks(self) -> Sequence[Named]:
+        """Parameters and layer state by name."""
         ...
 
     @property
-    def velocities(self) -> Sequence[Network]:
-        """The velocity of each parameter, by name."""
+    def optimizer(self) -> Sequence[Mapping[str, Named]]:
+        """Of each network the state of its optimiser: by its names, and then by those of the parameters."""
         ...
 
     @property
@@ -49,8 +62,8 @@ class Engine(Protocol):
         """The generators that were given."""
         ...
 
-    def run(self, rows: Tensor, rates: Rates) -> Tensor:
-        """A step for each pair of `rates`, on `rows` (networks, numbers of rows), which are split into batches.
+    def run(self, rows: Tensor, rates: Sequence[Rate]) -> Tensor:
+        """A step for each of the `rates`, on `rows` (networks, numbers of rows), which are split into batches.
 
         Only the last batch may be smaller than the recipe's. Returns the losses (networks, steps) before each step.
         """

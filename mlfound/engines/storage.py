@@ -1,36 +1,81 @@
-"""All parameters of a network in one flat tensor, so that an update is one call; layers are views into it."""
+"""All parameters of a network in one flat tensor, so that an update is one call; names stand for views into it."""
 
-from collections.abc import Sequence
-from itertools import pairwise
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from mlfound.engines.recipe import Network
-
-Layers = list[tuple[Tensor, Tensor]]
-
-
-def numbers(sizes: Sequence[int]) -> int:
-    """The number of weights and biases of a network."""
-    return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
+from mlfound.engines.recipe import Named, Recipe
+from mlfound.foundations.layers import Parameter, Shape
 
 
-def layers(flat: Tensor, sizes: Sequence[int]) -> Layers:
-    """Views into `flat` (..., numbers): the weights (..., out, in) and biases (..., out, 1) of each layer."""
-    found, start = Layers(), 0
-    for fan_in, fan_out in pairwise(sizes):
-        middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
-        w = torch.unflatten(flat[..., start:middle], -1, (fan_out, fan_in))
-        found.append((w, flat[..., middle:end, None]))
-        start = end
+class Slot(NamedTuple):
+    """Where one tensor lies: `part` of the flat tensor's last axis; a matrix (in, out) lies there as (out, in)."""
+
+    name: str
+    shape: Shape
+    part: slice
+
+
+def slots(parameters: Mapping[str, Parameter]) -> list[Slot]:
+    """One after the other."""
+    found, start = list[Slot](), 0
+    for name, (shape, _) in parameters.items():
+        found.append(Slot(name, shape, slice(start, start := start + math.prod(shape))))
     return found
 
 
-def named(flat: Tensor, sizes: Sequence[int]) -> Network:
-    """Views into `flat` (numbers,) of one network, in the lesson's layout: w1 (in, out), b1 (out,), ..."""
-    return {
-        name: view
-        for n, (w, b) in enumerate(layers(flat, sizes), 1)
-        for name, view in ((f"w{n}", w.mT), (f"b{n}", b[:, 0]))
-    }
+def parameter_count(parameters: Mapping[str, Parameter]) -> int:
+    """The numbers of all of them together."""
+    return sum(math.prod(shape) for shape, _ in parameters.values())
+
+
+def views(flat: Tensor, slots: Iterable[Slot]) -> dict[str, Tensor]:
+    """Into `flat` (..., numbers), each of its own shape (..., *shape): a matrix is a transposed view."""
+    named = {}
+    for name, shape, part in slots:
+        own = flat[..., part]
+        named[name] = (
+            torch.unflatten(own, -1, shape[::-1]).mT if len(shape) == 2 else torch.unflatten(own, -1, shape)
+        )
+    return named
+
+
+Memory = tuple[
+    Tensor, Tensor
+]  # (parameters and states of the optimiser, networks, numbers), (networks, layer state)
+
+
+def new_memory(recipe: Recipe, networks: int, allocate: Callable[..., Tensor]) -> Memory:
+    """For `Storage`; `allocate` takes a shape."""
+    copies = 1 + len(recipe.optimizer.state_names)
+    return (
+        allocate((copies, networks, parameter_count(recipe.model.parameters))),
+        allocate((networks, parameter_count(recipe.model.state))),
+    )
+
+
+class Storage:
+    """What a step changes in the networks of a recipe: flat for an update, by name for all else (see `Engine`)."""
+
+    def __init__(self, recipe: Recipe, initial: Sequence[Named], memory: Memory) -> None:
+        """Copies `initial` into `memory`; the optimiser's state starts at 0."""
+        (self.parameters, *self.optimizer_state), self.layer_state = memory
+        self.slots, names = slots(recipe.model.parameters), recipe.optimizer.state_names
+        self.parts = [slot.part for slot in self.slots]
+        self.networks, self.optimizer = [], []
+        for n, start in enumerate(initial):
+            of_layers = views(self.layer_state[n], slots(recipe.model.state))
+            self.networks.append({**views(self.parameters[n], self.slots), **of_layers})
+            self.optimizer.append(
+                {
+                    name: views(flat[n], self.slots)
+                    for name, flat in zip(names, self.optimizer_state, strict=True)
+                }
+            )
+            for name, tensor in self.networks[n].items():
+                tensor.copy_(start[name])
+        for flat in self.optimizer_state:
+            flat.zero_()

@@ -8,9 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from mlfound.config.training import TrainConfig
+from mlfound.engines.recipe import Named
+from mlfound.engines.storage import parameter_count
 from mlfound.experiments.trained.history import diverged, history
 from mlfound.experiments.trained.test_set import on_test_set
-from mlfound.foundations.modules import MLP
+from mlfound.foundations.layers import bound
 from mlfound.results import Context, Result
 from mlfound.training.build import build, initial
 from mlfound.training.gradients import check_gradients
@@ -31,7 +33,7 @@ def run(config: TrainConfig, context: Context) -> Result:
     if context.resumed:
         refuse_changes(planned.config, inputs, bits, context)
     few = inputs.splits.train.first(CHECKED_ROWS)
-    checked = check_gradients(initial(planned, planned.seeds[0], few.x), few.x, few.y, planned.recipe)
+    checked = check_gradients(planned.recipe, initial(planned, planned.seeds[0], few.x), few.x, few.y)
 
     context.recorder.begin(
         planned.config,
@@ -59,29 +61,31 @@ def train(planned: Plan, inputs: Inputs, context: Context) -> Result:
         divergence = trainer.run(context, interrupted)
     if divergence:
         return diverged(planned, divergence, trainer.epochs)
-    models = [MLP(network, planned.recipe.relu_shift) for network in trainer.engine.networks]
+    networks = trainer.engine.networks
+    models = [bound(planned.recipe.model, network) for network in networks]
     tested = on_test_set(planned, inputs, models, trainer.epochs)
     trained = history(planned, trainer.epochs, len(inputs.splits.train.y), tested.metrics["test_accuracy"])
-    count = sum(p.numel() for p in models[0].parameters.values())
+    count = parameter_count(planned.recipe.model.parameters)
     metrics = {**tested.metrics, **trained.metrics, "parameters": count}
-    tensors, model = model_tensors(planned, inputs, models), description(planned)
+    tensors, model = model_tensors(planned, inputs, networks), description(planned, inputs)
     return replace(trained + tested, metrics=metrics, tensors=tensors, model=model)
 
 
-def model_tensors(planned: Plan, inputs: Inputs, models: Sequence[MLP]) -> dict[str, Tensor]:
-    """The parameters, of several networks with their seed before the name, and the mean and std of the pixels."""
-    networks = {
-        (name if len(models) == 1 else f"{seed}.{name}"): p
-        for seed, model in zip(planned.seeds, models, strict=True)
-        for name, p in model.parameters.items()
+def model_tensors(planned: Plan, inputs: Inputs, networks: Sequence[Named]) -> dict[str, Tensor]:
+    """Parameters and layer state, of several networks with their seed before the name; mean and std of the pixels."""
+    tensors = {
+        (name if len(networks) == 1 else f"{seed}.{name}"): p
+        for seed, network in zip(planned.seeds, networks, strict=True)
+        for name, p in network.items()
     }
-    return {**networks, "input_mean": inputs.mean, "input_std": inputs.std}
+    return {**tensors, "input_mean": inputs.mean, "input_std": inputs.std}
 
 
-def description(planned: Plan) -> dict[str, Any]:
+def description(planned: Plan, inputs: Inputs) -> dict[str, Any]:
     """What rebuilds the networks from these tensors: the kind of model, its settings, the names of mean and std."""
     return {
-        "model": {"name": "mlp", **planned.config.model.model_dump(mode="json")},
+        "model": planned.config.model.model_dump(mode="json"),
+        "input_shape": list(inputs.splits.train.x.shape[1:]),
         "loss": planned.recipe.loss,
         "normalize": {"mean": "input_mean", "std": "input_std"},
         "seeds": list(planned.seeds),

@@ -5,6 +5,7 @@ respect to what `name(...)` gave, and returns the gradients of its inputs, in th
 Sources: Howard, "Deep learning from the foundations", lesson 8; Goodfellow et al. 2016, sections 6.5 and 4.1.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -53,6 +54,38 @@ def relu(x: Tensor, shift: float = 0.0) -> Tensor:
 def relu_grad(dout: Tensor, x: Tensor) -> Tensor:
     """dout where x > 0, else 0: at the corner x = 0 too. The shift is a constant and has no effect."""
     return dout * (x > 0)
+
+
+def general_relu(x: Tensor, leak: float, shift: float, ceiling: float | None) -> Tensor:
+    """x above 0 and leak x below, minus `shift`, at most `ceiling`, any shape."""
+    y = torch.where(x > 0, x, leak * x).sub_(shift) if leak else relu(x, shift)
+    return y if ceiling is None else y.clamp_max_(ceiling)
+
+
+def general_relu_grad(dout: Tensor, x: Tensor, leak: float, shift: float, ceiling: float | None) -> Tensor:
+    """dout above 0, leak dout below; 0 where the ceiling cuts off."""
+    dx = torch.where(x > 0, dout, leak * dout) if leak else relu_grad(dout, x)
+    return dx if ceiling is None else dx * (general_relu(x, leak, shift, None) <= ceiling)
+
+
+def tanh_grad(dout: Tensor, x: Tensor) -> Tensor:
+    """dout (1 - tanh(x)^2)."""
+    return dout * (1 - x.tanh().square())
+
+
+def gelu(x: Tensor) -> Tensor:
+    """x P(u < x) for u from N(0, 1), any shape (Hendrycks and Gimpel 2016, section 2)."""
+    return x * normal_below(x)
+
+
+def gelu_grad(dout: Tensor, x: Tensor) -> Tensor:
+    """dout (P(u < x) + x p(x)), p the density of N(0, 1)."""
+    return dout * (normal_below(x) + x * torch.exp(-x.square() / 2) / math.sqrt(2 * math.pi))
+
+
+def normal_below(x: Tensor) -> Tensor:
+    """P(u < x) for u from N(0, 1); by erfc, which is exact also far below 0."""
+    return torch.erfc(-x / math.sqrt(2)) / 2
 
 
 def dropout_mask(x: Tensor, rate: float, generator: Generator) -> Tensor:

@@ -11,8 +11,9 @@ from typing import Any
 from torch import Tensor
 
 from mlfound.foundations import functions
+from mlfound.foundations.activations import ReLU
 from mlfound.foundations.classes import Model
-from mlfound.foundations.modules import LOSSES, MLP
+from mlfound.foundations.layers import Layer, Linear, Loss, Sequential
 
 Stage = Callable[..., Iterator[Any]]
 
@@ -42,12 +43,27 @@ def modules(
     input_gradient: bool = True,
     weight_grad: functions.WeightGrad = functions.weight_grad,
 ) -> Iterator[Any]:
-    """A base class stores the inputs of all layers; any depth. Gradients are replaced, never accumulated."""
-    model, criterion = MLP(parameters, relu_shift, input_gradient, weight_grad), LOSSES[loss]()
+    """A base class stores the inputs of all layers, and a list of layers is one, too. Gradients are replaced."""
+    model, names = lesson_model(parameters, relu_shift, weight_grad)
+    model.bind({name: parameters[lessons] for name, lessons in names.items()})
+    criterion = Loss(loss)
     yield criterion(model(x), target)
 
-    dx = model.backward(criterion.backward())
-    yield {**model.gradients, "x": dx}
+    dx = model.backward(criterion.backward(), input_gradient)
+    yield {**{names[name]: gradient for name, gradient in model.gradients.items()}, "x": dx}
+
+
+def lesson_model(
+    parameters: Mapping[str, Tensor],
+    relu_shift: float,
+    weight_grad: functions.WeightGrad = functions.weight_grad,
+) -> tuple[Sequential, dict[str, str]]:
+    """The layers of these parameters w1, b1, w2, ..., a ReLU between each two; and for each of its names theirs."""
+    layers: list[Layer] = []
+    for fan_in, fan_out in (w.shape for name, w in parameters.items() if name.startswith("w")):
+        layers += [*([ReLU(shift=relu_shift)] if layers else []), Linear(fan_in, fan_out, weight_grad)]
+    model = Sequential(*layers)
+    return model, dict(zip(model.parameters, parameters, strict=True))
 
 
 STAGES: dict[str, Stage] = {

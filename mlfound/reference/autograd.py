@@ -1,20 +1,62 @@
-"""Loss and gradients of an MLP by torch.nn.functional and autograd, without a line of ours."""
+"""Loss and gradients of any list of layers by torch.nn.functional and autograd, without a formula of ours."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
-from mlfound.reference.torch_functional import torch_functional
+from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
+from mlfound.foundations.layers import Dropout, Flatten, Layer, Linear, Residual, Sequential, within
+
+Named = Mapping[str, Tensor]
 
 
 def loss_and_gradients(
-    parameters: Mapping[str, Tensor],
-    x: Tensor,
-    y: Tensor,
-    relu_shift: float,
-    loss: str,
-    masks: Mapping[int, Tensor] = {},
+    model: Layer, tensors: Named, x: Tensor, y: Tensor, loss: str
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Loss and gradients of `torch_functional`, with the input's gradient."""
-    value, gradients = torch_functional(parameters, x, y, relu_shift, loss, masks=masks)
-    return value, gradients
+    """The loss, and its gradients by the names of the model's parameters, and of the input as `x`.
+
+    Where the layers have drawn something in their last call, dropout's masks, the same is used here.
+    """
+    leaves = {name: tensors[name].detach().requires_grad_() for name in model.parameters}
+    leaves["x"] = x.detach().requires_grad_()
+    out = output(model, leaves["x"], {**tensors, **leaves})
+    if loss == "mse":
+        value = functional.mse_loss(out.squeeze(-1), y.to(out.dtype))
+    else:
+        value = functional.cross_entropy(out, y)
+    value.backward()  # type: ignore[no-untyped-call]
+    gradients = ((name, leaf.grad) for name, leaf in leaves.items())
+    return value.detach(), {name: gradient for name, gradient in gradients if gradient is not None}
+
+
+def output(layer: Layer, x: Tensor, tensors: Named) -> Tensor:
+    """Of any layer, by torch."""
+    return TORCH[type(layer)](layer, x, tensors)
+
+
+def sequential(layers: Sequential, x: Tensor, tensors: Named) -> Tensor:
+    for n, layer in enumerate(layers.layers, 1):
+        x = output(layer, x, within(tensors, n))
+    return x
+
+
+def relu(layer: ReLU, x: Tensor, tensors: Named) -> Tensor:
+    y = functional.leaky_relu(x, layer.leak) if layer.leak else functional.relu(x)
+    return (y - layer.shift).clamp(max=layer.ceiling) if layer.ceiling is not None else y - layer.shift
+
+
+TORCH: dict[type[Layer], Callable[[Any, Tensor, Named], Tensor]] = {
+    Linear: lambda layer, x, own: functional.linear(x, own["w"].T, own["b"]),
+    Identity: lambda layer, x, own: x,
+    ReLU: relu,
+    Floor: lambda layer, x, own: functional.threshold(x, -layer.s, -layer.s),  # gradient 0 at its corner
+    Tanh: lambda layer, x, own: torch.tanh(x),
+    GELU: lambda layer, x, own: functional.gelu(x),
+    Dropout: lambda layer, x, own: x * layer.mask if layer.training else x,
+    Flatten: lambda layer, x, own: torch.flatten(x, 1),
+    Sequential: sequential,
+    Residual: lambda layer, x, own: x + sequential(layer, x, own),
+}

@@ -1,29 +1,33 @@
 """The same training in JAX: one jitted lax.scan over all steps."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mlfound.foundations.activations import ReLU
+from mlfound.foundations.layers import Layer, Linear, Sequential, within
+from mlfound.reference.torch_nn import Named
+
 
 def sgd(
-    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, lr: float, momentum: float
+    model: Sequential, tensors: Named, x: Tensor, y: Tensor, lr: float, momentum: float
 ) -> Callable[[Tensor], dict[str, Tensor]]:
     """As `torch_nn.sgd`; the first call compiles. Products have the full precision of their dtype."""
     jax = start_jax()
     import jax.numpy as jnp
 
-    place, depth = jax.devices("gpu" if x.is_cuda else "cpu")[x.device.index or 0], len(parameters) // 2
+    place = jax.devices("gpu" if x.is_cuda else "cpu")[x.device.index or 0]
 
     def given(tensor: Tensor) -> Any:
         return jax.device_put(tensor.cpu().numpy(), place)
 
     def loss_of(p: Any, x: Any, y: Any) -> Any:
-        for n in range(1, depth):
-            x = jax.nn.relu(x @ p[f"w{n}"] + p[f"b{n}"])
-        log_p = jax.nn.log_softmax(x @ p[f"w{depth}"] + p[f"b{depth}"])
+        for n, layer in enumerate(model.layers, 1):
+            x = FUNCTIONS[type(layer)](layer, x, within(p, n))
+        log_p = jax.nn.log_softmax(x)
         return -jnp.take_along_axis(log_p, y[:, None], axis=1).mean()
 
     def epoch(p: Any, x: Any, y: Any, order: Any) -> Any:
@@ -37,7 +41,7 @@ def sgd(
         return p
 
     compiled = jax.jit(epoch)
-    start = {name: given(p) for name, p in parameters.items()}
+    start = {name: given(p) for name, p in tensors.items()}
     images, labels = given(x), given(y.int())
 
     def train(order: Tensor) -> dict[str, Tensor]:
@@ -45,6 +49,19 @@ def sgd(
         return {name: torch.tensor(p, device=x.device) for name, p in weights.items()}
 
     return train
+
+
+def relu(layer: ReLU, x: Any, own: Any) -> Any:
+    import jax
+
+    x = (jax.nn.leaky_relu(x, layer.leak) if layer.leak else jax.nn.relu(x)) - layer.shift
+    return x if layer.ceiling is None else x.clip(max=layer.ceiling)
+
+
+FUNCTIONS: dict[type[Layer], Callable[[Any, Any, Any], Any]] = {
+    Linear: lambda layer, x, own: x @ own["w"] + own["b"],
+    ReLU: relu,
+}
 
 
 def start_jax() -> Any:

@@ -2,17 +2,19 @@
 
 import shutil
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from mlfound.foundations.layers import Sequential
 from mlfound.reference import jax_scan, torch_compile, torch_graph, torch_nn
+from mlfound.reference.torch_nn import Named
 
-# initial parameters, images, labels, learning rate, momentum; from the row numbers (steps, batch) to the weights
-SGD = Callable[[Mapping[str, Tensor], Tensor, Tensor, float, float], Callable[[Tensor], Mapping[str, Tensor]]]
+# model, initial tensors, images, labels, learning rate, momentum; from the row numbers (steps, batch) to the weights
+SGD = Callable[[Sequential, Named, Tensor, Tensor, float, float], Callable[[Tensor], Named]]
 
 
 def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:

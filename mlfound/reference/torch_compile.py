@@ -1,7 +1,7 @@
 """The step of `torch_nn.sgd` with forward, loss and backward through torch.compile."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from tempfile import TemporaryDirectory
 
@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mlfound.reference.torch_nn import Network
+from mlfound.foundations.layers import Sequential
+from mlfound.reference.torch_nn import Named, Network
 
 
 def sgd(
-    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, lr: float, momentum: float
+    model: Sequential, tensors: Named, x: Tensor, y: Tensor, lr: float, momentum: float
 ) -> Callable[[Tensor], dict[str, Tensor]]:
     """As `torch_nn.sgd`; the first call compiles."""
     compile_afresh()
-    network = Network(parameters)
+    network = Network(model, tensors)
     start = {name: p.detach().clone() for name, p in network.named_parameters()}
 
     @torch.compile

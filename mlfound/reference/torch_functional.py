@@ -14,20 +14,16 @@ def torch_functional(
     relu_shift: float = 0.0,
     loss: str = "mse",
     input_gradient: bool = True,
-    masks: Mapping[int, Tensor] = {},
 ) -> Iterator[Any]:
     """Yields the loss, then its gradients by the names of the parameters, and of the input as `x`.
 
-    Weights are (in, out): torch's linear takes (out, in). `loss` is "mse" or "cross-entropy". The
-    input of layer n (from 1) is multiplied by `masks[n]`, if there is one: dropout with a fixed mask.
+    Weights are (in, out): torch's linear takes (out, in). `loss` is "mse" or "cross-entropy".
     """
     leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
     leaves["x"] = x.detach().requires_grad_(input_gradient)
     out = leaves["x"]
     depth = len(parameters) // 2
     for n in range(1, depth + 1):
-        if n in masks:
-            out = out * masks[n]
         out = functional.linear(out, leaves[f"w{n}"].T, leaves[f"b{n}"])
         if n < depth:
             out = functional.relu(out) - relu_shift if relu_shift else functional.relu(out)

@@ -1,13 +1,14 @@
 """The whole step of `torch_nn.sgd`, gathering included, captured once in a CUDA graph and then replayed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mlfound.reference.torch_nn import Network
+from mlfound.foundations.layers import Sequential
+from mlfound.reference.torch_nn import Named, Network
 
 WARM_UP_STEPS = (
     3  # steps outside the graph, as torch requires: libraries and the optimiser allocate their memory
@@ -15,10 +16,10 @@ WARM_UP_STEPS = (
 
 
 def sgd(
-    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, lr: float, momentum: float
+    model: Sequential, tensors: Named, x: Tensor, y: Tensor, lr: float, momentum: float
 ) -> Callable[[Tensor], dict[str, Tensor]]:
     """As `torch_nn.sgd`; the first call captures."""
-    network = Network(parameters)
+    network = Network(model, tensors)
     start = {name: p.detach().clone() for name, p in network.named_parameters()}
     optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, fused=True)
 

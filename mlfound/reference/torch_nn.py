@@ -7,42 +7,69 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
+from mlfound.foundations.layers import Flatten, Layer, Linear, Sequential, within
+from mlfound.foundations.stages import lesson_model
+
+Named = Mapping[str, Tensor]
+
 
 class Network(nn.Module):
-    """nn.Linear layers with these initial parameters (ours: w1 (in, out), b1, ...), a shifted ReLU between them."""
+    """torch's own modules for a list of layers, with these initial `tensors` (ours: 1.w (in, out), 1.b, ...)."""
 
-    def __init__(self, parameters: Mapping[str, Tensor], relu_shift: float = 0.0) -> None:
+    def __init__(self, model: Sequential, tensors: Named) -> None:
         super().__init__()
-        self.relu_shift = relu_shift
-        self.layers = nn.ModuleList()
-        for n in range(1, len(parameters) // 2 + 1):
-            w, b = parameters[f"w{n}"], parameters[f"b{n}"]
-            layer = nn.utils.skip_init(nn.Linear, *w.shape, device=w.device, dtype=w.dtype)  # type: ignore[no-untyped-call]
-            layer.load_state_dict({"weight": w.T, "bias": b})
-            self.layers.append(layer)
+        self.names = list(model.parameters)
+        modules = (MODULES[type(layer)](layer, within(tensors, n)) for n, layer in enumerate(model.layers, 1))
+        self.layers = nn.Sequential(*modules)
 
     def forward(self, x: Tensor) -> Tensor:
-        *before, last = self.layers
-        for layer in before:
-            x = functional.relu(layer(x))
-            if self.relu_shift:
-                x = x - self.relu_shift
-        output: Tensor = last(x)
+        output: Tensor = self.layers(x)
         return output
 
     def named(self, tensors: Iterator[Tensor]) -> dict[str, Tensor]:
         """`tensors`, one per parameter, under our names and in our layout."""
         ours = (tensor.T if tensor.ndim == 2 else tensor for tensor in tensors)
-        names = (f"{kind}{n}" for n in range(1, len(self.layers) + 1) for kind in "wb")
-        return dict(zip(names, ours, strict=True))
+        return dict(zip(self.names, ours, strict=True))
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the parameters, in our layout."""
         return self.named(p.detach().clone() for p in self.parameters())
 
 
+class GeneralReLU(nn.Module):
+    """max(x, 0), or leaky, minus `shift`, at most `ceiling`: torch has no module for it."""
+
+    def __init__(self, layer: ReLU) -> None:
+        super().__init__()
+        self.leak, self.shift, self.ceiling = layer.leak, layer.shift, layer.ceiling
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.leaky_relu(x, self.leak) if self.leak else functional.relu(x)
+        x = x - self.shift if self.shift else x
+        return x if self.ceiling is None else x.clamp(max=self.ceiling)
+
+
+def linear(layer: Linear, tensors: Named) -> nn.Linear:
+    w, b = tensors["w"], tensors["b"]
+    made: nn.Linear = nn.utils.skip_init(nn.Linear, *w.shape, device=w.device, dtype=w.dtype)  # type: ignore[no-untyped-call]
+    made.load_state_dict({"weight": w.T, "bias": b})
+    return made
+
+
+MODULES: dict[type[Layer], Callable[[Any, Named], nn.Module]] = {
+    Linear: linear,
+    Identity: lambda layer, own: nn.Identity(),
+    ReLU: lambda layer, own: GeneralReLU(layer),
+    Floor: lambda layer, own: nn.Threshold(-layer.s, -layer.s),
+    Tanh: lambda layer, own: nn.Tanh(),
+    GELU: lambda layer, own: nn.GELU(),
+    Flatten: lambda layer, own: nn.Flatten(),
+}
+
+
 def torch_nn(
-    parameters: Mapping[str, Tensor],
+    parameters: Named,
     x: Tensor,
     target: Tensor,
     relu_shift: float = 0.0,
@@ -50,7 +77,10 @@ def torch_nn(
     input_gradient: bool = True,
 ) -> Iterator[Any]:
     """Yields the loss, then its gradients by the names of the parameters, and of the input as `x`."""
-    network = Network(parameters, relu_shift)  # not below: making the network is not part of its forward pass
+    model, names = lesson_model(parameters, relu_shift)
+    # not below: making the network is not part of its forward pass
+    network = Network(model, {name: parameters[lessons] for name, lessons in names.items()})
+    network.names = list(parameters)
     return forward_and_backward(network, x.detach().requires_grad_(input_gradient), target, loss)
 
 
@@ -69,16 +99,16 @@ def forward_and_backward(network: Network, x: Tensor, target: Tensor, loss: str)
 
 
 def sgd(
-    parameters: Mapping[str, Tensor], x: Tensor, y: Tensor, lr: float, momentum: float
+    model: Sequential, tensors: Named, x: Tensor, y: Tensor, lr: float, momentum: float
 ) -> Callable[[Tensor], dict[str, Tensor]]:
     """A training by cross-entropy as a function of an order (steps, batch size) of image numbers.
 
-    Every call starts at `parameters` and returns the final weights. The optimiser has its defaults; on a GPU
+    Every call starts at `tensors` and returns the final weights. The optimiser has its defaults; on a GPU
     it is fused, which is one kernel there. (On a CPU that saves some 7% of a small network's step.)
     """
 
     def train(order: Tensor) -> dict[str, Tensor]:
-        network = Network(parameters)
+        network = Network(model, tensors)
         optimizer = torch.optim.SGD(
             network.parameters(), lr=lr, momentum=momentum, fused=True if x.is_cuda else None
         )

@@ -4,8 +4,9 @@ from torch import Tensor
 
 from mlfound.data.load import Splits
 from mlfound.engines import ladder
-from mlfound.engines.recipe import Network
-from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
+from mlfound.engines.recipe import Named
+from mlfound.foundations import models
+from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.randomness import generator
 from mlfound.training.loop import Trainer
 from mlfound.training.plan import Plan
@@ -20,7 +21,7 @@ def build(plan: Plan, splits: Splits) -> Trainer:
     return Trainer(plan, engine, splits)
 
 
-def initial(plan: Plan, seed: int, x: Tensor) -> Network:
-    """The parameters that the network of this seed begins at, of the type of the images `x` and where these are."""
-    drawn = mlp_parameters(plan.recipe.sizes, INITIALIZATIONS[plan.init], generator(seed, "initialization"))
+def initial(plan: Plan, seed: int, x: Tensor) -> Named:
+    """What the network of this seed begins at, parameters and layer state, of the type and on the device of `x`."""
+    drawn = models.initial(plan.recipe.model, INITIALIZATIONS[plan.init], generator(seed, "initialization"))
     return {name: p.to(x.device, x.dtype) for name, p in drawn.items()}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mlfound.foundations.functions import log_softmax
-from mlfound.foundations.modules import Module
+from mlfound.foundations.layers import Layer, Loss
 
 ROWS_AT_ONCE = 2_000  # so many rows of activations an evaluation holds in memory
 
@@ -33,7 +33,7 @@ class Score:
         return rows - round(self.accuracy * rows)
 
 
-def evaluate(model: Module, loss: Module, x: Tensor, y: Tensor, classes: int) -> Score:
+def evaluate(model: Layer, loss: Loss, x: Tensor, y: Tensor, classes: int) -> Score:
     """One pass over `x` (rows, in) with labels `y` (rows,), forward only."""
     out = torch.cat([model(rows) for rows in torch.split(x, ROWS_AT_ONCE)])
     if out.shape[1] == 1:  # a number: the nearest digit is the answer

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from mlfound.data.load import Splits
-from mlfound.engines.recipe import Engine, Network
+from mlfound.engines.recipe import Engine, Named, Rate
+from mlfound.engines.storage import parameter_count
 from mlfound.foundations.batches import shuffled
-from mlfound.foundations.modules import LOSSES, MLP
+from mlfound.foundations.layers import Loss, bound
 from mlfound.foundations.randomness import generator
 from mlfound.results import Context, Recorder, Resumed
 from mlfound.training.epochs import Epoch, line
@@ -38,7 +39,7 @@ class Trainer:
         self.x, self.batch_size = splits.train.x, plan.recipe.batch_size
         self.shuffling = [generator(seed, "shuffling") for seed in plan.seeds]
         self.steps_per_epoch = math.ceil(len(self.x) / self.batch_size)
-        weights = sum(w.numel() for network in engine.networks for w in network.values())
+        weights = len(plan.seeds) * parameter_count(plan.recipe.model.parameters)
         steps = int(CHECK_MULTIPLICATIONS / (3 * self.batch_size * weights))
         self.steps_per_check = max(1, min(MAX_STEPS_PER_CHECK, steps))
         self.epochs: list[Epoch] = []  # finished, of each a row a seed
@@ -104,7 +105,7 @@ class Trainer:
         start, size = perf_counter(), self.batch_size
         done = self.epoch * self.steps_per_epoch + self.step
         rows = self.order[:, self.step * size : (self.step + steps) * size]
-        losses = self.engine.run(rows, [self.rates(done + n) for n in range(steps)])
+        losses = self.engine.run(rows, [Rate(*self.rates(done + n), done + n) for n in range(steps)])
         self.losses = torch.cat([self.losses, losses], dim=1)
         finite = bool(losses.isfinite().all())  # a GPU is done only when a number is here
         self.seconds += perf_counter() - start
@@ -162,9 +163,9 @@ class Trainer:
                 tensor.copy_(tensors[f"{name} of seed {seed}"])
         self.begin_epoch(snapshot.epoch, snapshot.seconds, tensors[EPOCH_LOSSES].to(self.x))
 
-    def validate(self, network: Network) -> Score:
+    def validate(self, network: Named) -> Score:
         """This network on the validation set."""
-        model, loss = MLP(network, self.plan.recipe.relu_shift), LOSSES[self.plan.recipe.loss]()
+        model, loss = bound(self.plan.recipe.model, network), Loss(self.plan.recipe.loss)
         return evaluate(model, loss, self.splits.valid.x, self.splits.valid.y, self.splits.classes)
 
     def rows(self, scores: Sequence[Score], eval_seconds: float) -> list[Epoch]:

@@ -1,9 +1,9 @@
 """What a training will be: sizes, rates, device, threads, engine. Every `auto` is resolved here, by rule."""
 
+import math
 import multiprocessing
 import sys
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, fields
 
 import torch
 
@@ -12,9 +12,12 @@ from mlfound.config.training import CheckpointConfig, TrainConfig
 from mlfound.data.load import Splits
 from mlfound.engines import ladder
 from mlfound.engines.recipe import Recipe
-from mlfound.engines.storage import numbers
+from mlfound.engines.storage import parameter_count
 from mlfound.errors import UserError
 from mlfound.foundations import matmul
+from mlfound.foundations.layers import Sequential, Shape, output_shapes
+from mlfound.foundations.models import MODELS
+from mlfound.foundations.optimizers import OPTIMIZERS, Optimizer
 from mlfound.foundations.schedules import SCHEDULES
 from mlfound.training.evaluation import ROWS_AT_ONCE
 
@@ -24,6 +27,7 @@ class Plan:
     """All that a training needs but its data. Networks, one a seed, are shared out among `processes`."""
 
     recipe: Recipe
+    widths: tuple[int, ...]  # inputs, and outputs of each layer with parameters
     seeds: range
     init: str
     epochs: int
@@ -42,7 +46,7 @@ class Plan:
         return SCHEDULES[self.schedule](progress, self.lr, self.momentum)
 
     def __str__(self) -> str:
-        words = ["-".join(map(str, self.recipe.sizes)), self.recipe.loss]
+        words = ["-".join(map(str, self.widths)), self.recipe.loss]
         if len(self.seeds) > 1:
             words.append(f"{len(self.seeds)} networks")
         by = f" by {self.recipe.product}" if self.engine != "modules" else ""
@@ -55,7 +59,9 @@ class Plan:
 
 def plan(config: TrainConfig, splits: Splits) -> Plan:
     """Resolve what the config leaves open, and let torch work with so many threads; refuse what cannot be done."""
-    sizes, device = layer_sizes(config, splits), hardware.resolve_device(config.device)
+    refuse_unfit(config, splits)
+    shape, device = tuple(splits.train.x.shape[1:]), hardware.resolve_device(config.device)
+    model = MODELS[config.model.name](config.model.model_dump(), shape)
     engine = ladder.fastest(device) if config.engine == "auto" else config.engine
     if reason := ladder.unavailable(engine, device):
         raise UserError(f"{reason}; write auto, or buffers", key="engine")
@@ -71,29 +77,29 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
         engine == "buffers" and device.type == "cpu" and config.replicates > 1 and sys.platform == "linux"
     )
     threads = 1 if shared and config.threads == "auto" else config.threads
-    largest = max(config.batch_size * fan_in * fan_out for fan_in, fan_out in pairwise(sizes))
-    threads = hardware.use_threads(threads, largest)
+    largest = max(math.prod(p.shape) for p in model.parameters.values())
+    threads = hardware.use_threads(threads, config.batch_size * largest)
     may_fork = not multiprocessing.current_process().daemon  # a daemonic process may have no children
     processes = min(config.replicates, hardware.cores()) if shared and threads == 1 and may_fork else 1
 
-    model, optimizer = config.model, config.optimizer
     recipe = Recipe(
-        sizes=sizes,
+        model=model,
+        optimizer=optimizer_of(config),
         loss=config.loss,
         batch_size=config.batch_size,
+        max_norm=config.optimizer.max_norm or math.inf,
         product=product,
-        **model.model_dump(include={"relu_shift", "dropout", "input_dropout"}),
-        **optimizer.model_dump(include={"nesterov", "weight_decay", "max_norm"}),
     )
     resolved = {"device": str(device), "threads": threads, "engine": engine, "product": product}
     return Plan(
         recipe=recipe,
+        widths=widths(model, shape),
         seeds=config.seeds,
-        init=model.init,
+        init=config.model.init,
         epochs=config.epochs,
         schedule=config.schedule,
-        lr=optimizer.lr,
-        momentum=optimizer.momentum,
+        lr=config.optimizer.lr,
+        momentum=config.optimizer.momentum,
         checkpoint=config.checkpoint,
         device=device,
         threads=threads,
@@ -103,10 +109,22 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
     )
 
 
-def layer_sizes(config: TrainConfig, splits: Splits) -> tuple[int, ...]:
-    """Inputs, hidden units, outputs; refuses a model that does not fit the data."""
-    rows, features = splits.train.x.shape
-    outputs = config.model.outputs
+def optimizer_of(config: TrainConfig) -> Optimizer:
+    """The rule of its name, with those of the section's keys that do not change from step to step."""
+    kind = OPTIMIZERS[config.optimizer.name]
+    constants = {field.name for field in fields(kind)}
+    return kind(**config.optimizer.model_dump(include=constants))
+
+
+def widths(model: Sequential, shape: Shape) -> tuple[int, ...]:
+    """The number of inputs, and of the outputs of each layer that has parameters."""
+    outputs = zip(model.layers, output_shapes(model, (1, *shape)), strict=True)
+    return math.prod(shape), *(math.prod(out) for layer, out in outputs if layer.parameters)
+
+
+def refuse_unfit(config: TrainConfig, splits: Splits) -> None:
+    """A UserError for a model that does not fit the data."""
+    rows, outputs = len(splits.train.y), config.model.outputs
     if config.batch_size > rows:
         raise UserError(
             f"{config.batch_size} is more than the {rows:,} training rows; write {rows} or less",
@@ -117,19 +135,18 @@ def layer_sizes(config: TrainConfig, splits: Splits) -> tuple[int, ...]:
             f"{outputs} outputs are not one for each of {splits.classes} classes; write {splits.classes}",
             key="model.outputs",
         )
-    return features, *config.model.hidden, outputs
 
 
 def require_memory(planned: Plan, splits: Splits) -> None:
     """Refuse more than there is, before any of it is taken; in bytes, by what each part holds at most."""
-    sizes, replicates = planned.recipe.sizes, len(planned.seeds)
-    of_one = numbers(sizes)
-    # weights, velocities, gradients, where they began; weights and velocities again of a snapshot and the best epoch
-    copies = 8 * 4
-    batch = planned.recipe.batch_size * sum(sizes) * 4 * 4  # outputs, gradients, two masks
+    model, replicates = planned.recipe.model, len(planned.seeds)
+    of_one, states = parameter_count(model.parameters), len(planned.recipe.optimizer.state_names)
+    # weights, optimiser's state, gradients, where they began; weights and state of a snapshot and the best epoch
+    copies = (3 * (1 + states) + 2) * 4
+    batch = planned.recipe.batch_size * sum(planned.widths) * 4 * 4  # outputs, gradients, two masks
     each = of_one * copies + batch + len(splits.train.x) * 2 * 8  # and an epoch's order, twice
-    once = of_one * 4 * 8 + ROWS_AT_ONCE * sum(sizes) * 3 * 4  # a check in float64, an evaluation
-    network = f"a network {'-'.join(map(str, sizes))}"
+    once = of_one * 4 * 8 + ROWS_AT_ONCE * sum(planned.widths) * 3 * 4  # a check in float64, an evaluation
+    network = f"a network {'-'.join(map(str, planned.widths))}"
     hardware.require_memory(each + once, "model.hidden", network, planned.device)
     together = f"training {replicates:,} networks together"
     hardware.require_memory(replicates * each + once, "replicates", together, planned.device)

@@ -32,8 +32,8 @@ class Snapshot:
     """All on which the rest of a training depends, after `epoch` whole epochs and some steps of the next.
 
     `tensors` are, by the names that checkpoints and messages use, the losses of those steps, and of each network the
-    states that its generators had for shuffling (at the beginning of the epoch) and have for dropout, its
-    velocities and its parameters. `seconds` were spent on those steps.
+    states that its generators had for shuffling (at the beginning of the epoch) and have for dropout, the states of
+    its optimiser and of its layers, and its parameters. `seconds` were spent on those steps.
     """
 
     epoch: int
@@ -56,8 +56,8 @@ def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
 
 def step_state(engine: Engine, n: int) -> Iterator[tuple[str, Tensor]]:
     """What a step changes in network `n`, no copies: what goes wrong first comes first."""
-    for name, velocity in engine.velocities[n].items():
-        yield f"momentum of {name}", velocity
+    for kind, named in engine.optimizer[n].items():
+        yield from ((f"{kind} of {name}", tensor) for name, tensor in named.items())
     yield from engine.networks[n].items()
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlfound.engines.modules import Modules
 
 from mlfound.engines import products
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.graph import Graph
-from mlfound.engines.modules import Modules
 from mlfound.engines.processes import Processes
 from mlfound.engines.recipe import Recipe
 from mlfound.foundations import matmul

@@ -18,7 +18,7 @@ from mlfound.experiments.initialization import convolutions, depth, draws, layer
 from mlfound.experiments.initialization.activations import label
 from mlfound.experiments.initialization.claims import Claim, claim_table, verdict
 from mlfound.experiments.initialization.stacks import backward_verdict, forward_verdict
-from mlfound.foundations.activations import Floor, Identity, Leaky, ReLU, Subtract
+from mlfound.foundations.activations import Floor, Identity, ReLU
 from mlfound.foundations.initialization import INITIALIZATIONS, Initialization, kaiming, normal
 from mlfound.foundations.randomness import generator
 from mlfound.results import Column, Picture, Result, Table
@@ -311,9 +311,9 @@ def test_each_draw_is_a_layer_of_its_own_however_many_make_one_product(monkeypat
     draw_weights = draws.draw_weights
     monkeypatch.setattr(draws, "PRODUCT_NUMBERS", at_once)
     monkeypatch.setattr(draws, "draw_weights", keeping)
-    [measured] = draws.measure_layer(x, "kaiming", [Subtract(0.5)], 4, 7, generator(0, "w"))
+    [measured] = draws.measure_layer(x, "kaiming", [ReLU(shift=0.5)], 4, 7, generator(0, "w"))
     for w, mean, std in zip(torch.cat(drawn), measured.means, measured.stds, strict=True):
-        y = Subtract(0.5)(x @ w).double()
+        y = ReLU(shift=0.5)(x @ w).double()
         assert mean.item() == pytest.approx(y.mean().item(), abs=1e-6)
         assert std.item() == pytest.approx(y.std(correction=0).item(), abs=1e-6)
 
@@ -401,7 +401,7 @@ def test_dead_units():
     w = torch.tensor([[1.0, -1.0, 1.0, -1.0]] * 4)
     z = x @ w
     z[1:, 0] *= -1  # alive for one row alone
-    for activation, share in ((ReLU(), 0.5), (Subtract(0.5), 0.5), (Leaky(0.1), 0.0), (Identity(), 0.0)):
+    for activation, share in ((ReLU(), 0.5), (ReLU(shift=0.5), 0.5), (ReLU(0.1), 0.0), (Identity(), 0.0)):
         assert depth.signal_figures(activation(z), z, activation)[2] == share, activation
 
 
@@ -421,7 +421,7 @@ def test_a_hundred_products():
 
 
 def test_activations_have_names():
-    names = [label(each) for each in (Identity(), ReLU(), Subtract(0.5), Floor(0.25), Leaky(0.2))]
+    names = [label(each) for each in (Identity(), ReLU(), ReLU(shift=0.5), Floor(0.25), ReLU(0.2))]
     assert names == ["linear", "relu", "relu - 0.5", "max(x, -0.25)", "leaky 0.2"]
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mlfound.foundations.activations import ACTIVATIONS, Floor, Identity, Leaky, ReLU, Subtract
+from mlfound.foundations.activations import Floor, Identity, ReLU
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.randomness import generator
 
@@ -14,9 +14,9 @@ SAMPLES = 10**6
 TORCH = {
     Identity(): lambda x: x * 1,
     ReLU(): functional.relu,
-    Subtract(0.5): lambda x: functional.relu(x) - 0.5,
+    ReLU(shift=0.5): lambda x: functional.relu(x) - 0.5,
     Floor(0.5): lambda x: functional.threshold(x, -0.5, -0.5),  # gradient 0 at its corner; clamp's is 1
-    Leaky(0.2): lambda x: functional.leaky_relu(x, 0.2),
+    ReLU(0.2): lambda x: functional.leaky_relu(x, 0.2),
 }
 ROOT2 = math.sqrt(2)
 
@@ -74,7 +74,7 @@ def test_the_samples_tell_a_wrong_closed_form(z):
         (Identity(), 1, 0.0, 1.0),
         (ReLU(), 1, 0.3989, 0.5838),
         (ReLU(), ROOT2, 0.5642, 0.8256),
-        (Subtract(0.5), ROOT2, 0.0642, 0.8256),
+        (ReLU(shift=0.5), ROOT2, 0.0642, 0.8256),
         (Floor(0.5), ROOT2, 0.3491, 0.9899),
         (Floor(0.5), 1, 0.1978, 0.7439),
     ],
@@ -89,7 +89,7 @@ def test_the_families_meet():
     mu, sigma = torch.tensor([-2.0, 0.0, 3.0]), torch.tensor([[0.5], [2.0]])
     relu, linear = ReLU().moments(mu, sigma), Identity().moments(mu, sigma)
     assert relu[0].shape == linear[1].shape == (2, 3)
-    for one, wanted in [(Leaky(1.0), linear), (Leaky(0.0), relu), (Floor(0.0), relu), (Subtract(0.0), relu)]:
+    for one, wanted in [(ReLU(1.0), linear), (ReLU(0.0), relu), (Floor(0.0), relu), (ReLU(shift=0.0), relu)]:
         for got, want in zip(one.moments(mu, sigma), wanted, strict=True):
             assert relative_error(got, want) <= 1e-14
 

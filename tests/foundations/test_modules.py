@@ -4,11 +4,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlfound.foundations.modules import LOSSES, MLP
 
 from mlfound.foundations import functions
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
-from mlfound.foundations.modules import LOSSES, MLP
 from mlfound.foundations.randomness import generator
 from mlfound.reference.autograd import loss_and_gradients
 from mlfound.training.gradients import Case, dropout_errors

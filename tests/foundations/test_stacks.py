@@ -6,14 +6,14 @@ from itertools import pairwise
 import pytest
 import torch
 
-from mlfound.foundations.activations import Floor, Identity, Leaky, ReLU, Subtract
+from mlfound.foundations.activations import Floor, Identity, ReLU
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.stacks import fixup, lsuv, plain, plain_gradients, residual, residual_gradients
 
 BOUND = 1e-10
-ALL = [Identity(), ReLU(), Subtract(0.5), Floor(0.5), Leaky(0.2)]
+ALL = [Identity(), ReLU(), ReLU(shift=0.5), Floor(0.5), ReLU(0.2)]
 SIZES = [7, 5, 11, 3, 9]
 
 

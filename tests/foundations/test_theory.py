@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mlfound.foundations.activations import Floor, Identity, Leaky, ReLU, Subtract
+from mlfound.foundations.activations import Floor, Identity, ReLU
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.theory import pooled_moments, scatter_of_means
@@ -27,7 +27,7 @@ def outputs(name, activation, x):
     return activation(x @ w)
 
 
-@pytest.mark.parametrize("activation", [Identity(), ReLU(), Subtract(0.5), Floor(0.5), Leaky(0.2)], ids=str)
+@pytest.mark.parametrize("activation", [Identity(), ReLU(), ReLU(shift=0.5), Floor(0.5), ReLU(0.2)], ids=str)
 @pytest.mark.parametrize("name", ["kaiming", "torch-default"])
 def test_the_pool_of_all_draws_has_these_moments(name, activation, x):
     v = INITIALIZATIONS[name].std((40, UNITS)) ** 2
@@ -42,7 +42,7 @@ def test_the_pool_of_all_draws_has_these_moments(name, activation, x):
 
 
 @pytest.mark.parametrize(
-    ("activation", "a"), [(Identity(), 1.0), (ReLU(), 0.0), (Subtract(0.5), 0.0), (Leaky(0.2), 0.2)], ids=str
+    ("activation", "a"), [(Identity(), 1.0), (ReLU(), 0.0), (ReLU(shift=0.5), 0.0), (ReLU(0.2), 0.2)], ids=str
 )
 def test_a_single_draw_scatters_this_much(activation, a, x):
     v = INITIALIZATIONS["kaiming"].std((40, UNITS)) ** 2

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-
 from mlfound.foundations.modules import MSE, CrossEntropy
+
 from mlfound.training import evaluation
 from mlfound.training.evaluation import confusion, evaluate, worst_mistakes
 

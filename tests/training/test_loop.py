@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from mlfound.foundations.modules import LOSSES, MLP
 
 from mlfound.config.loading import load, parse_set
 from mlfound.data.load import Split, Splits
-from mlfound.foundations.modules import LOSSES, MLP
 from mlfound.foundations.randomness import generator
 from mlfound.results import Checkpoint, Context, Resumed
 from mlfound.training.build import build

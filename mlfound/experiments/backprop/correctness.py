@@ -6,11 +6,11 @@ from itertools import product
 from typing import NamedTuple
 
 from mlfound.experiments.backprop import lesson
-from mlfound.experiments.backprop.cases import ODD, draw, situations
+from mlfound.experiments.backprop.cases import ODD, draw, errors, situations
 from mlfound.foundations.checks import relative_error
-from mlfound.foundations.modules import LOSSES
+from mlfound.foundations.functions import LOSSES
 from mlfound.results import Check, Column, Result, Table
-from mlfound.training.gradients import BOUND, errors
+from mlfound.training.gradients import BOUND
 
 SHIFTS = (0.0, 0.5)
 TENSORS = ("loss", "w1", "b1", "w2", "b2", "x")

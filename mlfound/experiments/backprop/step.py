@@ -14,7 +14,6 @@ from mlfound import hardware
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.data.load import Split, Splits
 from mlfound.engines import ladder
-from mlfound.engines.storage import numbers
 from mlfound.errors import UserError
 from mlfound.experiments.backprop.step_task import (
     REFERENCE,
@@ -48,8 +47,11 @@ FLOAT32_BOUND = 1e-5  # of the typical weight then: rounding leaves some 1e-7, p
 
 def largest_product(config: BackpropBenchConfig) -> float:
     """Multiplications in the largest of a step."""
-    layers = pairwise((INPUTS, *config.hidden, OUTPUTS))
-    return config.batch_size * max(fan_in * fan_out for fan_in, fan_out in layers)
+    return config.batch_size * max(fan_in * fan_out for fan_in, fan_out in layer_sizes(config))
+
+
+def layer_sizes(config: BackpropBenchConfig) -> Sequence[tuple[int, int]]:
+    return list(pairwise((INPUTS, *config.hidden, OUTPUTS)))
 
 
 def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) -> None:
@@ -65,7 +67,8 @@ def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) ->
     absent = [why for name in names if (why := unavailable(name, config))]
     if len(absent) == len(names):
         raise UserError("; ".join(absent), key="impl")
-    each = numbers((INPUTS, *config.hidden, OUTPUTS)) * 3 * (8 + 4)  # initial, weights, velocities; twice
+    count = sum((fan_in + 1) * fan_out for fan_in, fan_out in layer_sizes(config))
+    each = count * 3 * (8 + 4)  # initial, weights, velocities; in float64 and in float32
     key, what = ("hidden", "the network") if config.replicates == 1 else ("replicates", "all networks")
     hardware.require_memory(config.replicates * each, key, what, torch.device(config.device))
 
@@ -112,7 +115,7 @@ def begin(
     task, start = each.task, perf_counter()
     training = LADDER[each.impl](task, ends)
     weights = training(order)
-    weights[0]["w1"].cpu()  # a GPU is done only when a number is here
+    next(iter(weights[0].values())).cpu()  # a GPU is done only when a number is here
     first_s, networks = perf_counter() - start if each.impl in SET_UP else None, len(weights)
     soon = order[:, :FLOAT32_STEPS]
     name = f"{each.impl}: the typical weight after {soon.shape[1]} steps in float32 as in float64"

@@ -16,6 +16,7 @@ from mlfound.config.models import BackpropBenchConfig
 from mlfound.config.training import ModelConfig, OptimizerConfig, TrainConfig
 from mlfound.data.load import Split, Splits
 from mlfound.engines import ladder
+from mlfound.engines.recipe import Rate
 from mlfound.experiments.benches import Measurement
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.randomness import generator
@@ -116,13 +117,15 @@ def by_engine(name: str, task: Task, ends: ExitStack) -> Training:
     trainer = build(task.plan(name), task.splits)
     ends.callback(trainer.close)
     engine, begin = trainer.engine, task.initial(task.config.replicates)
-    rates = [(LR, MOMENTUM)] * task.steps
+    rates = [Rate(LR, MOMENTUM, step) for step in range(task.steps)]
 
     def training(order: Order) -> Sequence[Weights]:
-        for weights, velocities, start in zip(engine.networks, engine.velocities, begin, strict=True):
+        for weights, states, start in zip(engine.networks, engine.optimizer, begin, strict=True):
             for key, p in start.items():
                 weights[key].copy_(p)
-                velocities[key].zero_()
+            for state in states.values():
+                for tensor in state.values():
+                    tensor.zero_()
         engine.run(order.flatten(1), rates[: order.shape[1]])
         return engine.networks
 
@@ -132,15 +135,17 @@ def by_engine(name: str, task: Task, ends: ExitStack) -> Training:
 def by_library(sgd: SGD, task: Task, ends: ExitStack) -> Training:
     """A library with the first network; nothing of it has to end."""
     [start] = task.initial(1)
-    train = sgd(start, task.train.x, task.train.y, LR, MOMENTUM)
+    train = sgd(task.plan("modules").recipe.model, start, task.train.x, task.train.y, LR, MOMENTUM)
     return lambda order: [train(order[0])]
 
 
 def by_reference(task: Task, order: Order) -> Trained:
     """What the reference makes of the first and the last network."""
     initial, last = task.initial(task.config.replicates), task.config.replicates - 1
+    model = task.plan("modules").recipe.model
     return {
-        n: torch_nn.sgd(initial[n], task.train.x, task.train.y, LR, MOMENTUM)(order[n]) for n in (0, last)
+        n: torch_nn.sgd(model, initial[n], task.train.x, task.train.y, LR, MOMENTUM)(order[n])
+        for n in (0, last)
     }
 
 

@@ -1,28 +1,36 @@
 """The activations that a config names, as the parts use and label them."""
 
 from mlfound.config.models import InitStatsConfig
-from mlfound.foundations.activations import ACTIVATIONS, Activation, Floor, Identity, Leaky, ReLU, Subtract
+from mlfound.foundations.activations import Activation, Floor, Identity, ReLU
 
 
 def chosen_activations(config: InitStatsConfig, shift: float | None) -> list[Activation]:
     """Those of the config, and with a shift the shifted ReLU; deep stacks take the last one."""
-    chosen = dict.fromkeys(config.activation)
-    plain = [ACTIVATIONS[name](*([config.leak] if name == "leaky" else [])) for name in chosen]
-    return plain if shift is None else [*plain, ACTIVATIONS[config.relu_variant](shift)]
+    known = {"linear": Identity(), "relu": ReLU(), "leaky": ReLU(leak=config.leak)}
+    plain = [known[name] for name in dict.fromkeys(config.activation)]
+    if shift is None:
+        return plain
+    return [*plain, ReLU(shift=shift) if config.relu_variant == "subtract" else Floor(shift)]
 
 
 def label(activation: Activation) -> str:
     match activation:
-        case Subtract(s):
+        case ReLU(leak=0.0, shift=0.0):
+            return "relu"
+        case ReLU(leak=0.0, shift=s):
             return f"relu - {s:g}"
+        case ReLU(leak=a):
+            return f"leaky {a:g}"
         case Floor(s):
             return f"max(x, {-s:g})"
-        case Leaky(a):
-            return f"leaky {a:g}"
-    return "relu" if isinstance(activation, ReLU) else "linear"
+    return "linear"
 
 
 def leak(activation: Activation) -> float | None:
     """The slope below 0; None of a shifted activation, which does not scale with its input."""
-    constants: dict[type, float] = {Identity: 1.0, ReLU: 0.0}
-    return activation.a if isinstance(activation, Leaky) else constants.get(type(activation))
+    match activation:
+        case ReLU(leak=a, shift=0.0):
+            return a
+        case Identity():
+            return 1.0
+    return None

@@ -9,7 +9,7 @@ from mlfound.config.models import InitStatsConfig
 from mlfound.experiments.initialization.activations import leak
 from mlfound.experiments.initialization.claims import Claim, claim_table
 from mlfound.experiments.initialization.draws import Layer, draw_weights
-from mlfound.foundations.activations import Floor, Subtract
+from mlfound.foundations.activations import Floor, ReLU
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.theory import pooled_moments, scatter_of_means
 from mlfound.results import Column, Picture, Result, Table
@@ -75,7 +75,7 @@ def claims(relu: Layer, shifted: Layer) -> list[Claim]:
 def shift_findings(x: Tensor, v: float, relu: Layer, shifted: Layer) -> list[str]:
     """What a shift does to mean and std, `v` a weight's variance; the lesson's text and code are two functions."""
     s, moved = shifted.shift, f"the mean from {relu.mean.value:.4f} to {shifted.mean.value:.4f}"
-    if isinstance(shifted.activation, Subtract):
+    if isinstance(shifted.activation, ReLU):
         mean, std = pooled_moments(Floor(s), x.double().square().sum(1), v)
         return [
             f"Subtracting {s:g} moves {moved} and leaves the standard deviation at {shifted.std.value:.4f}: "

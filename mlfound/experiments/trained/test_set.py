@@ -1,12 +1,13 @@
 """The trained networks on the test set, which is used here, once: scores, mistakes, weights."""
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from mlfound.foundations.modules import LOSSES, MLP
+from mlfound.foundations.layers import Layer, Linear, Loss, Sequential
 from mlfound.results import Column, Picture, Result, Table
 from mlfound.stats.estimates import accuracy_interval, too_few
 from mlfound.training.epochs import Epoch, lowest
@@ -17,14 +18,15 @@ from mlfound.training.plan import Plan
 SHOWN_MISTAKES = 25
 
 
-def on_test_set(planned: Plan, inputs: Inputs, models: Sequence[MLP], epochs: Sequence[Epoch]) -> Result:
+def on_test_set(
+    planned: Plan, inputs: Inputs, models: Sequence[Sequential], epochs: Sequence[Epoch]
+) -> Result:
     """Every network's figures; the images one by one for the first seed only."""
-    test, splits, loss = inputs.splits.test, inputs.splits, LOSSES[planned.recipe.loss]()
+    test, splits, loss = inputs.splits.test, inputs.splits, Loss(planned.recipe.loss)
     scores = [evaluate(model, loss, test.x, test.y, splits.classes) for model in models]
     metrics = test_metrics(scores, len(test.y))
     whose = f", seed {planned.seeds[0]}" if len(models) > 1 else ""
-    w1 = models[0].parameters["w1"].cpu()
-    weights = {"title": f"First-layer weights{whose}", "weights": w1, "shape": splits.shape}
+    first = next(layer for layer in models[0].layers if layer.parameters)
     return (
         Result(
             metrics,
@@ -33,8 +35,16 @@ def on_test_set(planned: Plan, inputs: Inputs, models: Sequence[MLP], epochs: Se
         )
         + by_class(confusion(test.y, scores[0].predicted, splits.classes), whose)
         + by_mistake(inputs, scores[0], whose)
-        + Result({}, pictures=[Picture("weights", "weights", weights)])
+        + Result({}, pictures=weight_pictures(first, splits.shape, whose))
     )
+
+
+def weight_pictures(first: Layer, shape: tuple[int, int], whose: str) -> list[Picture]:
+    """The weights of the first layer as images, where each is one weight for every pixel."""
+    if not (isinstance(first, Linear) and len(first.w) == math.prod(shape)):
+        return []
+    data = {"title": f"First-layer weights{whose}", "weights": first.w.cpu(), "shape": shape}
+    return [Picture("weights", "weights", data)]
 
 
 def test_metrics(scores: Sequence[Score], rows: int) -> dict[str, float | int]:

@@ -1,0 +1,229 @@
+"""Buffered twins of the layers: the same arithmetic in memory that is allocated once, for one network or several.
+
+Between kernels features come first, (features, batch): the faster way round on a CPU. What has more axes keeps its
+order, (batch, channels, ...). A first axis may be one of networks. A kernel may overwrite what it is given: a layer
+needs its input for the gradient, not its output.
+"""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from mlfound.engines.products import products
+from mlfound.engines.recipe import Named
+from mlfound.foundations.activations import ReLU
+from mlfound.foundations.layers import (
+    Dropout,
+    Layer,
+    Linear,
+    Residual,
+    Sequential,
+    Shape,
+    output_shapes,
+    within,
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all kernels of a step share. `networks` is () for one network, (n,) for n side by side."""
+
+    networks: Shape
+    like: Tensor  # of the type, on the device
+    generators: Sequence[Generator]  # one for each network
+    product: str  # a name in engines.products
+
+    def empty(self, *shape: int) -> Tensor:
+        return self.like.new_empty(*self.networks, *shape)
+
+
+def features_first(x: Tensor, shape: Shape) -> Tensor:
+    """From (..., batch, features) to (..., features, batch), and back: the same; other shapes as they are."""
+    return x.mT if len(shape) == 2 else x
+
+
+class Kernel:
+    """Base class. `tensors` are the layer's parameters and state, `into` where its weight gradients go, by name."""
+
+    def __init__(self, layer: Any, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
+        """For inputs of this `shape`, (batch, ...)."""
+        self.layer = layer
+        self.prepare(tensors, into, shape, setting)
+
+    def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
+        """Allocate the memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The output in training."""
+        raise NotImplementedError
+
+    def backward(self, dout: Tensor, input_gradient: bool) -> Any:
+        """From the gradient of the output to that of the input, which may be None where it is not wanted."""
+        raise NotImplementedError
+
+    def weight_gradients(self, momentum: float) -> None:
+        """into <- momentum into + gradient, for each parameter."""
+
+
+class LinearKernel(Kernel):
+    """(out, batch) = w (out, in) times (in, batch)."""
+
+    def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
+        self.w, self.b = tensors["w"].mT, tensors["b"][..., None]
+        self.dw, self.db = into["w"].mT, into["b"][..., None]
+        (rows, fan_in), fan_out, axes = shape, self.b.shape[-2], 2 + len(setting.networks)
+        self.products = products(setting.product, axes, rows * fan_in * fan_out)
+        self.bias_products = products("matmul", axes, 0)
+        self.ones = setting.empty(rows, 1).fill_(1.0)  # a bias is a weight whose input is always 1
+        self.out, self.setting, self.dx = setting.empty(fan_out, rows), setting, setting.like.new_empty(0)
+        self.x = self.batch_first = self.dx
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x is not self.x:  # to make a view costs as much as a small product
+            self.x, self.batch_first = x, x.mT
+        return self.products.linear(x, self.w, self.b, out=self.out)
+
+    def backward(self, dout: Tensor, input_gradient: bool) -> Tensor | None:
+        self.dout = dout
+        if not input_gradient:
+            return None
+        if not self.dx.numel():
+            self.dx = self.setting.empty(*self.x.shape[-2:])
+        return self.products.input_grad(dout, self.w, out=self.dx)
+
+    def weight_gradients(self, momentum: float) -> None:
+        self.products.weight_grad(self.dout, self.batch_first, self.dw, momentum)
+        self.bias_products.weight_grad(self.dout, self.ones, self.db, momentum)
+
+
+class ReLUKernel(Kernel):
+    """In place; the factors of its gradient are written to a mask."""
+
+    def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
+        self.mask = setting.like.new_empty(0)  # until an input shows how it lies in memory
+
+    def forward(self, x: Tensor) -> Tensor:
+        leak, shift, ceiling = self.layer.leak, self.layer.shift, self.layer.ceiling
+        if self.mask.shape != x.shape:
+            self.mask = torch.empty_like(x)
+        if leak:
+            x.mul_(self.mask.fill_(leak).masked_fill_(x > 0, 1.0))
+        else:
+            torch.sign(x.relu_(), out=self.mask)
+        if shift:
+            x.sub_(shift)
+        if ceiling is not None:
+            self.mask.mul_(x <= ceiling)
+            x.clamp_max_(ceiling)
+        return x
+
+    def backward(self, dout: Tensor, input_gradient: bool) -> Tensor:
+        return dout.mul_(self.mask)
+
+
+class DropoutKernel(Kernel):
+    """In place, with a new mask for each step; see `functions.dropout_mask`."""
+
+    def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
+        mask, self.generators = setting.empty(*shape), setting.generators
+        self.each, self.mask = mask if setting.networks else mask[None], features_first(mask, shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for own, generator in zip(self.each, self.generators, strict=True):
+            own.bernoulli_(1 - self.layer.rate, generator=generator)
+        return x.mul_(self.mask.div_(1 - self.layer.rate))
+
+    def backward(self, dout: Tensor, input_gradient: bool) -> Tensor:
+        return dout.mul_(self.mask)
+
+
+class SequentialKernel(Kernel):
+    """One kernel after the other."""
+
+    def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
+        layers, shapes = self.layer.layers, [shape, *output_shapes(self.layer, shape)]
+        self.kernels = [
+            kernel_of(layer, within(tensors, n), within(into, n), shapes[n - 1], setting)
+            for n, layer in enumerate(layers, 1)
+        ]
+        self.have_parameters = [any(layer.parameters for layer in layers[:n]) for n in range(len(layers))]
+
+    def forward(self, x: Tensor) -> Tensor:
+        for kernel in self.kernels:
+            x = kernel.forward(x)
+        return x
+
+    def backward(self, dout: Tensor, input_gradient: bool) -> Tensor | None:
+        for kernel, before in zip(reversed(self.kernels), reversed(self.have_parameters), strict=True):
+            dout = kernel.backward(dout, input_gradient or before)
+            if not (input_gradient or before):
+                return None
+        return dout
+
+    def weight_gradients(self, momentum: float) -> None:
+        for kernel in self.kernels:
+            kernel.weight_gradients(momentum)
+
+
+class ResidualKernel(SequentialKernel):
+    """The branch gets copies, which it may overwrite."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.clone()).add_(x)
+
+    def backward(self, dout: Tensor, input_gradient: bool) -> Tensor | None:
+        dx = super().backward(dout.clone(), input_gradient)
+        return None if dx is None else dout.add_(dx)
+
+
+class PlainKernel(Kernel):
+    """A layer without a kernel runs as it is, once for each network."""
+
+    def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
+        self.layers, self.into, self.is_stack = list[Layer](), list[Named](), bool(setting.networks)
+        self.shape, [self.out_shape] = shape, output_shapes(Sequential(self.layer), shape)
+        for n, generator in enumerate(setting.generators):
+            own, dw = (
+                {name: t[n] if self.is_stack else t for name, t in named.items()} for named in (tensors, into)
+            )
+            self.layers.append(deepcopy(self.layer))
+            self.layers[n].bind(own, generator)
+            self.into.append(dw)
+
+    def each(self, x: Tensor, work: Any) -> Tensor:
+        """`work(layer, x)` for each network with its own x."""
+        if not self.is_stack:
+            result: Tensor = work(self.layers[0], x)
+            return result
+        return torch.stack([work(layer, own) for layer, own in zip(self.layers, x, strict=True)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.each(features_first(x, self.shape), lambda layer, x: layer(x, training=True))
+        return features_first(out, self.out_shape)
+
+    def backward(self, dout: Tensor, input_gradient: bool) -> Tensor:
+        dx = self.each(features_first(dout, self.out_shape), lambda layer, dout: layer.backward(dout))
+        return features_first(dx, self.shape)
+
+    def weight_gradients(self, momentum: float) -> None:
+        for layer, into in zip(self.layers, self.into, strict=True):
+            for name, gradient in layer.gradients.items():
+                into[name].mul_(momentum).add_(gradient)
+
+
+def kernel_of(layer: Layer, tensors: Named, into: Named, shape: Shape, setting: Setting) -> Kernel:
+    """The kernel of a layer, for inputs of this `shape`, (batch, ...)."""
+    return KERNELS.get(type(layer), PlainKernel)(layer, tensors, into, shape, setting)
+
+
+KERNELS: dict[type[Layer], type[Kernel]] = {
+    Linear: LinearKernel,
+    ReLU: ReLUKernel,
+    Dropout: DropoutKernel,
+    Sequential: SequentialKernel,
+    Residual: ResidualKernel,
+}

@@ -1,0 +1,201 @@
+"""Layers: a base class stores the input, so that a layer is its formula and its gradient; containers are layers too.
+
+    model = Sequential(Linear(784, 50), ReLU(), Linear(50, 10))
+    model.bind(parameters)  # tensors under the names of `model.parameters`: 1.w, 1.b, 3.w, 3.b
+    loss = CrossEntropy()
+    loss(model(x, training=True), y)
+    model.backward(loss.backward())  # leaves model.gradients, under the same names
+
+Each call replaces the stored input, and each backward the gradients: nothing accumulates, there is nothing to set to
+zero. Training and inference differ by the argument of the call.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from mlfound.foundations import functions as F  # noqa: N812 - short, as the lesson has it
+
+Shape = tuple[int, ...]
+
+
+class Parameter(NamedTuple):
+    """A tensor that a layer needs: its shape, and the constant it starts at; None: an initialisation draws it."""
+
+    shape: Shape
+    start: float | None = None
+
+
+class Layer:
+    """Base class. A layer implements `forward` and `gradient`, and names the tensors it needs.
+
+    `parameters` are learned: `gradient` leaves `dw` for a `w`. `state` is not: forward may change it in training.
+    """
+
+    parameters: Mapping[str, Parameter] = {}
+    state: Mapping[str, Parameter] = {}
+    training, input_gradient = False, True  # of the last call, and of the last backward
+    generator: Generator | None = None  # of the random numbers that training draws
+    x: Any
+
+    def bind(self, tensors: Mapping[str, Tensor], generator: Generator | None = None) -> None:
+        """Use these tensors, by name, for parameters and state: they are shared with the caller."""
+        self.generator = generator
+        for name in (*self.parameters, *self.state):
+            setattr(self, name, tensors[name])
+
+    def __call__(self, x: Tensor, training: bool = False) -> Tensor:
+        """The output; `x` is stored for `backward`."""
+        self.x, self.training = x, training
+        return self.forward(x)
+
+    def backward(self, dout: Tensor, input_gradient: bool = True) -> Any:
+        """From the gradient of the output to that of the last call's input, which is None if it is not wanted."""
+        self.input_gradient = input_gradient
+        return self.gradient(dout, self.x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise TypeError(f"{type(self).__name__} has no forward")
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Any:
+        raise TypeError(f"{type(self).__name__} has no gradient")
+
+    @property
+    def gradients(self) -> dict[str, Tensor]:
+        """Those that the last backward left, under the names of their parameters."""
+        return {name: getattr(self, f"d{name}") for name in self.parameters}
+
+
+class Linear(Layer):
+    """(batch, in) to (batch, out) with `w` (in, out) and `b` (out,)."""
+
+    w: Tensor
+    b: Tensor
+
+    def __init__(self, fan_in: int, fan_out: int, weight_grad: F.WeightGrad = F.weight_grad) -> None:
+        self.parameters = {"w": Parameter((fan_in, fan_out)), "b": Parameter((fan_out,), 0.0)}
+        self.weight_grad = weight_grad
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.w, self.b)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Any:
+        dx, self.dw, self.db = F.linear_grad(dout, x, self.w, self.input_gradient, self.weight_grad)
+        return dx
+
+
+class Dropout(Layer):
+    """In training it zeroes each element with probability `rate`, with a new mask at every call."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        assert self.generator is not None, "dropout draws its masks from a generator: bind one"
+        self.mask = F.dropout_mask(x, self.rate, self.generator)
+        return F.dropout(x, self.mask)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return F.dropout_grad(dout, self.mask) if self.training else dout
+
+
+class Flatten(Layer):
+    """(batch, ...) to (batch, features)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return dout.view_as(x)
+
+
+class Sequential(Layer):
+    """One layer after the other. Their names have the position before them, from 1: `1.w`."""
+
+    def __init__(self, *layers: Layer) -> None:
+        self.layers = layers
+        self.parameters, self.state = self.prefixed("parameters"), self.prefixed("state")
+
+    def prefixed(self, of: str) -> dict[str, Any]:
+        """Something that every layer has by name, of all layers."""
+        every = ((n, getattr(layer, of)) for n, layer in enumerate(self.layers, 1))
+        return {f"{n}.{name}": value for n, named in every for name, value in named.items()}
+
+    def bind(self, tensors: Mapping[str, Tensor], generator: Generator | None = None) -> None:
+        for n, layer in enumerate(self.layers, 1):
+            layer.bind(within(tensors, n), generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, self.training)
+        return x
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Any:
+        for n in range(len(self.layers) - 1, -1, -1):
+            wanted = self.input_gradient or any(layer.parameters for layer in self.layers[:n])
+            dout = self.layers[n].backward(dout, wanted)
+            if not wanted:
+                return None
+        return dout
+
+    @property
+    def gradients(self) -> dict[str, Tensor]:
+        return self.prefixed("gradients")
+
+
+class Residual(Sequential):
+    """x + the layers' output, of the same shape (He et al. 2016)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Any:
+        dx = super().gradient(dout, x)
+        return None if dx is None else dout + dx
+
+
+def bound(
+    layers: Sequential, tensors: Mapping[str, Tensor], generator: Generator | None = None
+) -> Sequential:
+    """A copy of these layers with these tensors."""
+    copy = deepcopy(layers)
+    copy.bind(tensors, generator)
+    return copy
+
+
+def within(tensors: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
+    """Those of layer `n` of a `Sequential`, under its own names."""
+    prefix = f"{n}."
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def output_shapes(layers: Sequential, shape: Shape) -> list[Shape]:
+    """The shape of what comes out of each layer for an input of this `shape`, (batch, ...): nothing is calculated."""
+    needed = {**layers.parameters, **layers.state}
+    layers.bind({name: torch.empty(p.shape, device="meta") for name, p in needed.items()})
+    x, shapes = torch.empty(shape, device="meta"), list[Shape]()
+    for layer in layers.layers:
+        x = layer(x)
+        shapes.append(tuple(x.shape))
+    return shapes
+
+
+class Loss:
+    """The mean over a batch, and its gradient: `loss(out, target)`, then `loss.backward()`."""
+
+    def __init__(self, name: str) -> None:
+        self.formula, self.formula_grad = F.LOSSES[name]
+
+    def __call__(self, out: Tensor, target: Tensor) -> Tensor:
+        """A 0-d tensor; `target` (batch,) are labels, or the digits as numbers for `mse`."""
+        self.args = out, target
+        return self.formula(out, target)
+
+    def backward(self) -> Tensor:
+        """The gradient with respect to `out`."""
+        return self.formula_grad(1.0, *self.args)
