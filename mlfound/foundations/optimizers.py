@@ -1,6 +1,6 @@
 """Optimisers, in order of increasing complexity: what a step makes of the gradient.
 
-All parameters are one flat tensor `p`, and `g` is its gradient: (numbers,), or (networks, numbers) for networks side
+All parameters are one flat tensor `p`, and `g` is its gradient: (n,), or (networks, n) for networks side
 by side. What an optimiser remembers is its state: tensors of the same shape, 0 before the first step.
 
 Weight decay pulls parameters towards 0, in one of two ways. "l2" adds weight_decay p to g, the gradient of the
@@ -176,7 +176,7 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam whose decay is decoupled unless said otherwise (Loshchilov and Hutter 2019, algorithm 2)."""
+    """Adam with decoupled decay by default (Loshchilov and Hutter 2019, algorithm 2); lr scales it, as in torch."""
 
     decay: Literal["decoupled", "l2"] = "decoupled"
 
@@ -215,7 +215,7 @@ def clip(g: Tensor, limit: float) -> None:
 
 
 def norms(x: Tensor) -> Tensor:
-    """Of every network: (..., numbers) to (..., 1)."""
+    """Of every network: (..., n) to (..., 1)."""
     each: Tensor = vector_norm(x, dim=-1, keepdim=True)
     return each
 

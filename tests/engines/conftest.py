@@ -1,14 +1,44 @@
 """The same training for every engine: networks, data and rates that each of them gets."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 import torch
 
 from mlfound.engines.graph import Graph
+from mlfound.engines.recipe import Rate, Recipe
+from mlfound.foundations import models
+from mlfound.foundations.activations import ReLU
 from mlfound.foundations.checks import relative_error
-from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
+from mlfound.foundations.initialization import INITIALIZATIONS
+from mlfound.foundations.layers import Dropout, Linear, Sequential, output_shapes
+from mlfound.foundations.optimizers import SGD
 from mlfound.foundations.randomness import generator
+
+INPUTS = 11
+OUTPUTS = {"cross-entropy": 5, "mse": 1}
+
+
+def recipe(
+    loss="cross-entropy",
+    hidden=(9, 6),
+    activation=ReLU,
+    dropout=0.0,
+    input_dropout=0.0,
+    optimizer=None,
+    **more,
+):
+    """Linear layers with an activation between each two, as `mlp` makes them; eight rows a batch."""
+    layers, sizes = [Dropout(input_dropout)] * bool(input_dropout), (INPUTS, *hidden, OUTPUTS[loss])
+    for n, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        layers += [activation(), *[Dropout(dropout)] * bool(dropout)] if n else []
+        layers.append(Linear(fan_in, fan_out))
+    return recipe_of(layers, loss, optimizer, **more)
+
+
+def recipe_of(layers, loss="cross-entropy", optimizer=None, **more):
+    return Recipe(Sequential(*layers), optimizer or SGD(), loss, **{"batch_size": 8, **more})
 
 
 class Uncaptured(Graph):
@@ -36,11 +66,12 @@ class Task:
     steps: int = 50
     peak: float = 0.02
     first: int = 0  # number of the first network
+    shape: tuple = (INPUTS,)
 
-    def train(self, engine, looks=1, **options):
+    def train(self, engine, calls=1, **options):
         """What `engine` ends with: the engine itself, and its losses; the steps are taken in so many calls."""
-        sizes, outputs = self.recipe.sizes, self.recipe.sizes[-1]
-        x = torch.randn(self.rows, sizes[0], generator=generator(0, "x"), dtype=torch.float64)
+        _, outputs = output_shapes(self.recipe.model, (1, *self.shape))[-1]
+        x = torch.randn(self.rows, *self.shape, generator=generator(0, "x"), dtype=torch.float64)
         y = torch.randint(max(outputs, 3), (self.rows,), generator=generator(0, "y"))
         made = engine(
             self.recipe,
@@ -55,10 +86,10 @@ class Task:
         order = torch.stack(
             [torch.randint(self.rows, (count,), generator=generator(n, "order")) for n in self.numbers]
         ).to(self.device)
-        rates = [(self.peak * (0.5 + n % 7 / 7), 0.5 + 0.4 * (n % 5) / 5) for n in range(self.steps)]
-        a_look, losses = -(-self.steps // looks), []
-        for first in range(0, self.steps, a_look):
-            own = rates[first : first + a_look]
+        rates = [Rate(self.peak * (0.5 + n % 7 / 7), 0.5 + 0.4 * (n % 5) / 5, n) for n in range(self.steps)]
+        a_call, losses = -(-self.steps // calls), []
+        for first in range(0, self.steps, a_call):
+            own = rates[first : first + a_call]
             losses.append(made.run(order[:, first * size : (first + len(own)) * size], own))
         made.close()
         return made, torch.cat(losses, dim=1)
@@ -69,16 +100,16 @@ class Task:
 
     def start(self, number):
         draws = generator(number, "initialization")
-        parameters = mlp_parameters(self.recipe.sizes, INITIALIZATIONS["kaiming"], draws)
+        parameters = models.initial(self.recipe.model, INITIALIZATIONS["kaiming"], draws)
         for name, p in parameters.items():
-            if name.startswith("b"):
+            if name.endswith("b"):
                 p += 0.1 * torch.randn(p.shape, generator=draws)
         return {name: p.to(self.device, self.dtype) for name, p in parameters.items()}
 
 
 @pytest.fixture
 def far_apart():
-    """The largest relative error of any weight, velocity or loss of two trainings, or of any weight only.
+    """The largest relative error of any weight, loss or optimiser's state of two trainings, or of any weight only.
 
     In float32 a velocity or a bias of one number may be next to 0 by chance, where rounding is all there is of it.
     """
@@ -86,10 +117,12 @@ def far_apart():
     def measured(one, other, only_weights=False):
         (engine, losses), (wanted, wanted_losses) = one, other
         pairs = [] if only_weights else [(losses, wanted_losses)]
-        for kind in ("networks",) if only_weights else ("networks", "velocities"):
-            for got, want in zip(getattr(engine, kind), getattr(wanted, kind), strict=True):
-                assert got.keys() == want.keys()
-                pairs += [(got[name], want[name]) for name in want]
+        for n, want in enumerate(wanted.networks):
+            pairs += zip(engine.networks[n].values(), want.values(), strict=True)
+            if not only_weights:
+                states = (each.optimizer[n].values() for each in (engine, wanted))
+                for got, named in zip(*states, strict=True):
+                    pairs += zip(got.values(), named.values(), strict=True)
         return max(relative_error(got, want) for got, want in pairs)
 
     return measured

@@ -5,7 +5,7 @@ import torch
 
 from mlfound.foundations.batches import batches, shuffled
 from mlfound.foundations.checks import relative_error
-from mlfound.foundations.optimizers import SGD, limit_norms
+from mlfound.foundations.optimizers import limit_norms
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.schedules import SCHEDULES, one_cycle
 
@@ -40,26 +40,6 @@ def test_two_epochs_have_two_orders():
     assert not torch.equal(first, torch.arange(100))
 
 
-@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
-@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-def test_sgd_is_torchs_with_the_decay_taken_first(momentum, nesterov, weight_decay):
-    """torch's SGD couples its decay to the gradient; decoupled is: shrink, then torch's step without it."""
-    ours = {"w1": torch.randn(5, 3, dtype=torch.float64, generator=generator(0, "w"))}
-    theirs = ours["w1"].clone().requires_grad_()
-    optimizer = SGD(ours, nesterov, weight_decay)
-    reference = torch.optim.SGD([theirs], lr=0.1, momentum=momentum, nesterov=nesterov)
-    draws = generator(0, "gradients")
-    for step in range(5):
-        g, lr = torch.randn(5, 3, dtype=torch.float64, generator=draws), 0.1 / (step + 1)
-        reference.param_groups[0]["lr"] = lr
-        with torch.no_grad():
-            theirs.mul_(1 - lr * weight_decay)
-        theirs.grad = g.clone()
-        reference.step()
-        optimizer.step({"w1": g}, lr, momentum)
-    assert relative_error(ours["w1"], theirs.detach()) <= 1e-12
-
-
 def test_norms_are_limited_as_torchs_renorm_does():
     w = torch.randn(7, 5, dtype=torch.float64, generator=generator(0, "w"))
     w[:, 2] *= 0.01
@@ -70,16 +50,6 @@ def test_norms_are_limited_as_torchs_renorm_does():
     assert relative_error(w, wanted) <= 1e-6
     assert relative_error(w.norm(dim=0).max(), torch.tensor(1.5, dtype=torch.float64)) <= 1e-12
     assert torch.equal(w[:, 2:4], before[:, 2:4]), "shorter ones stay as they are"
-
-
-def test_max_norm_limits_what_comes_into_hidden_units_only():
-    draws = generator(0, "w")
-    names = {"w1": (4, 3), "b1": (3,), "w2": (3, 3), "b2": (3,), "w3": (3, 2), "b3": (2,)}
-    p = {name: torch.randn(shape, dtype=torch.float64, generator=draws) * 10 for name, shape in names.items()}
-    SGD(p, max_norm=0.5).step({name: torch.zeros_like(value) for name, value in p.items()}, 0.1, 0.9)
-    for name in ("w1", "w2"):
-        assert relative_error(p[name].norm(dim=0), torch.full((3,), 0.5, dtype=torch.float64)) <= 1e-12
-    assert p["w3"].norm() > 5
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
