@@ -2,8 +2,11 @@
 
 import math
 import os
+import platform
+import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
@@ -38,6 +41,17 @@ def resolve_device(name: str) -> torch.device:
             raise UserError(f"torch sees {have} CUDA GPU here; write cpu, or auto", key="device")
         return torch.device("cuda", index)
     return torch.device(name)
+
+
+@cache
+def cpu_vendor(root: Path = ROOT) -> str:
+    """As the processor names its maker, "AuthenticAMD" or "GenuineIntel"; where it does not, the architecture."""
+    with suppress(OSError):
+        cpuinfo = (root / "proc/cpuinfo").read_text()
+        if found := re.search(r"^vendor_id\s*: (\S+)", cpuinfo, re.MULTILINE):
+            return found[1]
+    name = platform.processor() or platform.machine()
+    return name.rpartition(", ")[2]  # Windows: "AMD64 Family 25 Model 17 Stepping 1, AuthenticAMD"
 
 
 def use_threads(threads: int | Literal["auto"], multiplications: float) -> int:

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import platform
 
 import pytest
 import torch
@@ -51,6 +52,47 @@ def test_memory_is_asked_of_the_machine(monkeypatch):
     hardware.require_memory(8e9, "shape", "it")
     with pytest.raises(UserError, match="it needs about 80 GB, and this process may use 8 GB; write less"):
         hardware.require_memory(80e9, "shape", "it")
+
+
+def cpuinfo(root, text):
+    (root / "proc").mkdir()
+    (root / "proc/cpuinfo").write_text(text)
+    return root
+
+
+AMD = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel name\t: AMD EPYC\n\n"
+INTEL = "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel name\t: Intel(R) Xeon(R)\n\n"
+ARM = "processor\t: 0\nBogoMIPS\t: 243.75\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "vendor", "product"),
+    [(AMD * 2, "AuthenticAMD", "onednn"), (INTEL * 2, "GenuineIntel", "matmul"), (ARM, "aarch64", "matmul")],
+    ids=["AMD", "Intel", "Arm"],
+)
+def test_the_vendor_of_the_cpu_decides_on_the_product(tmp_path, monkeypatch, text, vendor, product):
+    monkeypatch.setattr(platform, "processor", lambda: "")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(
+        torch.ops.mkldnn, "_linear_pointwise", None, raising=False
+    )  # there, whatever torch this is
+    assert hardware.cpu_vendor(cpuinfo(tmp_path, text)) == vendor
+    assert matmul.fastest(vendor, torch.device("cpu")) == product
+    assert matmul.fastest(vendor, torch.device("cuda")) == "matmul"
+    assert matmul.fastest(vendor, torch.device("cpu"), torch.float64) == "matmul"
+
+
+@pytest.mark.parametrize(
+    ("processor", "vendor"),
+    [
+        ("AMD64 Family 25 Model 33 Stepping 0, AuthenticAMD", "AuthenticAMD"),  # Windows
+        ("Intel64 Family 6 Model 143 Stepping 8, GenuineIntel", "GenuineIntel"),
+        ("arm", "arm"),  # macOS
+    ],
+)
+def test_the_vendor_where_there_is_no_cpuinfo(tmp_path, monkeypatch, processor, vendor):
+    monkeypatch.setattr(platform, "processor", lambda: processor)
+    assert hardware.cpu_vendor(tmp_path) == vendor
 
 
 @pytest.fixture

@@ -67,8 +67,8 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
         raise UserError(f"{reason}; write auto, or buffers", key="engine")
     product = config.product
     if product == "auto":
-        lacking = engine == "modules" or matmul.unavailable("onednn", device, splits.train.x.dtype)
-        product = "matmul" if lacking else "onednn"
+        fastest = matmul.fastest(hardware.cpu_vendor(), device, splits.train.x.dtype)
+        product = "matmul" if engine == "modules" else fastest
     elif reason := matmul.unavailable(product, device, splits.train.x.dtype):
         raise UserError(f"{product} cannot run here: {reason}; write auto, or matmul", key="product")
 
