@@ -12,9 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from mlfound.data.registry import DATASETS
+from mlfound.runs.environment import blas_name
 
 QUICK = ("--set", "data.dataset=mnist-sample", "--set", "epochs=2")
 
@@ -219,11 +221,15 @@ def test_interrupted(number, code, tmp_path):
     assert run["command_line"].startswith("mlfound train --set data.dataset=mnist-sample")
 
 
-def test_environment_variables_name_the_folders(tmp_path):
+def test_a_process_of_its_own_takes_folders_from_variables_and_names_the_blas(tmp_path):
+    """Which it learns only from torch, and that comes late: with the experiment."""
     environment = {**os.environ, "MLFOUND_RUNS_DIR": str(tmp_path / "elsewhere")}
     done = process("train", *QUICK, "--quiet", env=environment)
     assert done.returncode == 0, done.stderr
-    assert Path(done.stdout.strip()).parent == tmp_path / "elsewhere"
+    path = Path(done.stdout.strip())
+    assert path.parent == tmp_path / "elsewhere"
+    run = json.loads((path / "run.json").read_text())
+    assert run["environment"]["blas"] == blas_name(torch.__config__.show())
 
 
 def test_runs_of_one_second_do_not_overwrite_each_other(mlfound):

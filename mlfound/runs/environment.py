@@ -18,6 +18,7 @@ def environment() -> dict[str, Any]:
     """CPU and GPU names, BLAS, operating system, Python and package versions, git state of this package's code.
 
     GPU and BLAS are None where nothing has imported torch so far: a run that has no use for it need not wait for it.
+    So it is to be called after the experiment's import.
     """
     torch: Any = sys.modules.get("torch")
     return {
@@ -47,9 +48,14 @@ def cpu_id() -> str:
 
 
 def blas_name(build: str) -> str:
-    """The library behind torch's matrix product, from its build settings ("mkl")."""
-    found = re.search(r"BLAS_INFO=(\w+)", build)
-    return found[1] if found else "unknown"
+    """The library behind torch's matrix product, such as "mkl" or "openblas", from `torch.__config__.show()`.
+
+    Where that has no BLAS_INFO, what it does say of BLAS and MKL.
+    """
+    found = dict(re.findall(r" (\w*(?:BLAS|MKL)\w*)=(\w+)", build))
+    if name := found.get("BLAS_INFO"):
+        return "openblas" if name == "open" else name.lower()
+    return " ".join(["unknown", *(f"{key}={value}" for key, value in found.items())])
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

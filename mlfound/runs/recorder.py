@@ -43,14 +43,14 @@ class RunRecorder:
         command: str,
         runs_dir: Path,
         name: str | None,
-        environment: Mapping[str, Any],
         screen: "Screen",
     ) -> None:
         if name is not None:
             folder.check_name(name)
         self.command, self.runs_dir, self.name = command, runs_dir, name
         self.command_line = shlex.join(["mlfound", *screen.arguments])
-        self.environment, self.console, self.quiet = environment, screen.console, screen.quiet
+        self.console, self.quiet = screen.console, screen.quiet
+        self.environment: Mapping[str, Any] = {}  # set before `begin`, when torch is loaded where it will be
         self.bar = Progress(self.console) if not self.quiet else None
         self.path: Path | None = None
         self.has_started = False  # what the folder says is of this process

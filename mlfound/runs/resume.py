@@ -39,7 +39,7 @@ NEEDED = {
 class ResumedRecorder(RunRecorder):
     """The recorder of a train run that is taken up again; UserError where it cannot be.
 
-    with ResumedRecorder(path, environment, screen) as recorder:
+    with ResumedRecorder(path, screen) as recorder:
         recorder.facts  # what run.json says; a "completed" one can only go on with more epochs
         recorder.last   # the checkpoint to go on from; None: it ended before the first, start as if it were new
         recorder.rows   # of metrics.jsonl, those before that checkpoint
@@ -49,8 +49,8 @@ class ResumedRecorder(RunRecorder):
     changes before the first step has been made: a run that cannot go on is as it was.
     """
 
-    def __init__(self, path: Path, environment: Mapping[str, Any], screen: "Screen") -> None:
-        super().__init__("train", path.parent, None, environment, screen)
+    def __init__(self, path: Path, screen: "Screen") -> None:
+        super().__init__("train", path.parent, None, screen)
         self.resumed_at = self.facts["start"]
         self.going_on: Callable[[], None] | None = None  # what the first step brings about
         refuse_unplain(path)

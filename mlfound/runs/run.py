@@ -57,10 +57,9 @@ def run(
     """Carry out `command` with the config of a file, or its defaults, and the overrides in their order."""
     loaded = load(command, config, overrides)
 
-    from mlfound.runs.environment import environment
     from mlfound.runs.recorder import RunRecorder
 
-    with RunRecorder(command, runs_dir, name, environment(), screen) as recorder:
+    with RunRecorder(command, runs_dir, name, screen) as recorder:
         if config and not any(each.key in ("dataset", "data.dataset") for each in overrides):
             recorder.repeated = run_of_config(config)
         return carry_out(command, loaded, recorder, data_dir, screen)
@@ -90,10 +89,9 @@ def call(
 
 def resume(path: Path, overrides: Sequence[Override], data_dir: Path, screen: Screen) -> Run:
     """Go on with the train run in the folder `path`, by its own config."""
-    from mlfound.runs.environment import environment
     from mlfound.runs.resume import ResumedRecorder
 
-    with ResumedRecorder(path, environment(), screen) as recorder:
+    with ResumedRecorder(path, screen) as recorder:
         loaded = load("train", path / "config.yaml", overrides)
         if recorder.facts["status"] == "completed" and not overrides:
             recorder.message("This run is complete: nothing is left to do.")
@@ -112,7 +110,10 @@ def carry_out(
     resumed: Resumed | None = None,
 ) -> Run:
     """Run the experiment, keep and show what it found."""
+    from mlfound.runs.environment import environment
+
     experiment = import_module(f"mlfound.experiments.{command.replace('-', '_')}")
+    recorder.environment = environment()  # only now: with the experiment came torch, which knows GPU and BLAS
     context = Context(
         recorder,
         data_dir,

@@ -92,7 +92,8 @@ def check_recorder(place: Path, returned: int) -> None:
     """The run can be resumed with the rows of its checkpoint; refused in a line only before the first one."""
     try:
         [run] = [path for path in place.iterdir() if path.is_dir()] or [place / "never-begun"]
-        with ResumedRecorder(run, MACHINE, Screen()) as recorder:
+        with ResumedRecorder(run, Screen()) as recorder:
+            recorder.environment = MACHINE
             check_found(recorder.last, returned)
             step = recorder.last.facts["step"] if recorder.last else 0
             assert recorder.rows == [{"epoch": epoch} for epoch in range(1, step + 1)], recorder.rows
@@ -100,7 +101,7 @@ def check_recorder(place: Path, returned: int) -> None:
             recorder.progress("training", 1, 2)
             recorder.metrics([{"epoch": step + 1}], "an epoch")
             recorder.checkpoint(state(99), KEEP)
-        with ResumedRecorder(run, MACHINE, Screen()) as recorder:
+        with ResumedRecorder(run, Screen()) as recorder:
             assert same(recorder.last, state(99))
             assert len(recorder.rows) == step + 1
     except UserError:
@@ -129,9 +130,10 @@ def write_run(root: Path, count: int, mark) -> None:
     for steps in (range(1, 2), range(2, count + 1)):
         console = Console(file=io.StringIO())
         if steps[0] == 1:
-            recorder = RunRecorder("train", root, None, MACHINE, Screen(console))
+            recorder = RunRecorder("train", root, None, Screen(console))
         else:
-            recorder = ResumedRecorder(recorder.path, MACHINE, Screen(console))
+            recorder = ResumedRecorder(recorder.path, Screen(console))
+        recorder.environment = MACHINE
         with recorder:
             recorder.begin(TrainConfig(), dataset=DATASET)
             for step in steps:

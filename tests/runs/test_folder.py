@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -126,6 +127,30 @@ def test_the_environment_names_machine_versions_and_commit():
     assert found["cores"] == os.cpu_count()
     assert set(found["packages"]) == set(environment.PACKAGES)
     assert all(found["packages"].values())
+
+
+# as torch 2 says it on x86, on Arm and on macOS; and an earlier one, built without BLAS
+BUILDS = {
+    "mkl": "BLAS_INFO=mkl, BUILD_TYPE=Release, LAPACK_INFO=mkl, USE_MKL=ON, USE_MKLDNN=ON, ",
+    "openblas": "BLAS_INFO=open, LAPACK_INFO=open, USE_EIGEN_FOR_BLAS=ON, USE_MKL=OFF, ",
+    "accelerate": "BLAS_INFO=accelerate, BUILD_TYPE=Release, USE_MKL=OFF, USE_MKLDNN=OFF, ",
+    "flame": "BLAS_INFO=FLAME, USE_MKL=OFF, ",
+    "unknown BLAS=MKL USE_EIGEN_FOR_BLAS=ON USE_MKL=OFF": (
+        "BLAS=MKL, CXX_FLAGS= -DMKL_ILP64=1 -O2, USE_EIGEN_FOR_BLAS=ON, USE_MKL=OFF, "
+    ),
+    "unknown": "BUILD_TYPE=Release, ",
+}
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_the_blas_is_named_or_what_the_build_says_of_it(name):
+    build = f"PyTorch built with:\n  - GCC 13.3\n  - Build settings: {BUILDS[name]}\n"
+    assert environment.blas_name(build) == name
+
+
+def test_without_torch_no_blas_is_named(monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    assert environment.environment()["blas"] is None
 
 
 def git(folder, *words):

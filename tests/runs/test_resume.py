@@ -36,7 +36,9 @@ def console():
 
 
 def resumed(path):
-    return ResumedRecorder(path, MACHINE, Screen(console(), arguments=["train", "--resume", str(path)]))
+    recorder = ResumedRecorder(path, Screen(console(), arguments=["train", "--resume", str(path)]))
+    recorder.environment = MACHINE
+    return recorder
 
 
 def row(epoch):
@@ -44,7 +46,9 @@ def row(epoch):
 
 
 def new(tmp_path):
-    return RunRecorder("train", tmp_path / "runs", None, MACHINE, Screen(console(), arguments=["train"]))
+    recorder = RunRecorder("train", tmp_path / "runs", None, Screen(console(), arguments=["train"]))
+    recorder.environment = MACHINE
+    return recorder
 
 
 def run_to(tmp_path, epochs, checkpoints=True):
