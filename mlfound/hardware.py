@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 
@@ -20,12 +20,6 @@ WORTH_MORE_THREADS = 1e8
 
 CPU = torch.device("cpu")
 ROOT = Path("/")
-
-
-class Unavailable(Protocol):
-    """Of a ladder: why the rung of this name cannot run on this device, with numbers of this type; None: it can."""
-
-    def __call__(self, name: str, device: torch.device, dtype: torch.dtype = ...) -> str | None: ...
 
 
 def resolve_device(name: str) -> torch.device:

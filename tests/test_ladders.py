@@ -10,6 +10,7 @@ from mlfound.config.training import DataConfig, ModelConfig, TrainConfig
 from mlfound.data.normalize import NORMALIZATIONS
 from mlfound.engines.ladder import ENGINES
 from mlfound.engines.products import PRODUCTS
+from mlfound.experiments.backprop.step_task import OURS
 from mlfound.experiments.backprop_bench import WORKLOADS
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.schedules import SCHEDULES
@@ -37,6 +38,14 @@ def test_backprop_bench_knows_the_stages_of_both_workloads():
     assert BackpropBenchConfig().impl == tuple(dict.fromkeys(names)), "in teaching order"
     words, _ = get_args(BackpropBenchConfig.model_fields["impl"].annotation)
     assert set(get_args(words)) == set(names)
+
+
+def test_a_training_step_has_a_rung_for_every_engine_and_product():
+    engines, chosen = zip(*OURS.values(), strict=True)
+    assert set(engines) == set(ENGINES)
+    assert set(chosen) == {"auto", *PRODUCTS}
+    for rung, (engine, product) in OURS.items():
+        assert rung == (engine if product == "auto" else f"{engine}/{product}")
 
 
 def test_make_bench_races_who_is_there():

@@ -72,14 +72,16 @@ class BackpropBenchConfig(Config):
         tuple[
             Literal[
                 "functions", "classes-outer", "classes", "modules-einsum", "modules", "torch-functional",
-                "torch-nn", "buffers", "graph", "torch-compile", "torch-graph", "jax",
+                "torch-nn", "buffers/matmul", "buffers/onednn", "buffers", "graph",
+                "torch-compile", "torch-graph", "jax",
             ],
             ...,
         ],
         Field(strict=False, min_length=1),
     ] = (
         "functions", "classes-outer", "classes", "modules-einsum", "modules", "torch-functional",
-        "torch-nn", "buffers", "graph", "torch-compile", "torch-graph", "jax",
+        "torch-nn", "buffers/matmul", "buffers/onednn", "buffers", "graph",
+        "torch-compile", "torch-graph", "jax",
     )  # fmt: skip
     rows: Annotated[int | None, Field(ge=1, description="a whole number, 1 or more, or null for all")] = None
     hidden: Hidden = (50,)

@@ -28,6 +28,7 @@ from tests.support.commands import refused_at_once
 SAMPLE = ("backprop-bench", "--dataset", "mnist-sample", "--budget", "0.01")
 TWO = ("--impl", "modules", "--impl", "torch-nn")
 THREE = (*TWO, "--impl", "buffers")
+PRODUCT_RUNGS = ("--impl", "buffers/matmul", "--impl", "buffers/onednn")
 STEP = (*SAMPLE, "--workload", "step", "--rows", "640")
 CPU = torch.device("cpu")
 
@@ -236,18 +237,47 @@ def test_other_weights_make_a_row_void(mlfound, monkeypatch, fault):
 
 
 @pytest.mark.skipif(matmul.unavailable("onednn", CPU) is not None, reason="this torch has no oneDNN product")
-def test_a_product_that_is_coarse_makes_a_row_void(mlfound, monkeypatch):
-    """The float64 epoch cannot see it: it is done by another product."""
+@pytest.mark.parametrize(("vendor", "chosen"), [("AuthenticAMD", "onednn"), ("GenuineIntel", "matmul")])
+def test_a_product_that_is_coarse_makes_its_rows_void(mlfound, monkeypatch, vendor, chosen):
+    """The float64 epoch cannot see it: it is done by another product. `buffers` have the one that `auto` takes."""
     whole = products.onednn
     monkeypatch.setattr(products, "onednn", lambda a, b: whole(a.bfloat16().float(), b.bfloat16().float()))
-    outcome = mlfound(*STEP, *THREE)
+    monkeypatch.setattr(hardware, "cpu_vendor", lambda: vendor)
+    outcome = mlfound(*STEP, "--impl", "torch-nn", "--impl", "buffers", *PRODUCT_RUNGS)
     assert outcome.code == 1, outcome
-    _, buffers, _ = outcome.rows("step")
-    assert buffers["median_s"] == ""
-    assert float(buffers["weights_error"]) <= 1e-10
-    assert not checks_of(outcome)["buffers: the typical weight after 10 steps in float32 as in float64"][
-        "passed"
-    ]
+    rows = {row["impl"]: row for row in outcome.rows("step")}
+    assert list(rows) == ["buffers/matmul", "buffers/onednn", "buffers", "torch-nn"]
+    coarse = {"buffers/onednn", *(["buffers"] if chosen == "onednn" else [])}
+    assert {name for name, row in rows.items() if not row["median_s"]} == coarse
+    for name in coarse:
+        assert float(rows[name]["weights_error"]) <= 1e-10
+        check = f"{name}: the typical weight after 10 steps in float32 as in float64"
+        assert not checks_of(outcome)[check]["passed"]
+
+
+@pytest.mark.skipif(matmul.unavailable("onednn", CPU) is not None, reason="this torch has no oneDNN product")
+def test_how_the_products_stand_to_one_another(mlfound):
+    outcome = mlfound(*STEP, "--impl", "modules", *PRODUCT_RUNGS)
+    assert outcome.code == 0, outcome
+    seconds = {name: [] for name in ("modules", "buffers/matmul", "buffers/onednn")}
+    for row in outcome.rows("rounds"):
+        seconds[row["impl"]].append(float(row["seconds"]))
+    pairs = zip(seconds["buffers/matmul"], seconds["buffers/onednn"], strict=True)
+    metrics = outcome.json("summary.json")["metrics"]
+    times = metrics["buffers/onednn_times_buffers/matmul"]
+    assert times == pytest.approx(median(a / b for a, b in pairs))
+    assert f"buffers/onednn train {times:.2f} times as fast as buffers/matmul (" in outcome.out
+    assert not [name for name in metrics if "times_modules" in name], "another engine, and no library"
+
+
+def test_a_torch_without_onednn_has_no_such_row(mlfound, monkeypatch):
+    monkeypatch.setattr(matmul, "unavailable", lambda name, *_: "there is none" if name == "onednn" else None)
+    refused_at_once(mlfound(*STEP, *PRODUCT_RUNGS[2:]), "--impl buffers/onednn", "there is none")
+    outcome = mlfound(*STEP, *PRODUCT_RUNGS)
+    assert outcome.code == 0, outcome
+    ours, theirs = outcome.rows("step")
+    assert ours["median_s"]
+    assert (theirs["median_s"], theirs["note"]) == ("", "there is none")
 
 
 def test_one_relu_on_the_other_side_is_no_coarse_product():
@@ -315,6 +345,7 @@ def test_a_peer_trains_to_the_same_weights_twice(peer):
         (["--workload", "step", "--impl", "torch-graph"], ["--impl torch-graph", "CUDA GPU"]),
         (["--workload", "step", "--impl", "graph"], ["--impl graph", "needs a CUDA GPU", "device is cpu"]),
         (["--impl", "buffers"], ["--impl buffers", "not in the workload lesson"]),
+        (["--workload", "step", "--impl", "buffers/onedn"], ["did you mean 'buffers/onednn'"]),
         (
             ["--workload", "step", "--set", "batch_size=5001"],
             ["batch_size", "5,000 training rows", "5000 or less"],

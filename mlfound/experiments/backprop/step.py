@@ -16,6 +16,7 @@ from mlfound.data.load import Split, Splits
 from mlfound.engines import ladder
 from mlfound.errors import UserError
 from mlfound.experiments.backprop.step_task import (
+    OURS,
     REFERENCE,
     Order,
     StepMeasurement,
@@ -29,6 +30,7 @@ from mlfound.experiments.backprop.step_task import (
     typical_error,
 )
 from mlfound.experiments.benches import machine_words, of_timing
+from mlfound.foundations import matmul
 from mlfound.foundations.checks import relative_error
 from mlfound.reference import libraries
 from mlfound.results import Column, Context, Picture, Result, Table
@@ -36,7 +38,7 @@ from mlfound.stats.timing import measure, quartiles, timer_of
 
 INPUTS, OUTPUTS = 784, 10  # of the lesson's images, to choose threads by before they are here
 LADDER: dict[str, Callable[[Task, ExitStack], Training]] = {
-    **{name: partial(by_engine, name) for name in ladder.ENGINES},
+    **{name: partial(by_engine, name) for name in OURS},
     **{name: partial(by_library, sgd) for name, sgd in libraries.LIBRARIES.items()},
 }
 SET_UP = {"graph", *libraries.LIBRARIES} - {REFERENCE}  # those whose first epoch compiles or captures
@@ -75,8 +77,11 @@ def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) ->
 
 def unavailable(name: str, config: BackpropBenchConfig) -> str | None:
     """Why an implementation cannot run here, or None: it can."""
-    why_not: hardware.Unavailable = ladder.unavailable if name in ladder.ENGINES else libraries.unavailable
-    return why_not(name, torch.device(config.device))
+    device = torch.device(config.device)
+    if name not in OURS:
+        return libraries.unavailable(name, device)
+    engine, product = OURS[name]
+    return ladder.unavailable(engine, device) or matmul.unavailable(product, device)
 
 
 def run(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, context: Context) -> Result:
@@ -181,12 +186,15 @@ def step_table(
 
 
 def against_libraries(timed: Sequence[StepMeasurement]) -> Result:
-    """The last of our engines, and how many times as fast as each library it is."""
-    ours = [each for each in timed if each.impl in ladder.ENGINES]
-    theirs = [each for each in timed if each.impl not in ladder.ENGINES]
-    if not ours or not theirs:
+    """The last of ours, and how many times as fast as each library it is, and as its engine by another product."""
+    ours = [each for each in timed if each.impl in OURS]
+    if not ours:
         return Result({})
     best = ours[-1]
+    engine, _ = OURS[best.impl]
+    theirs = [each for each in timed if each is not best and OURS.get(each.impl, (engine,))[0] == engine]
+    if not theirs:
+        return Result({})
     metrics, words = dict[str, float](), list[str]()
     for library in theirs:
         ratios = best.times_as_fast_as(library)

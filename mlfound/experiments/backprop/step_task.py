@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,9 +14,9 @@ from torch import Tensor
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.config.training import ModelConfig, OptimizerConfig, TrainConfig
 from mlfound.data.load import Split, Splits
-from mlfound.engines import ladder
 from mlfound.engines.recipe import Rate
 from mlfound.experiments.benches import Measurement
+from mlfound.foundations import matmul
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.randomness import generator
 from mlfound.reference import torch_nn
@@ -29,6 +28,14 @@ from mlfound.training.plan import Plan, plan
 LR, MOMENTUM = 0.05, 0.9
 REFERENCE = "torch-nn"
 TRAINED_ALIKE = ("batch_size", "seed", "replicates", "device", "threads")  # keys of both configs
+
+OURS = {  # rung: engine and product
+    "modules": ("modules", "auto"),
+    "buffers/matmul": ("buffers", "matmul"),
+    "buffers/onednn": ("buffers", "onednn"),
+    "buffers": ("buffers", "auto"),
+    "graph": ("graph", "auto"),
+}
 
 Weights = Mapping[str, Tensor]
 Order = Tensor  # (networks, steps, batch): the numbers of each batch's images
@@ -51,12 +58,16 @@ class Task:
     def steps(self) -> int:
         return len(self.train.y) // self.config.batch_size
 
-    def plan(self, engine: str) -> Plan:
-        """The training that `train` would make of this, by the engine of this name."""
-        settings: dict[str, Any] = {name: getattr(self.config, name) for name in TRAINED_ALIKE}
-        settings["model"] = ModelConfig(hidden=self.config.hidden, outputs=self.splits.classes)
-        settings["optimizer"] = OptimizerConfig(lr=LR, momentum=MOMENTUM, weight_decay=0.0)
-        settings |= {"schedule": "constant", "engine": engine}
+    def plan(self, impl: str) -> Plan:
+        """The training that `train` would make of this, by the engine and the product of this rung of OURS."""
+        engine, product = OURS[impl]
+        if matmul.unavailable(product, self.train.x.device, self.train.x.dtype):
+            product = "auto"  # float64 shows whether the maths is right, whatever multiplies
+        shared = {name: getattr(self.config, name) for name in TRAINED_ALIKE}
+        model = ModelConfig(hidden=self.config.hidden, outputs=self.splits.classes)
+        optimizer = OptimizerConfig(lr=LR, momentum=MOMENTUM, weight_decay=0.0)
+        how = {"schedule": "constant", "engine": engine, "product": product}
+        settings = {**shared, "model": model, "optimizer": optimizer, **how}
         return plan(TrainConfig().model_copy(update=settings), self.splits)
 
     def initial(self, networks: int) -> list[Weights]:
@@ -107,13 +118,13 @@ class StepMeasurement(Measurement):
         replicates, notes = self.task.config.replicates, self.noisy
         if self.networks < replicates:
             notes.append(f"one network, {replicates} times")
-        if self.impl in ladder.ENGINES and (processes := self.task.plan(self.impl).processes) > 1:
+        if self.impl in OURS and (processes := self.task.plan(self.impl).processes) > 1:
             notes.append(f"{processes} processes")
         return ", ".join(notes)
 
 
 def by_engine(name: str, task: Task, ends: ExitStack) -> Training:
-    """The engine of this name with all networks; it ends when `ends` does."""
+    """A rung of OURS with all networks; it ends when `ends` does."""
     trainer = build(task.plan(name), task.splits)
     ends.callback(trainer.close)
     engine, begin = trainer.engine, task.initial(task.config.replicates)
