@@ -14,7 +14,7 @@ from mlfound.experiments.backprop.step_task import OURS
 from mlfound.experiments.backprop_bench import WORKLOADS
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.schedules import SCHEDULES
-from tests.bench.step import RACES
+from tests.bench.step import NARROW, RACES, WIDE
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,8 @@ def test_make_bench_races_who_is_there():
     ladder = WORKLOADS["step"].LADDER
     for race in RACES:
         assert {race.engine, *race.wanted} <= set(ladder)
+    by_either = [race.what for race in RACES if {f"buffers/{name}" for name in PRODUCTS} <= set(race.wanted)]
+    assert by_either == [NARROW, WIDE]
 
 
 def test_init_stats_knows_every_scheme_and_those_that_need_the_whole_stack():

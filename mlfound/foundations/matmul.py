@@ -103,8 +103,9 @@ def fastest(
 ) -> Literal["matmul", "onednn"]:
     """The rung for large products, by the CPU's `vendor` (see `hardware.cpu_vendor`).
 
-    MKL, which is torch's own product on x86, runs at half the speed of oneDNN on AMD's processors; on Intel's a
-    training step by MKL is 1.1 to 1.45 times as fast. Others were not measured, and keep the library of their torch.
+    On AMD's, oneDNN was measured at 109 to 184 GFLOP/s (2048^3, float32, one thread) and MKL, torch's own product on
+    x86, at 88 to 93; on Intel's a training step by MKL takes 0.69 to 0.9 times as long. Others were not measured, and
+    keep the library that their torch was built with. `make bench` shows both products of a machine.
     """
     suits = vendor == "AuthenticAMD" and not unavailable("onednn", device, dtype)
     return "onednn" if suits else "matmul"
