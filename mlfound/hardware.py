@@ -38,14 +38,16 @@ def resolve_device(name: str) -> torch.device:
 
 
 @cache
-def cpu_vendor(root: Path = ROOT) -> str:
-    """As the processor names its maker, "AuthenticAMD" or "GenuineIntel"; where it does not, the architecture."""
+def cpu_kind(root: Path = ROOT) -> tuple[str, int]:
+    """The processor's maker, as it says, "AuthenticAMD" or "GenuineIntel", and family; else the architecture and 0."""
     with suppress(OSError):
         cpuinfo = (root / "proc/cpuinfo").read_text()
-        if found := re.search(r"^vendor_id\s*: (\S+)", cpuinfo, re.MULTILINE):
-            return found[1]
+        if found := re.search(r"^vendor_id\s*: (\S+)\ncpu family\s*: (\d+)", cpuinfo, re.MULTILINE):
+            return found[1], int(found[2])
     name = platform.processor() or platform.machine()
-    return name.rpartition(", ")[2]  # Windows: "AMD64 Family 25 Model 17 Stepping 1, AuthenticAMD"
+    # Windows: "AMD64 Family 25 Model 17 Stepping 1, AuthenticAMD"
+    found = re.search(r"Family (\d+) .*, (\w+)", name)
+    return (found[2], int(found[1])) if found else (name, 0)
 
 
 def use_threads(threads: int | Literal["auto"], multiplications: float) -> int:

@@ -60,39 +60,45 @@ def cpuinfo(root, text):
     return root
 
 
-AMD = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel name\t: AMD EPYC\n\n"
+ZEN_4 = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel name\t: AMD EPYC\n\n"
+ZEN_5 = ZEN_4.replace("25", "26")
 INTEL = "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel name\t: Intel(R) Xeon(R)\n\n"
 ARM = "processor\t: 0\nBogoMIPS\t: 243.75\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "vendor", "product"),
-    [(AMD * 2, "AuthenticAMD", "onednn"), (INTEL * 2, "GenuineIntel", "matmul"), (ARM, "aarch64", "matmul")],
-    ids=["AMD", "Intel", "Arm"],
+    ("text", "kind", "product"),
+    [
+        (ZEN_5 * 2, ("AuthenticAMD", 26), "onednn"),
+        (ZEN_4 * 2, ("AuthenticAMD", 25), "matmul"),
+        (INTEL * 2, ("GenuineIntel", 6), "matmul"),
+        (ARM, ("aarch64", 0), "matmul"),
+    ],
+    ids=["Zen 5", "Zen 4", "Intel", "Arm"],
 )
-def test_the_vendor_of_the_cpu_decides_on_the_product(tmp_path, monkeypatch, text, vendor, product):
+def test_the_cpu_decides_on_the_product(tmp_path, monkeypatch, text, kind, product):
     monkeypatch.setattr(platform, "processor", lambda: "")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     monkeypatch.setattr(
         torch.ops.mkldnn, "_linear_pointwise", None, raising=False
     )  # there, whatever torch this is
-    assert hardware.cpu_vendor(cpuinfo(tmp_path, text)) == vendor
-    assert matmul.fastest(vendor, torch.device("cpu")) == product
-    assert matmul.fastest(vendor, torch.device("cuda")) == "matmul"
-    assert matmul.fastest(vendor, torch.device("cpu"), torch.float64) == "matmul"
+    assert hardware.cpu_kind(cpuinfo(tmp_path, text)) == kind
+    assert matmul.fastest(kind, torch.device("cpu")) == product
+    assert matmul.fastest(kind, torch.device("cuda")) == "matmul"
+    assert matmul.fastest(kind, torch.device("cpu"), torch.float64) == "matmul"
 
 
 @pytest.mark.parametrize(
-    ("processor", "vendor"),
+    ("processor", "kind"),
     [
-        ("AMD64 Family 25 Model 33 Stepping 0, AuthenticAMD", "AuthenticAMD"),  # Windows
-        ("Intel64 Family 6 Model 143 Stepping 8, GenuineIntel", "GenuineIntel"),
-        ("arm", "arm"),  # macOS
+        ("AMD64 Family 25 Model 33 Stepping 0, AuthenticAMD", ("AuthenticAMD", 25)),  # Windows
+        ("Intel64 Family 6 Model 143 Stepping 8, GenuineIntel", ("GenuineIntel", 6)),
+        ("arm", ("arm", 0)),  # macOS
     ],
 )
-def test_the_vendor_where_there_is_no_cpuinfo(tmp_path, monkeypatch, processor, vendor):
+def test_the_cpu_where_there_is_no_cpuinfo(tmp_path, monkeypatch, processor, kind):
     monkeypatch.setattr(platform, "processor", lambda: processor)
-    assert hardware.cpu_vendor(tmp_path) == vendor
+    assert hardware.cpu_kind(tmp_path) == kind
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ class Library:
 class OneDNN:
     """Intel's oneDNN, which torch keeps for its compiler: a b^T of float32 on a CPU, into new memory.
 
-    About twice as fast as torch's own on AMD's processors, where that is MKL.
+    Which of the two is faster depends on the CPU: see `foundations.matmul.fastest`.
     """
 
     def __init__(self, axes: int) -> None:

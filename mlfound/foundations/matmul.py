@@ -99,15 +99,17 @@ def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.floa
 
 
 def fastest(
-    vendor: str, device: torch.device, dtype: torch.dtype = torch.float32
+    cpu: tuple[str, int], device: torch.device, dtype: torch.dtype = torch.float32
 ) -> Literal["matmul", "onednn"]:
-    """The rung for large products, by the CPU's `vendor` (see `hardware.cpu_vendor`).
+    """The rung for large products, by the CPU's vendor and family (see `hardware.cpu_kind`).
 
-    On AMD's, oneDNN was measured at 109 to 184 GFLOP/s (2048^3, float32, one thread) and MKL, torch's own product on
-    x86, at 88 to 93; on Intel's a training step by MKL takes 0.69 to 0.9 times as long. Others were not measured, and
-    keep the library that their torch was built with. `make bench` shows both products of a machine.
+    With units of 512 bits, which AMD has from family 26 on (Zen 5), oneDNN was measured at 184 GFLOP/s (2048^3,
+    float32, one thread) and MKL, torch's own product on x86, at 88. On AMD's family 25 (Zen 4) a training step of
+    784-50-10 by MKL takes 0.74 times as long as by oneDNN, on Intel's 0.69. Others were not measured, and keep the
+    library that their torch was built with. `make bench` shows both products of a machine.
     """
-    suits = vendor == "AuthenticAMD" and not unavailable("onednn", device, dtype)
+    vendor, family = cpu
+    suits = vendor == "AuthenticAMD" and family >= 26 and not unavailable("onednn", device, dtype)
     return "onednn" if suits else "matmul"
 
 

@@ -67,7 +67,7 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
         raise UserError(f"{reason}; write auto, or buffers", key="engine")
     product = config.product
     if product == "auto":
-        fastest = matmul.fastest(hardware.cpu_vendor(), device, splits.train.x.dtype)
+        fastest = matmul.fastest(hardware.cpu_kind(), device, splits.train.x.dtype)
         product = "matmul" if engine == "modules" else fastest
     elif reason := matmul.unavailable(product, device, splits.train.x.dtype):
         raise UserError(f"{product} cannot run here: {reason}; write auto, or matmul", key="product")

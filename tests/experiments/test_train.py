@@ -214,16 +214,17 @@ def test_memory_is_estimated_before_it_is_taken(monkeypatch):
 def test_every_auto_is_resolved_and_stands_in_the_config():
     config = planned("threads=auto").config
     assert (config.device, config.threads, config.engine) == ("cpu", 1, "buffers")
-    assert config.product == matmul.fastest(hardware.cpu_vendor(), torch.device("cpu"))
+    assert config.product == matmul.fastest(hardware.cpu_kind(), torch.device("cpu"))
 
 
 @pytest.mark.parametrize(
-    ("vendor", "product"), [("AuthenticAMD", "onednn"), ("GenuineIntel", "matmul"), ("arm", "matmul")]
+    ("cpu", "product"),
+    [(("AuthenticAMD", 26), "onednn"), (("GenuineIntel", 6), "matmul"), (("arm", 0), "matmul")],
 )
-def test_the_product_goes_by_vendor_unless_it_is_written_down(monkeypatch, vendor, product):
+def test_the_product_goes_by_the_cpu_unless_it_is_written_down(monkeypatch, cpu, product):
     """As it is in the config.yaml of a run that is repeated or resumed on another machine."""
     monkeypatch.setattr(matmul, "unavailable", lambda name, device, dtype: None)
-    monkeypatch.setattr(hardware, "cpu_vendor", lambda: vendor)
+    monkeypatch.setattr(hardware, "cpu_kind", lambda: cpu)
     assert planned().config.product == planned().recipe.product == product
     assert planned("engine=modules").config.product == "matmul"
     for written in ("matmul", "onednn"):
@@ -264,7 +265,7 @@ def test_what_does_not_fit_is_refused(changes, key, words):
 
 def test_a_torch_without_onednn(monkeypatch):
     absent = {"onednn": "this torch has none"}
-    monkeypatch.setattr(hardware, "cpu_vendor", lambda: "AuthenticAMD")
+    monkeypatch.setattr(hardware, "cpu_kind", lambda: ("AuthenticAMD", 26))
     monkeypatch.setattr(matmul, "unavailable", lambda name, device, dtype: absent.get(name))
     assert planned().config.product == "matmul"
     with pytest.raises(UserError, match="this torch has none; write auto, or matmul") as refused:
