@@ -68,7 +68,7 @@ def test_a_training_run_leaves_everything(mlfound):
         ".lock", "run.json", "config.yaml", "metrics.jsonl", "model.safetensors", "summary.json", "log.txt",
         "report.html", "checkpoints/000001.json", "checkpoints/000001.safetensors",
         *(f"tables/{name}.csv" for name in ("gradients", "epochs", "seeds", "classes", "confusion", "mistakes")),
-        *(f"plots/{name}.png" for name in ("loss", "accuracy", "confusion", "mistakes", "weights")),
+        *(f"plots/{name}.png" for name in ("loss", "accuracy", "schedule", "confusion", "mistakes", "weights")),
     }  # fmt: skip
 
     run = json.loads((path / "run.json").read_text())

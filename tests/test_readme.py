@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlfound.foundations.matmul import MATMULS
+from mlfound.foundations.schedules import rates
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -89,8 +90,8 @@ def test_the_rungs_of_the_readme_work(capsys):
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*MATMULS, "outer-products"]
     names = {}
     exec(schedule, names)
-    assert names["exponential"](0.0, 0.1, 0.9) == (0.1, 0.9)
-    assert names["exponential"](1.0, 0.1, 0.9) == pytest.approx((0.001, 0.9))
+    assert rates(names["drop"], 0.49, 0.1, 0.9) == (0.1, 0.9)
+    assert rates(names["drop"], 0.5, 0.1, 0.9) == pytest.approx((0.01, 0.9))
 
 
 def test_the_ten_lines_train_read_and_compare(capsys):

@@ -1,4 +1,4 @@
-"""Curves over the epochs: losses, learning rate, accuracy."""
+"""Curves over the epochs: losses, accuracy, learning rate and momentum."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 
-from mlfound.report.palette import BLUE, GREEN, INK, ORANGE
+from mlfound.report.palette import BLUE, GREEN, INK, ORANGE, PINK
 from mlfound.report.style import Floats, counting, finite, head, marker, note, paper
 
 BANDS = "Bands: one standard deviation over the seeds to either side."
@@ -87,6 +87,22 @@ def accuracy_curve(
     head(axes, title)
     if valid_accuracy_std is not None:
         note(figure, BANDS)
+    return figure
+
+
+def schedule_curves(*, title: str, progress: ArrayLike, lr: ArrayLike, momentum: ArrayLike) -> Figure:
+    """The learning rate, and the momentum below it, at `progress`, in epochs from 0."""
+    epochs = finite(progress)
+    figure, panels = paper(4.6, 2, sharex=True)
+    for axes, name, values, colour in zip(
+        panels, ("learning rate", "momentum"), (lr, momentum), (GREEN, PINK), strict=True
+    ):
+        axes.plot(epochs, finite(values), color=colour, marker=marker(epochs))
+        axes.set_ylabel(name)
+    panels[0].set_ylim(bottom=0)
+    _epochs_along(panels[1], epochs)
+    figure.align_ylabels()
+    head(panels[0], title)
     return figure
 
 

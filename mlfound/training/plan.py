@@ -18,7 +18,7 @@ from mlfound.foundations import matmul
 from mlfound.foundations.layers import Sequential, Shape, output_shapes
 from mlfound.foundations.models import MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS, Optimizer
-from mlfound.foundations.schedules import SCHEDULES
+from mlfound.foundations.schedules import SCHEDULES, Piece, rates
 from mlfound.training.evaluation import ROWS_AT_ONCE
 
 
@@ -31,7 +31,7 @@ class Plan:
     seeds: range
     init: str
     epochs: int
-    schedule: str
+    schedule: tuple[Piece, ...]
     lr: float
     momentum: float
     checkpoint: CheckpointConfig
@@ -43,7 +43,7 @@ class Plan:
 
     def rates(self, progress: float) -> tuple[float, float]:
         """Learning rate and momentum at this share of all steps, from 0 to 1."""
-        return SCHEDULES[self.schedule](progress, self.lr, self.momentum)
+        return rates(self.schedule, progress, self.lr, self.momentum)
 
     def __str__(self) -> str:
         words = ["-".join(map(str, self.widths)), self.recipe.loss]
@@ -97,7 +97,7 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
         seeds=config.seeds,
         init=config.model.init,
         epochs=config.epochs,
-        schedule=config.schedule,
+        schedule=SCHEDULES[config.schedule],
         lr=config.optimizer.lr,
         momentum=config.optimizer.momentum,
         checkpoint=config.checkpoint,

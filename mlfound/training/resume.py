@@ -9,6 +9,7 @@ import torch
 from mlfound.config.documents import flat
 from mlfound.config.training import TrainConfig
 from mlfound.errors import UserError
+from mlfound.foundations.schedules import SCHEDULES, is_constant
 from mlfound.results import Context
 from mlfound.training.inputs import Inputs
 
@@ -77,7 +78,7 @@ def refuse_keys(has: Mapping[str, Any], had: Mapping[str, Any], config: TrainCon
         if key != "epochs":
             message = f"{has[key]} where the checkpoint has {had.get(key)}: a resumed run cannot change it"
             raise UserError(f"{message}; leave it out, or start a new run", key=key)
-        if config.schedule != "constant":
+        if not is_constant(SCHEDULES[config.schedule]):
             raise UserError(
                 f"the steps so far followed the schedule {config.schedule} over {had[key]} epochs; "
                 "only a constant schedule can be trained further",

@@ -10,7 +10,7 @@ from mlfound.config.loading import load
 from mlfound.data.registry import default_data_dir
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.randomness import generator
-from mlfound.foundations.schedules import SCHEDULES
+from mlfound.foundations.schedules import SCHEDULES, rates
 from mlfound.results import Context
 from mlfound.runs.earlier import read_run
 from mlfound.stats.timing import measure
@@ -70,7 +70,8 @@ def rates_of(config, y):
     """Learning rate and momentum of each step of an epoch."""
     steps, optimizer = -(-len(y) // config.batch_size), config.optimizer
     return [
-        SCHEDULES[config.schedule](step / steps, optimizer.lr, optimizer.momentum) for step in range(steps)
+        rates(SCHEDULES[config.schedule], step / steps, optimizer.lr, optimizer.momentum)
+        for step in range(steps)
     ]
 
 

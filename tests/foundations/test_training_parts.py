@@ -1,4 +1,4 @@
-"""Batches, optimisers, schedules and generators: against torch, or against their definition."""
+"""Batches, optimisers and generators: against torch, or against their definition."""
 
 import pytest
 import torch
@@ -7,7 +7,6 @@ from mlfound.foundations.batches import batches, shuffled
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.optimizers import limit_norms
 from mlfound.foundations.randomness import generator
-from mlfound.foundations.schedules import SCHEDULES, one_cycle
 
 
 def test_generators_differ_by_seed_and_purpose_and_repeat():
@@ -50,35 +49,3 @@ def test_norms_are_limited_as_torchs_renorm_does():
     assert relative_error(w, wanted) <= 1e-6
     assert relative_error(w.norm(dim=0).max(), torch.tensor(1.5, dtype=torch.float64)) <= 1e-12
     assert torch.equal(w[:, 2:4], before[:, 2:4]), "shorter ones stay as they are"
-
-
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_schedules_stay_between_zero_and_the_configured_values(name):
-    for tick in range(101):
-        lr, momentum = SCHEDULES[name](tick / 100, 0.1, 0.9)
-        assert 0 <= lr <= 0.1 + 1e-15
-        assert 0.9 * 0.9 - 1e-15 <= momentum <= 0.9 + 1e-15
-
-
-def test_constant_and_cosine():
-    assert {SCHEDULES["constant"](p, 0.1, 0.9) for p in (0.0, 0.3, 1.0)} == {(0.1, 0.9)}
-    lrs = [SCHEDULES["cosine"](p, 0.1, 0.9)[0] for p in (0.0, 0.5, 1.0)]
-    assert lrs == pytest.approx([0.1, 0.05, 0.0], abs=1e-15)
-
-
-def test_one_cycle_is_torchs_and_momentum_moves_against_it():
-    steps = 100
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([parameter], lr=0.1, momentum=0.9)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 0.1, total_steps=steps + 1, pct_start=0.3 + 1 / (steps + 1) * 0.7, div_factor=25,
-        final_div_factor=1e12, base_momentum=0.81, max_momentum=0.9,
-    )  # fmt: skip
-    # torch's peak stands at pct_start * total_steps - 1; ours at 0.3 of the way
-    for tick in range(steps):
-        group = optimizer.param_groups[0]
-        lr, momentum = one_cycle(tick / steps, 0.1, 0.9)
-        assert lr == pytest.approx(group["lr"], rel=1e-6, abs=1e-9), tick
-        assert momentum == pytest.approx(group["momentum"], rel=1e-6), tick
-        optimizer.step()
-        schedule.step()

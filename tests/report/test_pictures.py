@@ -57,6 +57,21 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "best_epoch": 1,
         },
     },
+    "schedule_curves": {
+        "ordinary": {
+            "title": "Schedule",
+            "progress": [0.0, 1.0, 2.5],
+            "lr": [0.01, 0.1, 0.0],
+            "momentum": [0.9, 0.81, 0.85],
+        },
+        "no epoch": {"title": r"$\frac$", "progress": [], "lr": [], "momentum": []},
+        "every step": {
+            "title": "a title that is far too long for one line " * 4,
+            "progress": np.arange(200_000) / 50_000,
+            "lr": np.full(200_000, 1e30),
+            "momentum": np.full(200_000, NAN),
+        },
+    },
     "accuracy_curve": {
         "ordinary": {
             "title": "Accuracy",

@@ -87,7 +87,7 @@ def epoch_tables(epochs: Sequence[Epoch]) -> list[Table]:
 
 
 def curves(planned: Plan, epochs: Sequence[Epoch], test_accuracy: float) -> list[Picture]:
-    """Loss with the learning rate below it, and accuracy, over the epochs."""
+    """Loss with the learning rate below it, accuracy, and the schedule of both rates, over the epochs."""
     ticks = torch.linspace(0, 1, 1000, dtype=torch.float64).tolist()
     each, seeds = by_epoch(epochs), len(planned.seeds)
     means = f", mean of {seeds:,} seeds" if seeds > 1 else ""
@@ -98,13 +98,15 @@ def curves(planned: Plan, epochs: Sequence[Epoch], test_accuracy: float) -> list
         return {name: [mean(of_epoch) for of_epoch in values], **spread}
 
     numbers = [rows[0].epoch for rows in each]
+    lrs, momenta = zip(*map(planned.rates, ticks), strict=True)
+    progress = [tick * len(each) for tick in ticks]
     losses = {
         "title": f"Loss ({planned.recipe.loss}){means}",
         "epoch": numbers,
         **curve("train_loss"),
         **curve("valid_loss"),
-        "lr_progress": [tick * len(each) for tick in ticks],
-        "lr": [planned.rates(tick)[0] for tick in ticks],
+        "lr_progress": progress,
+        "lr": lrs,
         "best_epoch": lowest(epochs)[0].epoch,
     }
     accuracies = {
@@ -113,4 +115,9 @@ def curves(planned: Plan, epochs: Sequence[Epoch], test_accuracy: float) -> list
         **curve("valid_accuracy"),
         "test_accuracy": test_accuracy,
     }
-    return [Picture("loss", "loss_curves", losses), Picture("accuracy", "accuracy_curve", accuracies)]
+    schedule = {"title": "Schedule", "progress": progress, "lr": lrs, "momentum": momenta}
+    return [
+        Picture("loss", "loss_curves", losses),
+        Picture("accuracy", "accuracy_curve", accuracies),
+        Picture("schedule", "schedule_curves", schedule),
+    ]
