@@ -39,7 +39,7 @@ def resolve_device(name: str) -> torch.device:
 
 @cache
 def cpu_kind(root: Path = ROOT) -> tuple[str, int]:
-    """The processor's maker, as it says, "AuthenticAMD" or "GenuineIntel", and family; else the architecture and 0."""
+    """The processor's maker, "AuthenticAMD" or "GenuineIntel", and its family; else the architecture and 0."""
     with suppress(OSError):
         cpuinfo = (root / "proc/cpuinfo").read_text()
         if found := re.search(r"^vendor_id\s*: (\S+)\ncpu family\s*: (\d+)", cpuinfo, re.MULTILINE):

@@ -15,13 +15,14 @@ PACKAGE = Path(__file__).parent.parent / "mlfound"
 IMPORTS = {
     "errors": set(),
     "results": set(),
+    "ladders": set(),
     "files": {"errors"},
     "hardware": {"errors"},
     "stats": set(),
     "foundations": set(),
     "reference": set(),
     "engines": {"foundations"},
-    "config": {"errors", "files"},
+    "config": {"errors", "files", "ladders"},
     "data": {"errors", "files"},
     "notebooks": {"errors", "files"},
     "training": {"foundations", "engines", "data", "reference", "config", "results", "hardware", "errors"},
@@ -29,8 +30,8 @@ IMPORTS = {
     | {"stats", "reference", "results", "config", "errors"},
     "report": {"errors", "results"},
     "runs": {"results", "report", "config", "errors", "files"},
-    "cli": {"config", "data", "errors", "experiments", "files", "notebooks", "report", "results", "runs"}
-    | {"__init__"},
+    "cli": {"config", "data", "errors", "experiments", "files", "ladders", "notebooks", "report", "results"}
+    | {"__init__", "runs"},
     "__init__": {"data", "errors", "files", "foundations", "runs"},
     "__main__": {"cli"},
 }

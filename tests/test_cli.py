@@ -15,6 +15,7 @@ import pytest
 import torch
 import yaml
 
+from mlfound.config.training import SGDConfig
 from mlfound.data.registry import DATASETS
 from mlfound.runs.environment import blas_name
 
@@ -329,6 +330,26 @@ def test_a_key_stands_behind_the_command_as_behind_set(mlfound):
         assert mlfound("train", *keys, *config, "--print-config").out == wanted, "in any order"
     assert "lr: 0.001" in wanted
     assert "epochs: 3" in wanted
+
+
+LEFT_OUT = "optimizer.name=adam: adam has no momentum; what c.yaml says of it is left out"
+
+
+def test_what_is_left_out_of_a_file_is_said_and_logged(mlfound, monkeypatch):
+    Path("c.yaml").write_text("optimizer:\n  momentum: 0.5\n  lr: 0.01\n")
+    printed = mlfound("train", "c.yaml", "optimizer.name=adam", "--print-config")
+    assert printed.err == f"{LEFT_OUT}\n"
+    assert yaml.safe_load(printed.out)["optimizer"]["name"] == "adam"
+    monkeypatch.setattr("mlfound.training.plan.refuse_unfinished", lambda config: SGDConfig(lr=0.01))
+    outcome = mlfound("train", "c.yaml", "optimizer.name=adam", *QUICK)
+    assert LEFT_OUT in outcome.err
+    assert (outcome.path / "log.txt").read_text().startswith(f"{LEFT_OUT}\n")
+    section = yaml.safe_load((outcome.path / "config.yaml").read_text())["optimizer"]
+    assert list(section)[:2] == ["name", "lr"]
+    assert (section["lr"], "momentum" in section) == (0.01, False)
+    again = mlfound("train", outcome.path, "optimizer.name=sgd", "--print-config")
+    assert "sgd has no beta1, beta2 or eps; what" in again.err
+    assert "config.yaml says of them is left out" in again.err
 
 
 def test_a_run_stands_where_a_config_may(mlfound):

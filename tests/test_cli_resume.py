@@ -103,8 +103,12 @@ def test_a_complete_run_without_its_checkpoints_is_not_trained_again(mlfound):
     refused(mlfound("train", "--resume", path, "--set", "epochs=5"), "checkpoints", "2 epochs", "config.yaml")
 
 
-def test_a_constant_schedule_can_be_trained_further(mlfound):
-    options = [*QUICK, "--set", "schedule=constant"]
+HALF = "{name: constant, from: 0.5, share: 0.5}"
+
+
+@pytest.mark.parametrize("schedule", ["constant", f"[{HALF}, {HALF}]"])
+def test_a_constant_schedule_can_be_trained_further(mlfound, schedule):
+    options = [*QUICK, "--set", f"schedule={schedule}"]
     path = mlfound("train", *options, "--name", "short").path
     further = mlfound("train", "--resume", path, "--set", "epochs=5")
     assert further.code == 0
@@ -127,6 +131,12 @@ def test_no_figure_of_before_stands_beside_the_config_of_a_run_trained_further(m
     assert (shown["metrics"], shown["plots"], shown["tables"]) == ({}, [], ["tables/metrics.csv"])
     assert "epochs: 3000" in shown["config"]
     assert "3000" not in mlfound("runs", "show", path / ".previous").out
+
+
+def test_pieces_that_differ_cannot_be_trained_further(mlfound):
+    pieces = f"[{HALF}, {HALF.replace('from: 0.5', 'from: 1')}]"
+    path = mlfound("train", *QUICK, "--set", f"schedule={pieces}").path
+    refused(mlfound("train", "--resume", path, "--set", "epochs=5"), "epochs=5", "only a constant schedule")
 
 
 def test_a_schedule_that_was_planned_cannot(mlfound):

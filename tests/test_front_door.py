@@ -80,7 +80,7 @@ def test_the_figures_are_those_of_the_command_line(mlfound):
         (("trian",), "trian: no such command"),
         (("train", "gone.yaml"), "gone.yaml: there is no such file"),
         (("train", {"optimizer.lrr": 1}), r"optimizer\.lrr=1: unknown key.*did you mean 'optimizer\.lr'"),
-        (("train", {"optimizer": 3}), "optimizer is a section"),
+        (("train", {"optimizer": 3}), "optimizer=3: optimizer: 3 is not valid"),
         (("train", {"epochs": "many"}), "epochs='many': .*whole number"),
         (("train", {"data": {"dataset": "mnist-sample", "train_rows": 10**6}}), r"data\.train_rows=1000000"),
         (("compare", {"runs": ["gone", "too"]}), "gone: no such run"),

@@ -79,7 +79,10 @@ def print_config(command: str, path: Path | None, overrides: "list[Override]") -
     """`--print-config`."""
     from mlfound.config.loading import dump, load
 
-    typer.echo(dump(load(command, path, overrides).config), nl=False)
+    loaded = load(command, path, overrides)
+    for note in loaded.notes:
+        typer.echo(note, err=True)
+    typer.echo(dump(loaded.config), nl=False)
 
 
 def terminal(flags: Mapping[str, Any]) -> "Screen":

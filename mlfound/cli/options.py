@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from mlfound import ladders
+
 RUNS = Path("runs")
 SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*=")  # how KEY=VALUE begins
 
@@ -75,6 +77,11 @@ def arguments(metavar: str, says: str) -> Flag:
     return Flag(list[str] | None, typer.Argument(metavar=metavar, help=says), is_key=False)
 
 
+def rungs(file: str, ladder: str) -> str:
+    """The names on a ladder, so that the help knows every rung."""
+    return ", ".join(ladders.names(file, ladder))
+
+
 def takes(*names: str) -> Callable[[Command], Command]:
     """Replaces `**flags` in a command's signature, which typer reads, by these parameters."""
 
@@ -135,10 +142,10 @@ FLAGS: dict[str, Flag] = {
     "seed": text("N", "Seed of the random numbers.", kind=int),
     "device": text("DEVICE", "auto, cpu, cuda, cuda:N or mps."),
     "threads": number("N|auto", "CPU threads that torch may use."),
-    "dataset": text("NAME", "mnist, fashion-mnist or mnist-sample."),
+    "dataset": text("NAME", f"One of {rungs('data/registry.py', 'DATASETS')}."),
     "from_": text("PATH", "Your own copy: IDX files, raw or .gz, a mnist.pkl.gz or a mnist.npz.", "--from"),
     "verify": switch("--verify", "Fetch nothing, verify the cached files."),
-    "impl": texts("RUNG", "A rung such as einsum; default: the whole ladder"),
+    "impl": texts("RUNG", f"Only this rung, of {rungs('foundations/matmul.py', 'MATMULS')}"),
     "impl:stages": texts("STAGE", "A stage or library such as modules or torch-nn; default: all"),
     "workload": text("NAME", "lesson (all rows at once) or step (training)."),
     "rows": text("N", "Number of training rows; default: all.", kind=int),
@@ -147,7 +154,11 @@ FLAGS: dict[str, Flag] = {
     "dtype": text("NAME", "float32, float64, float16 or bfloat16."),
     "budget": text("SECONDS", "Time spent on each rung.", kind=float),
     "compare": text("RUN", "The folder of an earlier run to compare speed with."),
-    "init": texts("SCHEME", "A scheme such as kaiming; default: those of the lesson"),
+    "init": texts(
+        "SCHEME",
+        f"A scheme: {rungs('foundations/initialization.py', 'INITIALIZATIONS')}, lsuv or fixup; "
+        "default: those of the lesson",
+    ),
     "relu_shift": number("S", "Only the layer with max(x, 0) - S, every draw in detail."),
     "hidden": number("N", "Units of the single layer."),
     "draws": number("N", "Number of weight draws."),

@@ -1,6 +1,6 @@
 """One line from a pydantic error: where the key was set, the key, its value, and what to write instead."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin
 
@@ -8,33 +8,54 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from mlfound.config.documents import shown
-from mlfound.config.keys import fields, section_of
+from mlfound.config.keys import Config, OneOf, fields, members, name_of, section_of, value_at
 
 
 def first_mistake(
-    error: ValidationError,
-    known: Mapping[str, FieldInfo],
-    given: Mapping[str, Any],
-    origins: Mapping[str, str],
+    error: ValidationError, model: type[Config], given: Mapping[str, Any], origins: Mapping[str, str]
 ) -> str:
     """The message for the first mistake in the order of writing.
 
-    `known` (the model's fields) and `origins` (where each key was set, in that order) have dotted keys; `given` are
-    the values, nested.
+    `given` are the values, nested; `origins` says where each dotted key was set, in that order.
     """
     order = {key: position for position, key in enumerate(origins)}
-    mistakes = error.errors(include_url=False)
-    if mistakes[0]["type"] == "clash":  # alone: only keys that are valid one by one are checked together
-        key = max(mistakes[0]["ctx"]["keys"], key=lambda key: order.get(key, -1))
-        return located(origins.get(key), f"{key}: {mistakes[0]['msg']}")
-    written = [
-        (_within(key := ".".join(map(str, each["loc"])), origins), key, each["type"]) for each in mistakes
-    ]
-    place, key, kind = min(written, key=lambda mistake: order[mistake[0]])
-    if kind == "extra_forbidden":
-        return located(origins[place], unknown_key(key, known))
+
+    def position(key: str) -> int:
+        return order.get(_within(key, origins), -1)
+
+    mistakes = [(each, _key(each, given)) for each in error.errors(include_url=False)]
+    mistake, key = min(mistakes, key=lambda mistake: position(mistake[1]))
+    if mistake["type"] == "clash":
+        above = f"{key}." if key else ""
+        key = max((f"{above}{each}" for each in mistake["ctx"]["keys"]), key=position)
+    return located(origins.get(_within(key, origins)), _explained(mistake, key, model, given))
+
+
+def _explained(mistake: Mapping[str, Any], key: str, model: type[Config], given: Mapping[str, Any]) -> str:
+    if mistake["type"] == "clash":
+        return f"{key}: {mistake['msg']}"
+    if mistake["type"] == "extra_forbidden":
+        return unknown_in(model, key, given)
+    known = fields(model, given)
+    if mistake["type"] == "missing":
+        return f"{key} is missing; write {wanted(known[key])}"
     key = _within(key, known)
-    return located(origins[place], f"{key}: {_not_valid(known[key], _value(key, given))}")
+    return f"{key}: {_not_valid(known[key], value_at(key, given))}"
+
+
+def _key(mistake: Mapping[str, Any], given: Any) -> str:
+    """The dotted key of a mistake; pydantic's path to it also names the members of unions."""
+    parts, path = [], mistake["loc"]
+    for part in path:
+        items = dict(enumerate(given)) if isinstance(given, list | tuple) else given
+        if isinstance(items, Mapping) and part in items:
+            given = items[part]
+        elif not (mistake["type"] == "missing" and part == path[-1]):
+            continue
+        parts.append(str(part))
+    if mistake["type"] == "union_tag_invalid":
+        parts.append("name")
+    return ".".join(parts)
 
 
 def located(origin: str | None, text: str) -> str:
@@ -54,21 +75,41 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     return f"{message}; write one of {', '.join(beside or [name for name in known if '.' not in name])}"
 
 
+def unknown_in(model: type[Config], key: str, given: Mapping[str, Any]) -> str:
+    """The same for a key beside the `given` values; for one that other kinds of its section have, which these are."""
+    known = fields(model, given)
+    section, _, word = key.rpartition(".")
+    kinds = members(known[section].annotation) if section in known else ()
+    having = [name_of(kind) for kind in kinds if word in fields(kind)]
+    if not having:
+        return unknown_key(key, known)
+    chosen = section_of(known[section], value_at(section, given)) or kinds[0]
+    verb = "has" if len(having) == 1 else "have"
+    return f"{key}: {name_of(chosen)} has no {word}; {listed(having)} {verb} it"
+
+
+def listed(words: Sequence[str], conjunction: str = "and") -> str:
+    """One, two and three."""
+    *others, last = words
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
+
+
 def wanted(field: FieldInfo) -> str:
     """What to write for this field: completes the sentence "write ..."."""
     if section := section_of(field):
         return f"keys below it ({', '.join(fields(section))}), or leave it out"
-    if words := _choices(field):
-        return f"{'a list of' if _is_list(field) else 'one of'} {', '.join(words)}"
-    return field.description or "another value"
+    if field.description:
+        return field.description
+    return f"{'a list of' if _is_list(field) else 'one of'} {', '.join(choices(field))}"
 
 
 def _not_valid(field: FieldInfo, value: object) -> str:
     """What is wrong with a value, and what to write instead."""
-    if isinstance(value, list | tuple) and _choices(field):
-        value = next((item for item in value if item not in _choices(field)), value)
+    words = choices(field)
+    if isinstance(value, list | tuple) and words:
+        value = next((item for item in value if item not in words), value)
     message = f"{shown(value)} is not valid"
-    if isinstance(value, str) and (near := get_close_matches(value.lower(), _choices(field), n=1)):
+    if isinstance(value, str) and (near := get_close_matches(value.lower(), words, n=1)):
         return f"{message}; did you mean {near[0]!r}? ({wanted(field)})"
     if _is_list(field) and type(value) in (int, float):
         return f"{message}; write [{shown(value)}] ({wanted(field)})"
@@ -79,9 +120,13 @@ def _is_list(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is tuple
 
 
-def _choices(field: FieldInfo) -> tuple[str, ...]:
-    """The words allowed for a field or for the items of a list; empty where other values are allowed too."""
+def choices(field: FieldInfo) -> tuple[str, ...]:
+    """The words allowed for a field, or for the items of a list; none if any text is."""
     kind = get_args(field.annotation)[0] if _is_list(field) else field.annotation
+    marks = [mark for each in (kind, *get_args(kind)) for mark in getattr(each, "__metadata__", ())]
+    for mark in (*field.metadata, *marks):
+        if isinstance(mark, OneOf):
+            return mark.words
     return get_args(kind) if get_origin(kind) is Literal else ()
 
 
@@ -90,9 +135,3 @@ def _within(key: str, known: Mapping[str, object]) -> str:
     while key and key not in known:
         key = key.rpartition(".")[0]
     return key
-
-
-def _value(key: str, given: Any) -> object:
-    for name in key.split("."):
-        given = given[name]
-    return given

@@ -1,14 +1,17 @@
 """The types of config values, and the base class of every section.
 
-A field's description completes the sentence "write ..."; for a Literal it is made from the choices.
+A field's description completes the sentence "write ..."; for a choice of words it is made from these.
 """
 
 import os
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from mlfound import ladders
 
 Count = Annotated[int, Field(ge=1, description="a whole number, 1 or more")]
 Units = Annotated[int, Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
@@ -37,7 +40,22 @@ def dataset_or_folder(name: str) -> str:
     return anywhere(name) if is_path else name
 
 
-DATASETS = ("mnist", "fashion-mnist", "mnist-sample")  # those that data/registry.py knows
+class OneOf:
+    """Allows a string field these words only, which need not be written out as in a Literal."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(list(self.words))
+
+
+def rung(file: str, ladder: str, *others: str) -> OneOf:
+    """Allows the names on a ladder, after `others`."""
+    return OneOf(*others, *ladders.names(file, ladder))
+
+
+DATASETS = ladders.names("data/registry.py", "DATASETS")
 Dataset = Annotated[
     Text, AfterValidator(dataset_or_folder), Field(description="a name that mlfound download --list shows")
 ]
@@ -61,10 +79,8 @@ Replicates = Annotated[
     int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000, the number of seeds")
 ]
 
-Init = Literal[
-    "normal", "small", "xavier", "glorot-normal", "glorot-uniform", "kaiming", "kaiming-uniform",
-    "kaiming-fan-out", "torch-default", "orthogonal",
-]  # fmt: skip
+INITIALIZATIONS = ladders.names("foundations/initialization.py", "INITIALIZATIONS")
+Init = Annotated[str, OneOf(*INITIALIZATIONS)]
 
 
 class Config(BaseModel):
@@ -78,18 +94,91 @@ def clash(message: str, *keys: str) -> PydanticCustomError:
     return PydanticCustomError("clash", message, {"keys": keys})
 
 
-def fields(model: type[Config], above: str = "") -> dict[str, FieldInfo]:
-    """The fields of `model` by dotted key, each section before its keys."""
+class Kind(Config):
+    """A section that comes in several kinds; its key `name` says which."""
+
+    name: str
+
+
+class Kinds:
+    """Marks a section that is one of several kinds: a Kind, or a union of them. Without a `name` it is the first.
+
+    optimizer: Annotated[SGDConfig | AdamConfig, Kinds()] = SGDConfig()
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schemas = {name_of(kind): handler.generate_schema(kind) for kind in members(source)}
+        first = next(iter(schemas))
+
+        def chosen(value: Any) -> str:
+            named = value.get("name", first) if isinstance(value, Mapping) else getattr(value, "name", first)
+            return str(named)
+
+        return core_schema.tagged_union_schema(schemas, chosen)
+
+
+def members(annotation: Any) -> tuple[type[Config], ...]:
+    """The classes of a section's kinds, the default first; none for what is no section."""
+    found = (annotation,) if isinstance(annotation, type) else get_args(annotation)
+    return found if all(isinstance(each, type) and issubclass(each, Config) for each in found) else ()
+
+
+def item_section(annotation: Any) -> type[Config] | None:
+    """The class of the sections in a list of them; None for what is no such list."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is tuple and (kinds := members(inner[0])):
+        return kinds[0]
+    return next(filter(None, map(item_section, inner)), None)
+
+
+def name_of(kind: type[Config]) -> str:
+    """The `name` by which a kind is chosen; empty for a section of one kind."""
+    return str(kind.model_fields["name"].default) if issubclass(kind, Kind) else ""
+
+
+def section_of(field: FieldInfo, value: object = None) -> type[Config] | None:
+    """The class of a section such as `optimizer`, of the kind that its `value` names; None for what is no section."""
+    kinds = members(field.annotation)
+    name = value.get("name") if isinstance(value, Mapping) else None
+    return next((kind for kind in kinds if name_of(kind) == name), next(iter(kinds), None))
+
+
+def fields(model: type[Config], given: object = None, above: str = "") -> dict[str, FieldInfo]:
+    """The fields of `model` by dotted key, each section before its keys, of the kinds that the `given` values name.
+
+    Of a list of sections those of the given items: `schedule.0.share`.
+    """
     found = {}
     for name, field in model.model_fields.items():
-        key = f"{above}{field.alias or name}"
-        found[key] = field
-        if section := section_of(field):
-            found |= fields(section, f"{key}.")
+        word = field.alias or name
+        found[key := f"{above}{word}"] = field
+        value = given.get(word) if isinstance(given, Mapping) else None
+        if section := section_of(field, value):
+            found |= fields(section, value, f"{key}.")
+            if issubclass(section, Kind):
+                words = OneOf(*map(name_of, members(field.annotation)))
+                found[f"{key}.name"] = FieldInfo.from_annotation(Annotated[str, words])  # type: ignore[arg-type]
+        elif isinstance(value, list) and (item := item_section(field.annotation)):
+            for number, each in enumerate(value):
+                found |= fields(item, each, f"{key}.{number}.")
     return found
 
 
-def section_of(field: FieldInfo) -> type[Config] | None:
-    """The model of a section such as `optimizer`; None for a key that holds a value."""
-    annotation = field.annotation
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Config) else None
+def value_at(key: str, given: Any) -> Any:
+    """The value of a dotted key; None where there is none."""
+    for part in key.split("."):
+        if isinstance(given, list | tuple) and part.isdigit():
+            given = dict(enumerate(given)).get(int(part))
+        else:
+            given = given.get(part) if isinstance(given, Mapping) else None
+    return given
+
+
+def defaults(model: type[Config], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The default of every key, nested and as plain data; of the kinds that the `given` values name."""
+    found = model().model_dump(mode="json", by_alias=True)
+    for name, field in model.model_fields.items():
+        section = section_of(field, given.get(name))
+        if section and not isinstance(field.default, section):
+            found[name] = section().model_dump(mode="json", by_alias=True)
+    return found

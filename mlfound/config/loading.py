@@ -1,6 +1,6 @@
 """Merges defaults, file and command line into one config that knows where each key was set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from mlfound.config.documents import DocumentError, read, read_file, shortened, write
-from mlfound.config.explaining import first_mistake, located, unknown_key
-from mlfound.config.keys import Config, fields, section_of
+from mlfound.config.explaining import first_mistake, listed, located, unknown_in
+from mlfound.config.keys import Config, fields, section_of, value_at
 from mlfound.config.models import CONFIGS
 from mlfound.errors import UserError, printable
 
@@ -40,10 +40,14 @@ def parse_flag(key: str, text: str, origin: str) -> Override:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A config, and where its keys were set: `configs/mlp.yaml:7` or `--seed 3`; nothing for a default."""
+    """A config, and where its keys were set: `configs/mlp.yaml:7` or `--seed 3`; nothing for a default.
+
+    `notes` are lines for the user: what the command line made meaningless in the file.
+    """
 
     config: Any  # the command's model out of CONFIGS
     origins: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
     def locate(self, error: UserError) -> str:
         """The message for an error of an experiment: where its key was set, the key, what is wrong."""
@@ -61,12 +65,18 @@ def load(command: str, path: str | Path | None = None, overrides: Sequence[Overr
     if path is not None:
         given, lines = read_file(path)
         origins = {key: f"{printable(str(path))}:{line}" for key, line in lines.items()}
-    for override in overrides:
+    single = [each for override in overrides for each in _spread(override, model)]
+    known = fields(model, given)
+    for override in single:  # the names decide which other keys there are
+        if override.key.endswith(".name"):
+            _apply(override, model, given, origins)
+    notes = _drop(known, model, given, origins)
+    for override in single:
         _apply(override, model, given, origins)
     try:
-        return Loaded(model.model_validate(given), origins)
+        return Loaded(model.model_validate(given), origins, notes)
     except ValidationError as error:
-        raise UserError(first_mistake(error, fields(model), given, origins)) from None
+        raise UserError(first_mistake(error, model, given, origins)) from None
 
 
 def dump(config: Config) -> str:
@@ -74,23 +84,60 @@ def dump(config: Config) -> str:
     return write(config.model_dump(by_alias=True))
 
 
+def _spread(override: Override, model: type[Config]) -> Iterator[Override]:
+    """One override for each key in it: a section that is given whole sets the keys in it, as in a file."""
+    key, value, origin = override
+    field = fields(model).get(key)
+    if field and section_of(field) and isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _spread(Override(f"{key}.{name}", inner, origin), model)
+    else:
+        yield override
+
+
+def _drop(
+    known: Container[str], model: type[Config], given: dict[str, Any], origins: dict[str, str]
+) -> tuple[str, ...]:
+    """Remove the file's keys that were `known` until other kinds of sections were chosen; lines that name them."""
+    now = fields(model, given)
+    dropped: dict[str, list[str]] = {}
+    for key in [key for key in origins if key in known and key not in now]:
+        section, _, word = key.rpartition(".")
+        if keys := value_at(section, given):  # else it went with its section
+            dropped.setdefault(section, []).append(word)
+            file = origins[key].rpartition(":")[0]
+            del keys[word]
+    notes = []
+    for section, words in dropped.items():
+        for word in words:
+            _forget(f"{section}.{word}", origins)
+        name = f"{section}.name"
+        notes.append(
+            f"{origins[name]}: {value_at(name, given)} has no {listed(words, 'or')}; "
+            f"what {file} says of {'it' if len(words) == 1 else 'them'} is left out"
+        )
+    return tuple(notes)
+
+
 def _apply(override: Override, model: type[Config], given: dict[str, Any], origins: dict[str, str]) -> None:
     """Set the override's key in `given` and `origins`."""
-    key, origin, known = override.key, _typed(override.origin), fields(model)
-    if key not in known:
-        raise UserError(f"{origin}: {unknown_key(key, known)}")
-    if section := section_of(known[key]):
-        keys = ", ".join(f"{key}.{name}" for name in fields(section))
-        raise UserError(f"{origin}: {key} is a section; set a key in it: {keys}")
+    key, origin = override.key, _typed(override.origin)
+    if key not in fields(model, given) or any(part.isdigit() for part in key.split(".")):
+        raise UserError(f"{origin}: {unknown_in(model, key, given)}")
     *sections, name = key.split(".")
     for section_name in sections:
         given = given.setdefault(section_name, {})
         if not isinstance(given, dict):
             return  # the file has a value where a section belongs, and will be refused
     given[name] = override.value
-    for old in [old for old in origins if f"{old}.".startswith(f"{key}.")]:  # its list items, too
-        del origins[old]
+    _forget(key, origins)
     origins[key] = origin
+
+
+def _forget(key: str, origins: dict[str, str]) -> None:
+    """Remove where a key was set, and its list items."""
+    for old in [old for old in origins if f"{old}.".startswith(f"{key}.")]:
+        del origins[old]
 
 
 def _typed(origin: str) -> str:

@@ -4,13 +4,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from mlfound import ladders
 from mlfound.config.keys import (
+    INITIALIZATIONS,
     Config,
     Count,
     Dataset,
     Device,
     Flag,
     Hidden,
+    OneOf,
     Positive,
     Replicates,
     Seed,
@@ -19,8 +22,11 @@ from mlfound.config.keys import (
     Units,
     anywhere,
     clash,
+    rung,
 )
 from mlfound.config.training import DataConfig, TrainConfig
+
+MATMULS = ladders.names("foundations/matmul.py", "MATMULS")
 
 
 class DownloadConfig(Config):
@@ -37,13 +43,7 @@ class DownloadConfig(Config):
 class MatmulBenchConfig(Config):
     """One benchmark of the matmul ladder."""
 
-    impl: Annotated[
-        tuple[
-            Literal["python", "loops", "dot", "broadcast", "einsum-by-hand", "einsum", "matmul", "onednn"],
-            ...,
-        ],
-        Field(strict=False, min_length=1),
-    ] = ("python", "loops", "dot", "broadcast", "einsum-by-hand", "einsum", "matmul", "onednn")
+    impl: Annotated[tuple[Annotated[str, OneOf(*MATMULS)], ...], Field(strict=False, min_length=1)] = MATMULS
     shape: Annotated[
         tuple[
             Annotated[str, Field(pattern=r"^[1-9]\d{0,6}x[1-9]\d{0,6}(x|@[1-9]\d{0,6}x)[1-9]\d{0,6}$")], ...
@@ -67,7 +67,7 @@ class MatmulBenchConfig(Config):
 class BackpropBenchConfig(Config):
     """One benchmark of the stages of the backward pass, or of the implementations of a training step."""
 
-    workload: Literal["lesson", "step"] = "lesson"
+    workload: Annotated[str, rung("experiments/backprop_bench.py", "WORKLOADS")] = "lesson"
     impl: Annotated[
         tuple[
             Literal[
@@ -113,15 +113,8 @@ class InitStatsConfig(Config):
 
     data: DataConfig = DataConfig()
     init: Annotated[
-        tuple[
-            Literal[
-                "normal", "small", "xavier", "glorot-normal", "glorot-uniform", "kaiming", "kaiming-uniform",
-                "kaiming-fan-out", "torch-default", "orthogonal", "lsuv", "fixup",
-            ],
-            ...,
-        ],
-        Field(strict=False),
-    ] = ()  # fmt: skip
+        tuple[Annotated[str, OneOf(*INITIALIZATIONS, "lsuv", "fixup")], ...], Field(strict=False)
+    ] = ()
     activation: Annotated[
         tuple[Literal["linear", "relu", "leaky"], ...], Field(strict=False, min_length=1)
     ] = ("linear", "relu")

@@ -1,6 +1,6 @@
 """Each layer stores its own input, so that a model is a list: forward through it, backward in reverse.
 
-Four similar classes that share nothing, named as in the lesson: `modules.py` moves what they repeat to a base class.
+Four similar classes that share nothing, named as in the lesson: `layers.py` moves what they repeat to a base class.
 """
 
 from collections.abc import Mapping

@@ -123,6 +123,8 @@ def carry_out(
         resumed,
         screen.interruption,
     )
+    for note in loaded.notes:
+        recorder.message(note)
     try:
         result = experiment.run(loaded.config, context)
     except UserError as error:

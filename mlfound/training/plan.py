@@ -4,11 +4,12 @@ import math
 import multiprocessing
 import sys
 from dataclasses import dataclass, fields
+from functools import partial
 
 import torch
 
 from mlfound import hardware
-from mlfound.config.training import CheckpointConfig, TrainConfig
+from mlfound.config.training import CheckpointConfig, PieceConfig, TrainConfig
 from mlfound.data.load import Splits
 from mlfound.engines import ladder
 from mlfound.engines.recipe import Recipe
@@ -18,7 +19,7 @@ from mlfound.foundations import matmul
 from mlfound.foundations.layers import Sequential, Shape, output_shapes
 from mlfound.foundations.models import MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS, Optimizer
-from mlfound.foundations.schedules import SCHEDULES, Piece, rates
+from mlfound.foundations.schedules import PIECES, SCHEDULES, Piece, polynomial, rates
 from mlfound.training.evaluation import ROWS_AT_ONCE
 
 
@@ -97,9 +98,9 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
         seeds=config.seeds,
         init=config.model.init,
         epochs=config.epochs,
-        schedule=SCHEDULES[config.schedule],
+        schedule=pieces(config.schedule),
         lr=config.optimizer.lr,
-        momentum=config.optimizer.momentum,
+        momentum=config.optimizer.velocity_decay,
         checkpoint=config.checkpoint,
         device=device,
         threads=threads,
@@ -114,6 +115,22 @@ def optimizer_of(config: TrainConfig) -> Optimizer:
     kind = OPTIMIZERS[config.optimizer.name]
     constants = {field.name for field in fields(kind)}
     return kind(**config.optimizer.model_dump(include=constants))
+
+
+def pieces(schedule: str | tuple[PieceConfig, ...]) -> tuple[Piece, ...]:
+    """What a config's schedule is composed of."""
+    return SCHEDULES[schedule] if isinstance(schedule, str) else tuple(map(piece, schedule))
+
+
+def piece(config: PieceConfig) -> Piece:
+    return Piece(
+        PIECES[config.name] if config.power is None else partial(polynomial, power=config.power),
+        config.from_,
+        config.from_ if config.to is None else config.to,
+        config.share,
+        config.momentum_from,
+        config.momentum_to,
+    )
 
 
 def widths(model: Sequential, shape: Shape) -> tuple[int, ...]:

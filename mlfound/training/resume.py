@@ -9,9 +9,10 @@ import torch
 from mlfound.config.documents import flat
 from mlfound.config.training import TrainConfig
 from mlfound.errors import UserError
-from mlfound.foundations.schedules import SCHEDULES, is_constant
+from mlfound.foundations.schedules import is_constant
 from mlfound.results import Context
 from mlfound.training.inputs import Inputs
+from mlfound.training.plan import pieces
 
 # Each makes oneDNN, MKL, OpenBLAS or CUDA choose another kernel, which rounds in another order
 KERNEL_VARIABLES = (
@@ -78,9 +79,10 @@ def refuse_keys(has: Mapping[str, Any], had: Mapping[str, Any], config: TrainCon
         if key != "epochs":
             message = f"{has[key]} where the checkpoint has {had.get(key)}: a resumed run cannot change it"
             raise UserError(f"{message}; leave it out, or start a new run", key=key)
-        if not is_constant(SCHEDULES[config.schedule]):
+        if not is_constant(pieces(config.schedule)):
+            schedule = config.schedule if isinstance(config.schedule, str) else "of this config"
             raise UserError(
-                f"the steps so far followed the schedule {config.schedule} over {had[key]} epochs; "
+                f"the steps so far followed the schedule {schedule} over {had[key]} epochs; "
                 "only a constant schedule can be trained further",
                 key=key,
             )

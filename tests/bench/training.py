@@ -10,14 +10,14 @@ from mlfound.config.loading import load
 from mlfound.data.registry import default_data_dir
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.randomness import generator
-from mlfound.foundations.schedules import SCHEDULES, rates
+from mlfound.foundations.schedules import rates
 from mlfound.results import Context
 from mlfound.runs.earlier import read_run
 from mlfound.stats.timing import measure
 from mlfound.training.build import build, initial
 from mlfound.training.evaluation import Score
 from mlfound.training.inputs import prepare
-from mlfound.training.plan import plan
+from mlfound.training.plan import pieces, plan
 from tests.bench.row import FEW_ROUNDS, ROUNDS, Row, Rows, at_most
 
 NOT_EVALUATED = Score(0.0, 0.0, torch.empty(0), torch.empty(0), "confidence")
@@ -70,7 +70,7 @@ def rates_of(config, y):
     """Learning rate and momentum of each step of an epoch."""
     steps, optimizer = -(-len(y) // config.batch_size), config.optimizer
     return [
-        rates(SCHEDULES[config.schedule], step / steps, optimizer.lr, optimizer.momentum)
+        rates(pieces(config.schedule), step / steps, optimizer.lr, optimizer.momentum)
         for step in range(steps)
     ]
 

@@ -39,6 +39,14 @@ SEED = "write a whole number from 0 to 9223372036854775807"
 MOMENTUM = "write a number from 0 to below 1"
 DATASET = "write a name that mlfound download --list shows"
 FROM = "write the path of a folder or file, or null for the web"
+MODEL = (
+    "write keys below it (name, hidden, outputs, init, activation, leak, relu_shift, ceiling, dropout, "
+    "input_dropout), or leave it out"
+)
+SCHEDULE = (
+    "one of constant, cosine, one-cycle, or a list of pieces "
+    "such as [{name: cosine, from: 1, to: 0, share: 1}]"
+)
 INITS = (
     "normal, small, xavier, glorot-normal, glorot-uniform, kaiming, kaiming-uniform, kaiming-fan-out, "
     "torch-default, orthogonal"
@@ -73,10 +81,8 @@ IN_FILES = [
     ("optimizer: {lr: '1'}\n", ":1: optimizer.lr: '1' is not valid; write a number above 0"),
     ("optimizer: {nesterov: yes}\n", ":1: optimizer.nesterov: 'yes' is not valid; write true or false"),
     ("optimizer: {nesterov: 1}\n", ":1: optimizer.nesterov: 1 is not valid; write true or false"),
-    ("model:\nseed: 1\n", ":1: model: null is not valid; write keys below it "
-     "(hidden, outputs, init, relu_shift, dropout, input_dropout), or leave it out"),
-    ("model: [1]\n", ":1: model: [1] is not valid; write keys below it "
-     "(hidden, outputs, init, relu_shift, dropout, input_dropout), or leave it out"),
+    ("model:\nseed: 1\n", f":1: model: null is not valid; {MODEL}"),
+    ("model: [1]\n", f":1: model: [1] is not valid; {MODEL}"),
     ("data: {dataset: 3}\n", ":1: data.dataset: 3 is not valid; " + DATASET),
     # out of range
     ("seed: 1\n\nepochs: 0\n", ":3: epochs: 0 is not valid; " + EPOCHS),
@@ -110,9 +116,13 @@ IN_FILES = [
      f"(one of {INITS})"),
     ("model: {init: glorot}\n", ":1: model.init: 'glorot' is not valid; did you mean 'glorot-normal'? "
      f"(one of {INITS})"),
-    ("loss: MSE\n", ":1: loss: 'MSE' is not valid; did you mean 'mse'? (one of cross-entropy, mse)"),
+    ("loss: MSE\n", ":1: loss: 'MSE' is not valid; did you mean 'mse'? (one of mse, cross-entropy)"),
     ("data: {normalize:}\n", ":1: data.normalize: null is not valid; write one of global, pixel, none"),
-    ("schedule: 1\n", ":1: schedule: 1 is not valid; write one of one-cycle, cosine, constant"),
+    ("schedule: 1\n", f":1: schedule: 1 is not valid; write {SCHEDULE}"),
+    ("schedule: one-cycel\n", ":1: schedule: 'one-cycel' is not valid; did you mean 'one-cycle'? "
+     f"({SCHEDULE})"),
+    ("schedule: []\n", ":1: schedule: the shares add up to 0; write shares that add up to 1"),
+    ("schedule: [cosine]\n", f':1: schedule: ["cosine"] is not valid; write {SCHEDULE}'),
     ("device: gpu\n", ":1: device: 'gpu' is not valid; write auto, cpu, cuda, cuda:N or mps"),
     ("device: cuda:x\n", ":1: device: 'cuda:x' is not valid; write auto, cpu, cuda, cuda:N or mps"),
     ('device: "cpu\\n"\n', ":1: device: 'cpu\\n' is not valid; write auto, cpu, cuda, cuda:N or mps"),
@@ -171,10 +181,17 @@ ON_THE_COMMAND_LINE = [
     ("modle.hidden=1", "unknown key 'modle.hidden'; did you mean 'model.hidden'?"),
     ("epochs.x=1", f"unknown key 'epochs.x'; {TOP}"),
     ("model.hidden.0=1", "unknown key 'model.hidden.0'; " + TOP),
-    ("model=3", "model is a section; set a key in it: "
-     "model.hidden, model.outputs, model.init, model.relu_shift, model.dropout, model.input_dropout"),
-    ("model={hidden: [3]}", "model is a section; set a key in it: "
-     "model.hidden, model.outputs, model.init, model.relu_shift, model.dropout, model.input_dropout"),
+    ("model=3", f"model: 3 is not valid; {MODEL}"),
+    ("model=", f"model: null is not valid; {MODEL}"),
+    ("model={hidden: [0]}", f"model.hidden: [0] is not valid; {HIDDEN}"),
+    ("model={hiden: [3]}", "unknown key 'model.hiden'; did you mean 'model.hidden'?"),
+    ("model={hidden: {a: 1}}", f'model.hidden: {{"a": 1}} is not valid; {HIDDEN}'),
+    ("schedule.0.share=1", f"unknown key 'schedule.0.share'; {TOP}"),
+    ("optimizer.name=adm", "optimizer.name: 'adm' is not valid; did you mean 'adam'? "
+     "(one of sgd, rmsprop, adam, adamw, lamb)"),
+    ("optimizer.name=", "optimizer.name: null is not valid; "
+     "write one of sgd, rmsprop, adam, adamw, lamb"),
+    ("model.name=cnn", "model.name: 'cnn' is not valid; write one of mlp"),
     ("epochs", "write --set KEY=VALUE, as in --set epochs=3"),
     ("=3", "write --set KEY=VALUE, as in --set epochs=3"),
     ("", "write --set KEY=VALUE, as in --set epochs=3"),

@@ -343,6 +343,20 @@ def test_a_key_that_is_younger_than_a_run_has_its_default(mlfound):
     assert "relu_shift 0.5 and relu_shift 0.0" in mlfound("compare", a, b).out
 
 
+def test_a_run_has_the_defaults_of_its_own_kind_only(mlfound):
+    """Keys that are younger than a run have their defaults, but none that its optimizer lacks."""
+    a, b = made("a"), made("b", SHIFTED, optimizer__name="adam", optimizer__weight_decay=0.005)
+    config = (b / "config.yaml").read_text()
+    (b / "config.yaml").write_text(config.replace("  beta2: 0.999\n", ""))
+    rows = {row["key"]: list(row.values())[1:] for row in mlfound("compare", a, b).rows("settings")}
+    assert rows["optimizer.momentum"] == ["0.9", "null"]
+    assert rows["optimizer.beta2"] == ["null", "0.999"]
+    assert "optimizer.weight_decay" not in rows
+    made("c", SHIFTED, optimizer__name="adam", optimizer__weight_decay=0.005, optimizer__beta2=0.99)
+    outcome = mlfound("compare", "--group", "optimizer.beta2")
+    assert "between beta2 0.99 and beta2 0.999" in " ".join(outcome.out.split()), "adam's default comes first"
+
+
 def test_runs_of_another_command_stand_side_by_side(mlfound):
     runs = [
         made(name, command="matmul-bench", impl=[impl]) for name, impl in (("a", "einsum"), ("b", "matmul"))
@@ -395,6 +409,7 @@ def test_bad_input(mlfound):
     [
         ("model.relu_shfit", ["--group model.relu_shfit", "unknown key", "did you mean 'model.relu_shift'"]),
         ("model", ["--group model", "unknown key 'model'"]),
+        ("optimizer.beta2", ["--group optimizer.beta2", "sgd has no beta2; rmsprop, adam, adamw and lamb"]),
         ("seed", ["--group seed", "averages over"]),
         ("epochs", ["--group epochs", "no two of 2 runs of train differ in epochs and nothing else"]),
     ],

@@ -16,7 +16,7 @@ from mlfound.data.load import Split, Splits
 from mlfound.data.registry import NAMES
 from mlfound.engines.recipe import Recipe
 from mlfound.errors import UserError
-from mlfound.experiments.trained.history import diverged, overfitting, training_metrics
+from mlfound.experiments.trained.history import curves, diverged, overfitting, training_metrics
 from mlfound.experiments.trained.test_set import test_metrics, test_sentence
 from mlfound.foundations import matmul
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
@@ -188,6 +188,30 @@ def test_what_a_divergence_says():
     [finding] = result.findings
     for words in ("step 1,234", "epoch 2", "w1 of seed 3", "learning rate of 0.25", "optimizer.lr: try 0.05"):
         assert words in finding
+
+
+def test_a_schedule_of_pieces_is_planned_and_drawn():
+    pieces = (
+        "schedule=[{name: linear, from: 0, to: 1, share: 0.25, momentum_to: 0.5}, "
+        "{name: constant, from: 0.5, share: 0.25}, {name: polynomial, from: 1, to: 0, share: 0.5, power: 3}]"
+    )
+    made = planned("optimizer.lr=0.4", "optimizer.momentum=0.8", pieces)
+    wanted = {
+        0: (0, 0.8),
+        0.125: (0.2, 0.6),
+        0.25: (0.2, 0.8),
+        0.5: (0.4, 0.8),
+        0.75: (0.05, 0.8),
+        1: (0, 0.8),
+    }
+    assert {progress: made.rates(progress) for progress in wanted} == {
+        progress: pytest.approx(rates, abs=1e-15) for progress, rates in wanted.items()
+    }
+    _, _, picture = curves(made, [EPOCH, replace(EPOCH, epoch=2)], 0.9)
+    drawn = zip(*(picture.data[name] for name in ("progress", "lr", "momentum")), strict=True)
+    for epochs, *rates in drawn:
+        assert tuple(rates) == made.rates(epochs / 2), epochs
+    assert picture.data["progress"][-1] == 2
 
 
 def planned(*changes):

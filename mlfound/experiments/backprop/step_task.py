@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mlfound.config.models import BackpropBenchConfig
-from mlfound.config.training import ModelConfig, OptimizerConfig, TrainConfig
+from mlfound.config.training import MLPConfig, SGDConfig, TrainConfig
 from mlfound.data.load import Split, Splits
 from mlfound.engines.recipe import Rate
 from mlfound.experiments.benches import Measurement
@@ -64,8 +64,8 @@ class Task:
         if matmul.unavailable(product, self.train.x.device, self.train.x.dtype):
             product = "auto"  # float64 shows whether the maths is right, whatever multiplies
         shared = {name: getattr(self.config, name) for name in TRAINED_ALIKE}
-        model = ModelConfig(hidden=self.config.hidden, outputs=self.splits.classes)
-        optimizer = OptimizerConfig(lr=LR, momentum=MOMENTUM, weight_decay=0.0)
+        model = MLPConfig(hidden=self.config.hidden, outputs=self.splits.classes)
+        optimizer = SGDConfig(lr=LR, momentum=MOMENTUM, weight_decay=0.0)
         how = {"schedule": "constant", "engine": engine, "product": product}
         settings = {**shared, "model": model, "optimizer": optimizer, **how}
         return plan(TrainConfig().model_copy(update=settings), self.splits)

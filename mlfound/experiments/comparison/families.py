@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from mlfound.config.documents import flat
-from mlfound.config.explaining import unknown_key
-from mlfound.config.keys import fields
+from mlfound.config.explaining import unknown_in
+from mlfound.config.keys import defaults, fields
 from mlfound.config.models import CompareConfig
 from mlfound.config.training import TrainConfig
 from mlfound.errors import UserError
@@ -71,7 +71,7 @@ def families(key: str, runs: Sequence[EarlierRun]) -> list[Family]:
     if key.partition(".")[0] in CHANCE:
         raise UserError(f"{key} is what a comparison averages over; name another key", key="group")
     if key not in known:
-        raise UserError(unknown_key(key, known), key="group")
+        raise UserError(unknown_in(TrainConfig, key, {}), key="group")
     alike = defaultdict(list)
     for run in runs:  # the data counts by its content, not by its name or path
         same = sides.without(settings(run), (*CHANCE, *HOW, "data.dataset", key))
@@ -87,7 +87,7 @@ def families(key: str, runs: Sequence[EarlierRun]) -> list[Family]:
 
 def by_value(key: str, runs: Sequence[EarlierRun]) -> dict[str, list[EarlierRun]]:
     """The runs by their value of the key: the default first, then numbers by size, then words by the alphabet."""
-    default = formatted(dict(flat(TrainConfig().model_dump(mode="json"))).get(key))
+    default = formatted(dict(flat(defaults(TrainConfig, runs[0].config))).get(key))
 
     def rank(run: EarlierRun) -> tuple[bool, float, str]:
         value = settings(run).get(key)

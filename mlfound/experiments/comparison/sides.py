@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from mlfound.config.documents import flat
+from mlfound.config.keys import defaults
 from mlfound.config.models import CONFIGS
 from mlfound.errors import UserError
 from mlfound.results import EarlierRun
@@ -70,7 +71,7 @@ def numeric(row: Mapping[str, Any]) -> dict[str, float]:
 def settings(run: EarlierRun) -> dict[str, Any]:
     """The run's config by dotted key; a key that is younger than the run has its default."""
     model = CONFIGS.get(run.facts["command"])
-    return {**(dict(flat(model().model_dump(mode="json"))) if model else {}), **dict(flat(run.config))}
+    return {**(dict(flat(defaults(model, run.config))) if model else {}), **dict(flat(run.config))}
 
 
 def without(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
