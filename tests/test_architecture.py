@@ -20,7 +20,7 @@ IMPORTS = {
     "hardware": {"errors"},
     "stats": set(),
     "foundations": set(),
-    "reference": set(),
+    "reference": {"foundations"},
     "engines": {"foundations"},
     "config": {"errors", "files", "ladders"},
     "data": {"errors", "files"},

@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from mlfound.config.training import SGDConfig
+from mlfound.config.optimizers import SGDConfig
 from mlfound.data.registry import DATASETS
 from mlfound.runs.environment import blas_name
 

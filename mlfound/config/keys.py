@@ -21,6 +21,7 @@ Positive = Annotated[float, Field(gt=0, description="a number above 0")]
 NotNegative = Annotated[float, Field(ge=0, description="a number, 0 or more")]
 Momentum = Annotated[float, Field(ge=0, lt=1, description="a number from 0 to below 1")]
 Rate = Annotated[float, Field(ge=0, lt=1, description="a fraction from 0 to below 1")]
+Limit = Annotated[float | None, Field(gt=0, description="a number above 0, or null for no limit")]
 Flag = Annotated[bool, Field(description="true or false")]
 
 # On one line, without control characters.

@@ -3,9 +3,8 @@
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
-from mlfound import ladders
 from mlfound.config.keys import (
     Config,
     Count,
@@ -16,11 +15,9 @@ from mlfound.config.keys import (
     Init,
     Kind,
     Kinds,
-    Momentum,
+    Limit,
     NotNegative,
     Number,
-    OneOf,
-    Positive,
     Rate,
     Replicates,
     Seed,
@@ -29,10 +26,8 @@ from mlfound.config.keys import (
     clash,
     rung,
 )
-
-Decay = Literal["decoupled", "l2"]
-Factor = Annotated[float, Field(ge=0, le=1, description="a factor from 0 to 1")]
-Limit = Annotated[float | None, Field(gt=0, description="a number above 0, or null for no limit")]
+from mlfound.config.optimizers import Optimizer, SGDConfig
+from mlfound.config.schedules import Schedule
 
 
 class DataConfig(Config):
@@ -73,146 +68,8 @@ class MLPConfig(Kind):
         return self
 
 
-class OptimizerConfig(Kind):
-    """What all optimisers have."""
-
-    lr: Positive = 1e-3
-    weight_decay: NotNegative = 0.0
-    decay: Decay = "l2"
-    clip_norm: Limit = None
-    max_norm: Limit = None
-
-
-class SGDConfig(OptimizerConfig):
-    """Stochastic gradient descent with momentum."""
-
-    name: Literal["sgd"] = "sgd"
-    lr: Positive = 0.1
-    weight_decay: NotNegative = 0.005
-    decay: Decay = "decoupled"
-    momentum: Momentum = 0.9
-    dampening: Rate = 0.0
-    nesterov: Flag = False
-
-    @property
-    def velocity_decay(self) -> float:
-        """What a schedule of the momentum moves."""
-        return self.momentum
-
-    @model_validator(mode="after")
-    def keys_fit_together(self) -> Self:
-        """Refuse keys that are valid one by one and exclude each other."""
-        if self.nesterov and self.momentum == 0:
-            message = "nesterov looks ahead along the momentum; write a momentum above 0, or nesterov: false"
-            raise clash(message, "nesterov", "momentum")
-        if self.nesterov and self.dampening:
-            message = "nesterov needs the whole gradient; write dampening: 0, or nesterov: false"
-            raise clash(message, "nesterov", "dampening")
-        return self
-
-
-class RMSpropConfig(OptimizerConfig):
-    """The gradient divided by the root of its mean square."""
-
-    name: Literal["rmsprop"] = "rmsprop"
-    momentum: Momentum = 0.0
-    beta2: Momentum = 0.99
-    eps: Positive = 1e-8
-
-    @property
-    def velocity_decay(self) -> float:
-        """What a schedule of the momentum moves."""
-        return self.momentum
-
-
-class AdaptiveConfig(OptimizerConfig):
-    """A mean gradient divided by the root of its mean square."""
-
-    beta1: Momentum = 0.9
-    beta2: Momentum = 0.999
-    eps: Positive = 1e-8
-
-    @property
-    def velocity_decay(self) -> float:
-        """What a schedule of the momentum moves."""
-        return self.beta1
-
-
-class AdamConfig(AdaptiveConfig):
-    """Its weight decay goes the way of the gradient, unless it is decoupled."""
-
-    name: Literal["adam"] = "adam"
-
-
-class AdamWConfig(AdaptiveConfig):
-    """Adam with decoupled weight decay."""
-
-    name: Literal["adamw"] = "adamw"
-    weight_decay: NotNegative = 0.01
-    decay: Decay = "decoupled"
-
-
-class LAMBConfig(AdaptiveConfig):
-    """AdamW's step, scaled for each layer."""
-
-    name: Literal["lamb"] = "lamb"
-    weight_decay: NotNegative = 0.01
-    decay: Decay = "decoupled"
-    eps: Positive = 1e-6
-
-
 # One class more in a union is one kind more; the first is the one without a name
 Model = Annotated[MLPConfig, Kinds()]
-Optimizer = Annotated[SGDConfig | RMSpropConfig | AdamConfig | AdamWConfig | LAMBConfig, Kinds()]
-
-
-class PieceConfig(Config):
-    """One piece of a schedule: factors of the learning rate and of the momentum, over a share of all steps."""
-
-    name: Annotated[str, rung("foundations/schedules.py", "PIECES")]
-    from_: Annotated[float, Field(alias="from", ge=0, description="a number, 0 or more")]
-    to: Annotated[
-        float | None, Field(ge=0, description="a number, 0 or more, or null in a constant piece")
-    ] = None
-    share: Annotated[float, Field(gt=0, le=1, description="a number above 0, at most 1")]
-    momentum_from: Factor = 1.0
-    momentum_to: Factor = 1.0
-    power: Annotated[
-        float | None, Field(gt=0, description="a number above 0 in a polynomial piece, else null")
-    ] = None
-
-    @model_validator(mode="after")
-    def keys_fit_together(self) -> Self:
-        """Refuse keys that are valid one by one and exclude each other."""
-        if self.name != "constant" and self.to is None:
-            message = f"{self.name} leads from one factor to another; write to: 0, or name: constant"
-            raise clash(message, "name", "to")
-        if self.name == "constant" and self.to not in (None, self.from_):
-            raise clash("constant stays at one factor; leave to out, or write name: linear", "name", "to")
-        if self.name == "constant" and self.momentum_from != self.momentum_to:
-            message = "constant stays at one factor; write the same momentum_from and momentum_to"
-            raise clash(message, "name", "momentum_from", "momentum_to")
-        for key in ("from", "to", "momentum_from", "momentum_to"):
-            if self.name == "exponential" and getattr(self, "from_" if key == "from" else key) == 0:
-                message = "exponential cannot start or end at 0; write a number above 0, such as 0.001"
-                raise clash(message, "name", key)
-        if self.name == "polynomial" and self.power is None:
-            raise clash("polynomial needs its power; write power: 2, or name: linear", "name", "power")
-        if self.name != "polynomial" and self.power is not None:
-            raise clash(f"{self.name} has no power; leave it out, or write name: polynomial", "name", "power")
-        return self
-
-
-SCHEDULES = ladders.names("foundations/schedules.py", "SCHEDULES")
-Schedule = Annotated[
-    Annotated[str, OneOf(*SCHEDULES), Tag("word")]
-    | Annotated[tuple[PieceConfig, ...], Field(strict=False, max_length=1000), Tag("pieces")],
-    Discriminator(lambda value: "word" if isinstance(value, str) else "pieces"),
-    Field(
-        description=f"one of {', '.join(SCHEDULES)}, or a list of pieces "
-        "such as [{name: cosine, from: 1, to: 0, share: 1}]"
-    ),
-]
 
 
 class CheckpointConfig(Config):

@@ -9,7 +9,8 @@ from functools import partial
 import torch
 
 from mlfound import hardware
-from mlfound.config.training import CheckpointConfig, PieceConfig, TrainConfig
+from mlfound.config.schedules import PieceConfig
+from mlfound.config.training import CheckpointConfig, TrainConfig
 from mlfound.data.load import Splits
 from mlfound.engines import ladder
 from mlfound.engines.recipe import Recipe

@@ -12,15 +12,9 @@ from mlfound.config.documents import read
 from mlfound.config.explaining import wanted
 from mlfound.config.keys import Count, Kind, Kinds, defaults, fields, members, name_of
 from mlfound.config.models import CONFIGS
-from mlfound.config.training import (
-    AdamConfig,
-    AdamWConfig,
-    LAMBConfig,
-    PieceConfig,
-    RMSpropConfig,
-    SGDConfig,
-    TrainConfig,
-)
+from mlfound.config.optimizers import AdamConfig, AdamWConfig, LAMBConfig, RMSpropConfig, SGDConfig
+from mlfound.config.schedules import PieceConfig
+from mlfound.config.training import TrainConfig
 from mlfound.errors import UserError
 
 OPTIMIZERS = members(TrainConfig.model_fields["optimizer"].annotation)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mlfound.foundations.activations import Floor, Identity, ReLU
+from mlfound.foundations.activations import GELU, Activation, Floor, Identity, ReLU, Tanh
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.randomness import generator
 

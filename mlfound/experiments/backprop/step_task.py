@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from mlfound.config.models import BackpropBenchConfig
-from mlfound.config.training import MLPConfig, SGDConfig, TrainConfig
+from mlfound.config.optimizers import SGDConfig
+from mlfound.config.training import MLPConfig, TrainConfig
 from mlfound.data.load import Split, Splits
 from mlfound.engines.recipe import Rate
 from mlfound.experiments.benches import Measurement
