@@ -102,15 +102,6 @@ def test_flags(mlfound, arguments, words):
     refused_at_once(mlfound("train", *SAMPLE, *arguments), *words)
 
 
-@pytest.mark.parametrize(
-    "setting",
-    ["optimizer.name=adam", "optimizer.decay=l2", "optimizer.clip_norm=1", "optimizer.dampening=0.1",
-     "model.activation=leaky", "model.leak=0.1", "model.ceiling=6"],
-)  # fmt: skip
-def test_what_no_engine_can_do_yet(mlfound, setting):
-    refused_at_once(mlfound("train", *SAMPLE, setting), f"{setting}: ", "not available yet; write ")
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:7"])
 def test_a_gpu_that_is_not_there(mlfound, device):

@@ -30,10 +30,10 @@ def test_one_of_several_networks_is_named_by_its_seed(mlfound):
     outcome = mlfound(
         "train", "--set", "data.dataset=mnist-sample", "--set", "epochs=1", "--seed", 9, "--replicates", 3
     )
-    several = {seed: load_model(outcome.path, seed)[0].parameters["w1"] for seed in (9, 10, 11)}
+    several = {seed: load_model(outcome.path, seed)[0].layers[0].w for seed in (9, 10, 11)}
     alone = mlfound("train", "--set", "data.dataset=mnist-sample", "--set", "epochs=1", "--seed", 10)
-    assert torch.equal(load_model(alone.path)[0].parameters["w1"], several[10])
-    assert torch.equal(load_model(outcome.path)[0].parameters["w1"], several[9])
+    assert torch.equal(load_model(alone.path)[0].layers[0].w, several[10])
+    assert torch.equal(load_model(outcome.path)[0].layers[0].w, several[9])
     with pytest.raises(UserError, match="12"):
         load_model(outcome.path, 12)
 

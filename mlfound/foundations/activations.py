@@ -26,10 +26,10 @@ class Activation(Layer):
         """By the trapezoidal rule, whose error falls exponentially where the integrand is smooth and ends at 0."""
         mu, sigma = float64(mu, sigma)
         u = torch.linspace(-RANGE, RANGE, POINTS, dtype=torch.float64)
-        density = torch.exp(-(u**2) / 2) * (u[1] - u[0]) / math.sqrt(2 * math.pi)
+        weights = torch.softmax(-(u**2) / 2, 0)  # the density of N(0, 1) at equal steps
         y = self.forward(mu[..., None] + sigma[..., None] * u)
-        mean = (y * density).sum(-1)
-        return mean, ((y - mean[..., None]) ** 2 * density).sum(-1).sqrt()
+        mean = (y * weights).sum(-1)
+        return mean, ((y - mean[..., None]) ** 2 * weights).sum(-1).sqrt()
 
 
 @dataclass(eq=False)
@@ -81,21 +81,21 @@ class ReLU(Activation):
 
 @dataclass(eq=False)
 class Floor(Activation):
-    """max(x, -s): the lesson's text. A different function: x passes unchanged down to -s."""
+    """max(x, -shift): the lesson's text. A different function: x passes unchanged down to -shift."""
 
-    s: float = 0.5
+    shift: float = 0.5
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.clamp_min(-self.s)
+        return x.clamp_min(-self.shift)
 
     def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
-        return dout * (x > -self.s)
+        return dout * (x > -self.shift)
 
     def moments(self, mu: Tensor | float, sigma: Tensor | float) -> Moments:
         """max(x, -s) = max(x + s, 0) - s: a ReLU of N(mu + s, sigma^2), shifted down."""
         mu, sigma = float64(mu, sigma)
-        mean, std = rectified(mu + self.s, sigma)
-        return mean - self.s, std
+        mean, std = rectified(mu + self.shift, sigma)
+        return mean - self.shift, std
 
 
 @dataclass(eq=False)

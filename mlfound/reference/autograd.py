@@ -52,7 +52,9 @@ TORCH: dict[type[Layer], Callable[[Any, Tensor, Named], Tensor]] = {
     Linear: lambda layer, x, own: functional.linear(x, own["w"].T, own["b"]),
     Identity: lambda layer, x, own: x,
     ReLU: relu,
-    Floor: lambda layer, x, own: functional.threshold(x, -layer.s, -layer.s),  # gradient 0 at its corner
+    Floor: lambda layer, x, own: functional.threshold(
+        x, -layer.shift, -layer.shift
+    ),  # gradient 0 at its corner
     Tanh: lambda layer, x, own: torch.tanh(x),
     GELU: lambda layer, x, own: functional.gelu(x),
     Dropout: lambda layer, x, own: x * layer.mask if layer.training else x,

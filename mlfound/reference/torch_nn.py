@@ -61,7 +61,7 @@ MODULES: dict[type[Layer], Callable[[Any, Named], nn.Module]] = {
     Linear: linear,
     Identity: lambda layer, own: nn.Identity(),
     ReLU: lambda layer, own: GeneralReLU(layer),
-    Floor: lambda layer, own: nn.Threshold(-layer.s, -layer.s),
+    Floor: lambda layer, own: nn.Threshold(-layer.shift, -layer.shift),
     Tanh: lambda layer, own: nn.Tanh(),
     GELU: lambda layer, own: nn.GELU(),
     Flatten: lambda layer, own: nn.Flatten(),

@@ -56,6 +56,7 @@ class RunRecorder:
         self.has_started = False  # what the folder says is of this process
         self.facts: dict[str, Any] = {"start": now()}
         self.repeated: Mapping[str, Any] = {}  # run.json of the run whose config is carried out again
+        self.notes: Sequence[str] = ()  # about the config, to be said when the run begins
         self.early: list[str] = []  # messages from before there was a folder
         self.log: IO[str] | None = None
         self.lock: FileLock | None = None
@@ -122,6 +123,8 @@ class RunRecorder:
             self.log.writelines(self.early)
         if reason := (self.environment.get("git") or {}).get("unreadable"):
             self.message(f"run.json has no commit: {reason}")
+        for note in self.notes:
+            self.message(note)
         self.say_shortfalls()
 
     def message(self, text: str) -> None:

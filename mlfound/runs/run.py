@@ -113,6 +113,7 @@ def carry_out(
     from mlfound.runs.environment import environment
 
     experiment = import_module(f"mlfound.experiments.{command.replace('-', '_')}")
+    recorder.notes = loaded.notes
     recorder.environment = environment()  # only now: with the experiment came torch, which knows GPU and BLAS
     context = Context(
         recorder,
@@ -123,8 +124,6 @@ def carry_out(
         resumed,
         screen.interruption,
     )
-    for note in loaded.notes:
-        recorder.message(note)
     try:
         result = experiment.run(loaded.config, context)
     except UserError as error:

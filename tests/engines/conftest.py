@@ -15,9 +15,9 @@ from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.layers import Dropout, Linear, Sequential, output_shapes
 from mlfound.foundations.optimizers import SGD
 from mlfound.foundations.randomness import generator
+from tests.support.stacks import OUTPUTS
 
 INPUTS = 11
-OUTPUTS = {"cross-entropy": 5, "mse": 1}
 
 
 def recipe(

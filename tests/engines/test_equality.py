@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mlfound.engines import products
@@ -15,11 +15,12 @@ from mlfound.engines.kernels import KERNELS
 from mlfound.engines.plain import Plain
 from mlfound.engines.processes import Processes
 from mlfound.foundations import matmul
-from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
+from mlfound.foundations.activations import GELU, ReLU, Tanh
 from mlfound.foundations.checks import relative_error
-from mlfound.foundations.layers import Dropout, Flatten, Layer, Linear, Parameter, Residual, Sequential
+from mlfound.foundations.layers import Flatten, Layer, Linear, Parameter, Residual
 from mlfound.foundations.optimizers import LAMB, OPTIMIZERS, SGD, Adam, AdamW, RMSprop
-from tests.engines.conftest import INPUTS, OUTPUTS, Task, Uncaptured, recipe, recipe_of
+from tests.engines.conftest import INPUTS, Task, Uncaptured, recipe, recipe_of
+from tests.support.stacks import OUTPUTS, stacks
 
 ENGINES = {"buffers": Buffers, "graph": Uncaptured, "processes": partial(Processes, workers=2)}
 OPTIONS = {
@@ -115,31 +116,9 @@ def test_the_number_of_calls_changes_no_bit(engine, calls):
     assert torch.equal(losses, others)
 
 
-def elementwise():
-    numbers = st.floats(0.0, 1.0)
-    relu = st.builds(ReLU, numbers, numbers, st.none() | st.floats(0.1, 2.0))
-    return st.one_of(relu, st.builds(Floor, numbers), st.just(Tanh()), st.just(GELU()), st.just(Identity()))
-
-
-@st.composite
-def stacks(draw, inputs, outputs):
-    """Layers in any order, from so many features to so many."""
-    layers, features = [], inputs
-    for kind in draw(
-        st.lists(st.sampled_from(["linear", "function", "dropout", "residual", "group"]), max_size=5)
-    ):
-        if kind == "linear":
-            wanted = draw(st.integers(1, 9))
-            layers.append(Linear(features, wanted))
-            features = wanted
-        elif kind == "function":
-            layers.append(draw(elementwise()))
-        elif kind == "dropout":
-            layers.append(Dropout(draw(st.floats(0.05, 0.5))))
-        else:
-            container = Residual if kind == "residual" else Sequential
-            layers.append(container(draw(elementwise()), Linear(features, features), draw(elementwise())))
-    return [*layers, Linear(features, outputs)]
+def calm(optimizer):
+    """Where a gradient is 0 but for rounding, an adaptive optimiser divides that noise by its own size, or by eps."""
+    return replace(optimizer, eps=1e-2) if hasattr(optimizer, "eps") else optimizer
 
 
 @settings(max_examples=200, deadline=None)
@@ -150,18 +129,19 @@ def test_any_stack_of_layers(data):
     made = recipe_of(
         data.draw(stacks(inputs, OUTPUTS[loss])),
         loss,
-        OPTIONS[option]["optimizer"],
+        calm(OPTIONS[option]["optimizer"]),
         batch_size=data.draw(st.integers(1, 12)),
         max_norm=data.draw(st.sampled_from([float("inf"), 0.8])),
     )
     task = Task(made, networks=2, steps=12, peak=0.005, shape=(inputs,))
     wanted, wanted_losses = task.train(Plain)
+    assume(wanted_losses.abs().max() < 100)  # what diverges multiplies rounding errors, too
     for engine in (Buffers, partial(Buffers, together=True)):
         got, losses = task.train(engine)
-        torch.testing.assert_close(losses, wanted_losses, rtol=1e-8, atol=1e-11)
+        assert relative_error(losses, wanted_losses) <= 1e-10
         for network, want in zip(got.networks, wanted.networks, strict=True):
             for name, p in want.items():
-                torch.testing.assert_close(network[name], p, rtol=1e-8, atol=1e-10)
+                assert relative_error(network[name], p) <= 1e-10, name
 
 
 class Counted(Layer):

@@ -13,6 +13,7 @@ from mlfound.config.models import BackpropBenchConfig
 from mlfound.engines import ladder, products
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.processes import Processes
+from mlfound.engines.recipe import Rate
 from mlfound.experiments.backprop import lesson
 from mlfound.experiments.backprop.lesson import BACKWARD, FORWARD, FULL_BACKWARD, PassMeasurement
 from mlfound.experiments.backprop.memory import peak_bytes
@@ -217,7 +218,7 @@ class Spoilt(Buffers):
         if self.fault == "last network":
             rows[-1] = rows[-1].flip(0)
         change = {"lr": (1.0001, 1.0), "momentum": (1.0, 1.0001)}.get(self.fault, (1.0, 1.0))
-        return super().run(rows, [(lr * change[0], momentum * change[1]) for lr, momentum in rates])
+        return super().run(rows, [Rate(lr * change[0], momentum * change[1], n) for lr, momentum, n in rates])
 
 
 @pytest.mark.parametrize("fault", ["", "order", "momentum", "lr", "last network"])

@@ -18,8 +18,10 @@ from mlfound.engines.recipe import Recipe
 from mlfound.errors import UserError
 from mlfound.experiments.trained.history import curves, diverged, overfitting, training_metrics
 from mlfound.experiments.trained.test_set import test_metrics, test_sentence
-from mlfound.foundations import matmul
-from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
+from mlfound.foundations import matmul, models
+from mlfound.foundations.initialization import INITIALIZATIONS
+from mlfound.foundations.models import MODELS
+from mlfound.foundations.optimizers import SGD
 from mlfound.foundations.randomness import generator
 from mlfound.stats.estimates import accuracy_interval
 from mlfound.training.epochs import Epoch
@@ -39,19 +41,15 @@ EPOCH = Epoch(1, 0, 0.5, 0.4, 0.9, 0.1, 0.9, 2.0, 0.1, 25_000.0)
 @pytest.mark.parametrize("path", TRAINED, ids=lambda path: path.stem)
 def test_gradients_of_every_shipped_config(path):
     config = load("train", path).config
-    recipe = Recipe(
-        (784, *config.model.hidden, config.model.outputs), config.loss, relu_shift=config.model.relu_shift
-    )
-    parameters = mlp_parameters(
-        recipe.sizes, INITIALIZATIONS[config.model.init], generator(0, "initialization")
-    )
+    model = MODELS[config.model.name](config.model.model_dump(), (784,))
+    tensors = models.initial(model, INITIALIZATIONS[config.model.init], generator(0, "initialization"))
     x, y = torch.randn(32, 784, generator=generator(0, "x")), torch.arange(32) % 10
-    result = check_gradients(parameters, x, y, recipe)
+    result = check_gradients(Recipe(model, SGD(), config.loss), tensors, x, y)
     [check], [table] = result.checks, result.tables
     assert result.passed
     assert check.passed
     assert check.value <= BOUND == 1e-10
-    assert [row[0] for row in table.rows] == [*parameters, "x"]
+    assert [row[0] for row in table.rows] == [*model.parameters, "x"]
     assert all(row[2] > 0 for row in table.rows), "a gradient of zeros would prove nothing"
 
 
@@ -226,7 +224,7 @@ def planned(*changes):
 
 def test_memory_is_estimated_before_it_is_taken(monkeypatch):
     monkeypatch.setattr(hardware, "memory_bytes", lambda device: 10**9)
-    assert planned().recipe.sizes == (784, 50, 10)
+    assert planned().widths == (784, 50, 10)
     with pytest.raises(UserError, match=r"about \d+ GB, and this process may use 1 GB") as refused:
         planned("model.hidden=[1000000]")
     assert refused.value.key == "model.hidden"

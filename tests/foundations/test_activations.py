@@ -66,7 +66,7 @@ def test_the_samples_tell_a_wrong_closed_form(z):
 
     class Wrong(Floor):
         def moments(self, mu, sigma):
-            return Floor(self.s * 1.05).moments(mu, sigma)
+            return Floor(self.shift * 1.05).moments(mu, sigma)
 
     assert max(distances(Wrong(0.5), 0.0, 1.0, z)) > 4
 
@@ -102,10 +102,10 @@ def test_a_signal_that_does_not_vary_gives_its_own_value(activation):
     for mu in (-3.0, 0.0, 3.0):
         mean, std = activation.moments(mu, 0.0)
         assert mean.item() == pytest.approx(activation(torch.tensor(mu)).item(), abs=1e-7)
-        assert std.item() == 0.0
+        assert std.item() <= 1e-13  # by the trapezoidal rule; closed forms give 0
 
 
 def test_infinities_stay_infinite():
-    """A signal that overflows must be seen to: 0 times infinity would be nan."""
-    for activation in TORCH:
-        assert activation(torch.tensor(math.inf)).item() == math.inf
+    """A signal that overflows must be seen to: 0 times infinity would be nan. A bounded function gives its bound."""
+    for activation, wanted in TORCH.items():
+        assert activation(torch.tensor(math.inf)).item() == wanted(torch.tensor(math.inf)).item()

@@ -5,10 +5,10 @@ from itertools import product
 import pytest
 import torch
 
-from mlfound.experiments.backprop.cases import situations
+from mlfound.experiments.backprop.cases import errors, situations
 from mlfound.foundations import functions as F  # noqa: N812
 from mlfound.foundations.stages import STAGES
-from mlfound.training.gradients import BOUND, errors
+from mlfound.training.gradients import BOUND
 
 linear, linear_grad, relu_grad = F.linear, F.linear_grad, F.relu_grad
 mse, mse_grad, cross_entropy_grad = F.mse, F.mse_grad, F.cross_entropy_grad

@@ -5,14 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlfound.experiments.backprop.cases import EDGES, draw
+from mlfound.experiments.backprop.cases import EDGES, draw, errors
 from mlfound.experiments.backprop.correctness import CHECKED
 from mlfound.experiments.backprop.lesson import LADDER
 from mlfound.foundations.classes import Model
 from mlfound.foundations.stages import STAGES
 from mlfound.reference.torch_functional import torch_functional
 from mlfound.reference.torch_nn import torch_nn
-from mlfound.training.gradients import BOUND, errors
+from mlfound.training.gradients import BOUND
 
 LOSSES = ["mse", "cross-entropy"]
 CASE = ((7, 11, 5, 3), 0.5, "cross-entropy")

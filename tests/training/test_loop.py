@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from mlfound.foundations.modules import LOSSES, MLP
 
 from mlfound.config.loading import load, parse_set
 from mlfound.data.load import Split, Splits
+from mlfound.foundations.layers import Loss, bound
+from mlfound.foundations.models import MODELS
 from mlfound.foundations.randomness import generator
 from mlfound.results import Checkpoint, Context, Resumed
 from mlfound.training.build import build
@@ -109,10 +110,9 @@ def test_the_training_loss_is_the_mean_over_rows_not_over_batches():
     """210 rows are six batches of 32 and one of 18. With a learning rate of next to nothing no weight moves."""
     config = config_of("epochs=1", "optimizer.lr=1e-12", "optimizer.weight_decay=0")
     weights, recorder, _ = trained(config)
-    train, loss = images().train, LOSSES["cross-entropy"]()
-    assert recorder.rows[0]["train_loss"] == pytest.approx(
-        loss(MLP(weights[0])(train.x), train.y).item(), rel=1e-5
-    )
+    train, loss = images().train, Loss("cross-entropy")
+    model = bound(MODELS["mlp"](config.model.model_dump(), (12,)), weights[0])
+    assert recorder.rows[0]["train_loss"] == pytest.approx(loss(model(train.x), train.y).item(), rel=1e-5)
 
 
 def after(checks):
@@ -252,12 +252,12 @@ def test_a_weight_that_is_infinite_is_found_though_the_loss_is_finite():
         def spoiling(rows, rates):
             losses = take(rows, rates)
             if rows.shape[1] % 32:  # the last, smaller batch is among them
-                trainer.engine.networks[0]["b1"][3] = math.inf
+                trainer.engine.networks[0]["1.b"][3] = math.inf
             return losses
 
         trainer.engine.run = spoiling
         divergence = trainer.run(context_of())
-    assert (divergence.step, divergence.tensor) == (7, "b1 of seed 0")
+    assert (divergence.step, divergence.tensor) == (7, "1.b of seed 0")
 
 
 def test_a_validation_loss_that_is_not_finite_is_a_divergence():
@@ -293,7 +293,7 @@ def test_only_finite_states_are_kept_when_interrupted(monkeypatch):
 
         def spoiling(rows, rates):
             losses = take(rows, rates)
-            trainer.engine.networks[0]["b1"][3] = math.inf
+            trainer.engine.networks[0]["1.b"][3] = math.inf
             return losses
 
         trainer.engine.run = spoiling

@@ -35,7 +35,7 @@ class Layer(Outputs):
 
     @property
     def shift(self) -> float:
-        return getattr(self.activation, "s", 0.0)
+        return getattr(self.activation, "shift", 0.0)
 
     @property
     def stds(self) -> Tensor:
