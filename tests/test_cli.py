@@ -372,3 +372,15 @@ def test_a_flag_that_is_no_shared_one_is_a_key_of_its_command():
         taken = {flag.rstrip("_") for flag in inspect.signature(commands[name]).parameters if flag in KEYS}
         assert taken <= fields(model).keys(), name
         assert taken or name == "download", name
+
+
+def test_an_initialisation_that_is_made_for_other_activations_is_a_line(mlfound):
+    said = mlfound("train", *QUICK, "model.activation=tanh")
+    assert said.code == 0
+    assert "model.init: kaiming is made for relu, leaky, floor, gelu, not for tanh" in said.err
+    for settings in (
+        ["model.activation=tanh", "model.init=xavier"],
+        ["model.activation=gelu"],
+        ["model.hidden=[]"],
+    ):
+        assert "is made for" not in mlfound("train", *QUICK, *settings).err

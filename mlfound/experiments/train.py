@@ -17,7 +17,7 @@ from mlfound.results import Context, Result
 from mlfound.training.build import build, initial
 from mlfound.training.gradients import check_gradients
 from mlfound.training.inputs import Inputs, prepare
-from mlfound.training.plan import Plan, plan, require_memory
+from mlfound.training.plan import Plan, cautions, plan, require_memory
 from mlfound.training.resume import refuse_changes, what_decides_bits
 
 CHECKED_ROWS = 32  # enough for both sides of most ReLUs, few enough to take no time
@@ -47,6 +47,8 @@ def run(config: TrainConfig, context: Context) -> Result:
     rows = ", ".join(f"{count:,} {split}" for split, count in inputs.facts["rows"].items())
     context.recorder.message(f"{inputs.facts['name']}: {rows} images")
     context.recorder.message(str(planned))
+    for caution in cautions(planned):
+        context.recorder.message(caution)
     if not checked.passed:
         return checked
     return (checked + train(planned, inputs.to(planned.device), context)).ranked(*RANK)

@@ -147,6 +147,9 @@ class Initialization:
 
     std: Callable[[Shape], float]
     distribution: Callable[[Shape, float, Generator], Tensor]
+    activations: tuple[
+        str, ...
+    ] = ()  # through which it keeps a signal's size; none where it is made for none
 
     def __call__(self, shape: Shape, generator: Generator, *draws: int) -> Tensor:
         """One weight, or with `draws` (1000) of them along a new first axis, independent: (1000, in, out)."""
@@ -163,15 +166,16 @@ def mlp_parameters(sizes: Sequence[int], init: Initialization, generator: Genera
     return parameters
 
 
+LINEAR, RECTIFIED = ("tanh",), ("relu", "leaky", "floor", "gelu")  # near 0 tanh is linear
 INITIALIZATIONS: dict[str, Initialization] = {
     "normal": Initialization(unscaled, normal),
     "small": Initialization(small, normal),
-    "xavier": Initialization(xavier, normal),
-    "glorot-normal": Initialization(glorot, normal),
-    "glorot-uniform": Initialization(glorot, uniform),
-    "kaiming": Initialization(kaiming, normal),
-    "kaiming-uniform": Initialization(kaiming, uniform),
-    "kaiming-fan-out": Initialization(kaiming_fan_out, normal),
+    "xavier": Initialization(xavier, normal, LINEAR),
+    "glorot-normal": Initialization(glorot, normal, LINEAR),
+    "glorot-uniform": Initialization(glorot, uniform, LINEAR),
+    "kaiming": Initialization(kaiming, normal, RECTIFIED),
+    "kaiming-uniform": Initialization(kaiming, uniform, RECTIFIED),
+    "kaiming-fan-out": Initialization(kaiming_fan_out, normal, RECTIFIED),
     "torch-default": Initialization(torch_default, uniform),
-    "orthogonal": Initialization(orthonormal, orthogonal),
+    "orthogonal": Initialization(orthonormal, orthogonal, LINEAR),
 }

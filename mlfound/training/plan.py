@@ -17,6 +17,8 @@ from mlfound.engines.recipe import Recipe
 from mlfound.engines.storage import parameter_count
 from mlfound.errors import UserError
 from mlfound.foundations import matmul
+from mlfound.foundations.activations import Activation
+from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.layers import Sequential, Shape, output_shapes
 from mlfound.foundations.models import MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS, Optimizer
@@ -138,6 +140,22 @@ def widths(model: Sequential, shape: Shape) -> tuple[int, ...]:
     """The number of inputs, and of the outputs of each layer that has parameters."""
     outputs = zip(model.layers, output_shapes(model, (1, *shape)), strict=True)
     return math.prod(shape), *(math.prod(out) for layer, out in outputs if layer.parameters)
+
+
+def cautions(planned: Plan) -> list[str]:
+    """What may be meant so, and is worth a line: an initialisation that is made for other activations."""
+    used, suited = (
+        getattr(planned.config.model, "activation", None),
+        INITIALIZATIONS[planned.init].activations,
+    )
+    has_activations = any(isinstance(layer, Activation) for layer in planned.recipe.model.layers)
+    if not (used and suited and has_activations) or used in suited:
+        return []
+    better = ", ".join(name for name, init in INITIALIZATIONS.items() if used in init.activations)
+    return [
+        f"model.init: {planned.init} is made for {', '.join(suited)}, not for {used}, through which the signal may "
+        f"grow or shrink; made for it are {better}"
+    ]
 
 
 def refuse_unfit(config: TrainConfig, splits: Splits) -> None:
