@@ -116,7 +116,7 @@ class Trainer:
         return self.plan.rates(step / (self.steps_per_epoch * self.plan.epochs))
 
     def check(self) -> bool:
-        """Whether parameters and the state of the optimiser are finite, looked at only where a new snapshot is due."""
+        """Whether parameters and optimiser state are finite, looked at only where a new snapshot is due."""
         if self.step < self.steps_per_epoch and self.step - self.last_good.step < SNAPSHOT_STEPS:
             return True
         now = self.snapshot()
