@@ -39,6 +39,7 @@ demo: setup ## every command on the embedded sample, without a network
 	$(BIN)/mlfound matmul-bench --budget 0.2 --name demo
 	$(BIN)/mlfound init-stats --set data.dataset=mnist-sample --draws 20 --width 128 --name demo
 	$(BIN)/mlfound backprop-bench --dataset mnist-sample --budget 0.1 --name demo
+	$(BIN)/mlfound lr-find --set data.dataset=mnist-sample --name demo
 	$(BIN)/mlfound train --set data.dataset=mnist-sample --name demo
 	$(BIN)/mlfound train --set data.dataset=mnist-sample --replicates 5 --name demo --quiet
 	$(BIN)/mlfound train --set data.dataset=mnist-sample --replicates 5 --set model.relu_shift=0.5 --name demo --quiet

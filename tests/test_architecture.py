@@ -69,6 +69,7 @@ COMMANDS = {
     "backprop-bench": {"check_only": True},
     "matmul-bench": {"impl": ["broadcast", "einsum", "matmul"], "shape": ["3x4x5"], "budget": 0.01},
     "normalize-check": {},
+    "lr-find": {},
 }
 
 
@@ -145,7 +146,7 @@ def tape(monkeypatch):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_only_the_reference_calls_torchs_gradients(command, tape, own_folder):
-    section = "data.dataset" if command in ("train", "init-stats", "normalize-check") else "dataset"
+    section = "dataset" if command in ("backprop-bench", "matmul-bench") else "data.dataset"
     run = mlfound.run(command, {section: "mnist-sample", **COMMANDS[command]})
     assert run.passed
     assert tape() == ({"reference"} if command in ("train", "backprop-bench") else set())

@@ -25,7 +25,7 @@ FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 def on_the_sample(words):
     """The same command, made small: the embedded sample, one epoch."""
-    if words[0] == "normalize-check":
+    if words[0] in ("normalize-check", "lr-find"):
         return [*words, "--set", "data.dataset=mnist-sample"]
     if words[0] == "matmul-bench":
         return [*words, "--budget", "0.01"]

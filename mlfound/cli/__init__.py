@@ -142,6 +142,18 @@ def train(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command()
+@takes("arguments", "seed", "device", "threads", *SHARED)
+def lr_find(context: typer.Context, **flags: Any) -> None:
+    """Raise the learning rate until the loss explodes, and suggest one to train with.
+
+    \b
+    Example:
+      mlfound lr-find configs/mlp.yaml optimizer.name=adam
+    """
+    execute(context)
+
+
+@app.command()
 @takes("arguments:compare", "group", "metric", "difference", *SHARED)
 def compare(context: typer.Context, **flags: Any) -> None:
     """Say whether a difference between runs is real.

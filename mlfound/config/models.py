@@ -24,7 +24,7 @@ from mlfound.config.keys import (
     clash,
     rung,
 )
-from mlfound.config.training import DataConfig, TrainConfig
+from mlfound.config.training import DataConfig, LrFindConfig, TrainConfig
 
 MATMULS = ladders.names("foundations/matmul.py", "MATMULS")
 
@@ -196,6 +196,7 @@ CONFIGS: dict[str, type[Config]] = {
     "compare": CompareConfig,
     "download": DownloadConfig,
     "init-stats": InitStatsConfig,
+    "lr-find": LrFindConfig,
     "matmul-bench": MatmulBenchConfig,
     "normalize-check": NormalizeCheckConfig,
     "notebook-test": NotebookTestConfig,

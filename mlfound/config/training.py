@@ -128,3 +128,28 @@ class TrainConfig(Config):
             message = "the seeds count up from this one, past the largest possible; write a smaller one"
             raise clash(message, "seed", "replicates")
         return self
+
+
+FinderRate = Annotated[
+    float, Field(ge=1e-12, le=1_000_000, description="a learning rate from 1e-12 to 1000000")
+]
+
+
+class LrFindConfig(TrainConfig):
+    """One rise of the learning rate, of the training that the other keys describe."""
+
+    start: FinderRate = 1e-7
+    end: FinderRate = 10.0
+    steps: Annotated[int, Field(ge=20, le=100_000, description="a whole number from 20 to 100000")] = 100
+
+    @model_validator(mode="after")
+    def rise_is_possible(self) -> Self:
+        """Refuse a range in which nothing could be seen, and more than one network."""
+        if self.start * 10 > self.end:
+            message = (
+                "the learning rate rises from start to end; write an end of at least ten times the start"
+            )
+            raise clash(message, "start", "end")
+        if self.replicates > 1:
+            raise clash("the learning rate rises for one network; write replicates: 1", "replicates")
+        return self

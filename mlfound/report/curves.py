@@ -1,4 +1,6 @@
-"""Curves over the epochs: losses, accuracy, learning rate and momentum."""
+"""Curves over the epochs: losses, accuracy, learning rate and momentum; and the loss over the learning rate."""
+
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 
-from mlfound.report.palette import BLUE, GREEN, INK, ORANGE, PINK
+from mlfound.report.palette import BLUE, GREEN, INK, ORANGE, PINK, SKY
 from mlfound.report.style import Floats, counting, finite, head, marker, note, paper
 
 BANDS = "Bands: one standard deviation over the seeds to either side."
@@ -103,6 +105,33 @@ def schedule_curves(*, title: str, progress: ArrayLike, lr: ArrayLike, momentum:
     _epochs_along(panels[1], epochs)
     figure.align_ylabels()
     head(panels[0], title)
+    return figure
+
+
+def lr_find_curve(
+    *, title: str, lr: ArrayLike, loss: ArrayLike, smoothed_loss: ArrayLike, suggestions: Mapping[str, float]
+) -> Figure:
+    """The loss of each step and its running mean over the learning rate; the suggested learning rates by name."""
+    lrs, losses, means = finite(lr), finite(loss), finite(smoothed_loss)
+    figure, axes = paper(5.2)
+    axes.plot(lrs, losses, "o", color=SKY, alpha=0.5, markersize=4, markeredgewidth=0, label="of each step")
+    axes.plot(lrs, means, color=BLUE, linewidth=2.4, label="smoothed")
+    for (name, suggested), colour in zip(suggestions.items(), (ORANGE, GREEN), strict=False):
+        height = np.interp(np.log(suggested), np.log(lrs), means)
+        axes.axvline(suggested, color=colour, linewidth=1.2, linestyle="--")
+        axes.plot(suggested, height, "o", color=colour, markersize=9, label=f"{name}: {suggested:.2g}")
+    subtitle = ""
+    if len(means):
+        lowest = np.nanargmin(means)
+        axes.plot(lrs[lowest], means[lowest], "o", color=BLUE, fillstyle="none", markersize=12)
+        subtitle = f"lowest smoothed loss {means[lowest]:.4g} at {lrs[lowest]:.2g} (circle)"
+        # an explosion would flatten all that matters
+        axes.set_ylim(0, 1.5 * np.nanmax(means[: lowest + 1]) or 1)
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("loss")
+    axes.legend(loc="lower left")
+    head(axes, title, subtitle)
     return figure
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mlfound.report.bars import duration_bars, rate_bars, speeds
 from mlfound.report.comparisons import compared_curves, compared_seeds
-from mlfound.report.curves import accuracy_curve, loss_curves, schedule_curves
+from mlfound.report.curves import accuracy_curve, loss_curves, lr_find_curve, schedule_curves
 from mlfound.report.distributions import class_balance, mean_and_std_images, pixel_histograms
 from mlfound.report.heatmaps import confusion
 from mlfound.report.images import digits, weights, wrong_digits
@@ -29,8 +29,8 @@ def png(picture: Picture) -> bytes:
 PICTURES: dict[str, Callable[..., Figure]] = {
     draw.__name__: draw
     for draw in (
-        loss_curves, accuracy_curve, schedule_curves, confusion, wrong_digits, digits, weights, pixel_histograms,
-        mean_and_std_images, class_balance, duration_bars, rate_bars, speeds, single_draws,
+        loss_curves, accuracy_curve, schedule_curves, lr_find_curve, confusion, wrong_digits, digits, weights,
+        pixel_histograms, mean_and_std_images, class_balance, duration_bars, rate_bars, speeds, single_draws,
         activation_histograms, signal_by_layer, size_histograms, compared_seeds, compared_curves,
     )
 }  # fmt: skip

@@ -72,6 +72,30 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "momentum": np.full(200_000, NAN),
         },
     },
+    "lr_find_curve": {
+        "ordinary": {
+            "title": "Loss",
+            "lr": [1e-4, 1e-3, 1e-2, 1e-1, 1],
+            "loss": [2.3, 2.2, 1.0, 0.5, 30.0],
+            "smoothed_loss": [2.3, 2.2, 1.1, 0.6, 10.0],
+            "suggestions": {"steepest fall": 3e-3, "a tenth of the minimum": 1e-2},
+        },
+        "one step": {"title": "", "lr": [1e-7], "loss": [2.3], "smoothed_loss": [2.3], "suggestions": {}},
+        "all zero": {
+            "title": r"$\frac$",
+            "lr": [1, 2],
+            "loss": [0, 0],
+            "smoothed_loss": [0, 0],
+            "suggestions": {},
+        },
+        "exploded": {
+            "title": "a title that is far too long for one line " * 4,
+            "lr": np.geomspace(1e-12, 1e6, 1000),
+            "loss": np.geomspace(1, 1e38, 1000),
+            "smoothed_loss": np.geomspace(1, 1e38, 1000),
+            "suggestions": {},
+        },
+    },
     "accuracy_curve": {
         "ordinary": {
             "title": "Accuracy",
@@ -402,6 +426,15 @@ def test_training_loss_stands_at_mid_epoch_and_validation_loss_at_its_end() -> N
 def test_an_exploding_loss_gets_a_log_axis_and_an_ordinary_one_does_not() -> None:
     assert figure_of("loss_curves").axes[0].get_yscale() == "linear"
     assert figure_of("loss_curves", train_loss=[2.3, 1e5, NAN]).axes[0].get_yscale() == "log"
+
+
+def test_the_suggestions_stand_on_the_smoothed_loss_and_no_explosion_hides_them() -> None:
+    axes = figure_of("lr_find_curve").axes[0]
+    points = {line.get_label(): line.get_xydata()[-1].tolist() for line in axes.lines}
+
+    assert points["a tenth of the minimum: 0.01"] == pytest.approx([1e-2, 1.1])
+    assert points["steepest fall: 0.003"] == pytest.approx([3e-3, 2.2 - 1.1 * np.log10(3)])
+    assert (axes.get_xscale(), axes.get_ylim()) == ("log", pytest.approx((0, 1.5 * 2.3)))
 
 
 def test_the_test_accuracy_is_labelled() -> None:
