@@ -175,8 +175,8 @@ def meanings(found: Reading) -> list[str]:
         f"Steepest fall: {steepest:.2g}; there the smoothed loss falls fastest, so a step gains most.",
         f"A tenth of the minimum: {tenth:.2g}; the smoothed loss is lowest at {lowest:.2g}, where steps begin to be "
         "too long, and a tenth of that keeps clear of it.",
-        f"Try first optimizer.lr={tenth:.2g}, a tenth of the minimum: it does not depend on how large the first loss "
-        "was, as the steepest fall does.",
+        f"Try first optimizer.lr={tenth:.2g}, a tenth of the minimum: unlike the steepest fall it does not depend on "
+        "how large the first loss is.",
     ]
 
 
