@@ -92,6 +92,7 @@ def matmul_bench(context: typer.Context, **flags: Any) -> None:
 @takes(
     "arguments",
     "workload",
+    "model",
     "impl:stages",
     "rows",
     "check_only",

@@ -148,6 +148,7 @@ FLAGS: dict[str, Flag] = {
     "impl": texts("RUNG", f"Only this rung, of {rungs('foundations/matmul.py', 'MATMULS')}"),
     "impl:stages": texts("STAGE", "A stage or library such as modules or torch-nn; default: all"),
     "workload": text("NAME", "lesson (all rows at once) or step (training)."),
+    "model": text("FILE", "A config of train: step has its model, optimiser, loss, batch size."),
     "rows": text("N", "Number of training rows; default: all.", kind=int),
     "check_only": switch("--check-only", "Only check the gradients; times nothing and needs no data."),
     "shape": texts("MxKxN", "Sizes such as 5x784x10 for (5,784) x (784,10)"),

@@ -84,6 +84,10 @@ class BackpropBenchConfig(Config):
         "torch-compile", "torch-graph", "jax",
     )  # fmt: skip
     rows: Annotated[int | None, Field(ge=1, description="a whole number, 1 or more, or null for all")] = None
+    model: Annotated[
+        Annotated[Text, AfterValidator(anywhere)] | None,
+        Field(description="the path of a config of train, or null"),
+    ] = None
     hidden: Hidden = (50,)
     batch_size: Count = 64
     replicates: Replicates = 1
@@ -97,11 +101,14 @@ class BackpropBenchConfig(Config):
     @model_validator(mode="after")
     def keys_fit_together(self) -> Self:
         """Refuse keys that are valid one by one and exclude each other."""
-        if self.workload == "lesson":
-            for key in ("hidden", "batch_size", "replicates"):
-                if getattr(self, key) != type(self).model_fields[key].default:
-                    message = f"the lesson's task has one size; write workload: step, or leave {key} out"
-                    raise clash(message, key, "workload")
+        sizes = ("hidden", "batch_size", "replicates", "model")
+        given = [key for key in sizes if getattr(self, key) != type(self).model_fields[key].default]
+        if self.workload == "lesson" and given:
+            message = f"the lesson's task has one size; write workload: step, or leave {given[0]} out"
+            raise clash(message, given[0], "workload")
+        if self.model is not None and given[0] in ("hidden", "batch_size"):
+            message = f"the file has a {given[0]} of its own; leave {given[0]} out, or model"
+            raise clash(message, given[0], "model")
         if self.seed + self.replicates > 2**63:
             message = "the seeds count up from this one, past the largest possible; write a smaller one"
             raise clash(message, "seed", "replicates")

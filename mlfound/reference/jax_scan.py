@@ -7,42 +7,46 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlfound.foundations.activations import ReLU
-from mlfound.foundations.layers import Layer, Linear, Sequential, within
-from mlfound.reference.torch_nn import Named
+from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
+from mlfound.foundations.layers import Flatten, Layer, Linear, Residual, Sequential, within
+from mlfound.foundations.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from mlfound.reference.torch_nn import Named, Recipe, target
 
 
-def sgd(
-    model: Sequential, tensors: Named, x: Tensor, y: Tensor, lr: float, momentum: float
+def trainer(
+    recipe: Recipe, tensors: Named, x: Tensor, y: Tensor, lr: float, momentum: float
 ) -> Callable[[Tensor], dict[str, Tensor]]:
-    """As `torch_nn.sgd`; the first call compiles. Products have the full precision of their dtype."""
+    """As `torch_nn.trainer`; the first call compiles. Products have the full precision of their dtype."""
     jax = start_jax()
     import jax.numpy as jnp
 
     place = jax.devices("gpu" if x.is_cuda else "cpu")[x.device.index or 0]
+    ours, rule = recipe.optimizer, RULES[type(recipe.optimizer)]
 
     def given(tensor: Tensor) -> Any:
         return jax.device_put(tensor.cpu().numpy(), place)
 
     def loss_of(p: Any, x: Any, y: Any) -> Any:
-        for n, layer in enumerate(model.layers, 1):
-            x = FUNCTIONS[type(layer)](layer, x, within(p, n))
-        log_p = jax.nn.log_softmax(x)
-        return -jnp.take_along_axis(log_p, y[:, None], axis=1).mean()
+        return LOSSES[recipe.loss](sequential(recipe.model, x, p), y)
 
     def epoch(p: Any, x: Any, y: Any, order: Any) -> Any:
-        def step(state: Any, rows: Any) -> Any:
-            p, v = state
-            g = jax.grad(loss_of)(p, x[rows], y[rows])
-            v = jax.tree.map(lambda v, g: momentum * v + g, v, g)
-            return (jax.tree.map(lambda p, v: p - lr * v, p, v), v), None
+        def step(carried: Any, now: Any) -> Any:
+            (p, states), (t, rows) = carried, now
+            g = clipped(ours, jax.grad(loss_of)(p, x[rows], y[rows]))
+            for name in p:
+                own, g_own = decayed(ours, p[name], g[name], lr)
+                new, state = rule(ours, own, g_own, states[name], t, lr, momentum)
+                p, states = {**p, name: new}, {**states, name: state}
+            return (p, states), None
 
-        (p, _), _ = jax.lax.scan(step, (p, jax.tree.map(jnp.zeros_like, p)), order)
+        zeros = {name: (jnp.zeros_like(tensor),) * len(ours.state_names) for name, tensor in p.items()}
+        steps = jnp.arange(len(order), dtype=jnp.float64)
+        ((p, _), _) = jax.lax.scan(step, (p, zeros), (steps, order))
         return p
 
     compiled = jax.jit(epoch)
     start = {name: given(p) for name, p in tensors.items()}
-    images, labels = given(x), given(y.int())
+    images, labels = given(x), given(target(recipe, x, y if recipe.loss == "mse" else y.int()))
 
     def train(order: Tensor) -> dict[str, Tensor]:
         weights = jax.device_get(compiled(start, images, labels, given(order.int())))
@@ -58,9 +62,87 @@ def relu(layer: ReLU, x: Any, own: Any) -> Any:
     return x if layer.ceiling is None else x.clip(max=layer.ceiling)
 
 
+def sequential(model: Sequential, x: Any, own: Any) -> Any:
+    for n, layer in enumerate(model.layers, 1):
+        x = FUNCTIONS[type(layer)](layer, x, within(own, n))
+    return x
+
+
+def gelu(layer: GELU, x: Any, own: Any) -> Any:
+    import jax
+
+    return jax.nn.gelu(x, approximate=False)
+
+
+def tanh(layer: Tanh, x: Any, own: Any) -> Any:
+    import jax.numpy as jnp
+
+    return jnp.tanh(x)
+
+
+def cross_entropy(out: Any, y: Any) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    return -jnp.take_along_axis(jax.nn.log_softmax(out), y[:, None], axis=1).mean()
+
+
+def clipped(ours: Optimizer, g: Any) -> Any:
+    if ours.clip_norm is None:
+        return g
+    norm = sum((own**2).sum() for own in g.values()) ** 0.5
+    return {name: own * (ours.clip_norm / norm).clip(max=1.0) for name, own in g.items()}
+
+
+def decayed(ours: Optimizer, p: Any, g: Any, lr: float) -> tuple[Any, Any]:
+    if ours.decay == "l2":
+        return p, g + ours.weight_decay * p
+    return p * (1 - lr * ours.weight_decay), g
+
+
+def sgd(ours: SGD, p: Any, g: Any, state: Any, t: Any, lr: float, momentum: float) -> Any:
+    dampening = (t > 0).astype(g.dtype) * (ours.dampening if momentum else 0.0)
+    v = momentum * state[0] + (1 - dampening) * g
+    return p - lr * (g + momentum * v if ours.nesterov else v), (v,)
+
+
+def rmsprop(ours: RMSprop, p: Any, g: Any, state: Any, t: Any, lr: float, momentum: float) -> Any:
+    s = ours.beta2 * state[0] + (1 - ours.beta2) * g**2
+    v = g / (s**0.5 + ours.eps)
+    if not ours.momentum:
+        return p - lr * v, (s,)
+    v = momentum * state[1] + v
+    return p - lr * v, (s, v)
+
+
+def adam(ours: Adam, p: Any, g: Any, state: Any, t: Any, lr: float, momentum: float) -> Any:
+    m = momentum * state[0] + (1 - momentum) * g
+    s = ours.beta2 * state[1] + (1 - ours.beta2) * g**2
+    of_mean, of_square = ((1 - beta ** (t + 1)).astype(g.dtype) for beta in (momentum, ours.beta2))
+    return p - lr * (m / of_mean) / ((s / of_square) ** 0.5 + ours.eps), (m, s)
+
+
 FUNCTIONS: dict[type[Layer], Callable[[Any, Any, Any], Any]] = {
     Linear: lambda layer, x, own: x @ own["w"] + own["b"],
+    Identity: lambda layer, x, own: x,
     ReLU: relu,
+    Floor: lambda layer, x, own: x.clip(min=-layer.shift),
+    Tanh: tanh,
+    GELU: gelu,
+    Flatten: lambda layer, x, own: x.reshape(len(x), -1),
+    Sequential: sequential,
+    Residual: lambda layer, x, own: x + sequential(layer, x, own),
+}
+LOSSES: dict[str, Callable[[Any, Any], Any]] = {
+    "mse": lambda out, y: ((out.squeeze(-1) - y) ** 2).mean(),
+    "cross-entropy": cross_entropy,
+}
+# type of ours: (ours, p, g, state, step from 0, lr, momentum) -> p and state, all but clipping and decay
+RULES: dict[type[Optimizer], Callable[..., Any]] = {
+    SGD: sgd,
+    RMSprop: rmsprop,
+    Adam: adam,
+    AdamW: adam,
 }
 
 

@@ -1,5 +1,6 @@
-"""The libraries that we compare with, by name: each trains the network of `torch_nn.sgd`, to the same weights."""
+"""The libraries that we compare with, by name: each trains as `torch_nn.trainer` does, to the same weights."""
 
+import math
 import shutil
 import sysconfig
 from collections.abc import Callable
@@ -9,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mlfound.foundations.layers import Sequential
-from mlfound.reference import jax_scan, torch_compile, torch_graph, torch_nn
-from mlfound.reference.torch_nn import Named
+from mlfound.foundations.optimizers import SGD
+from mlfound.reference import jax_scan, torch_compile, torch_graph, torch_nn, torch_optim
+from mlfound.reference.torch_nn import Named, Recipe
 
-# model, initial tensors, images, labels, learning rate, momentum; from the row numbers (steps, batch) to the weights
-SGD = Callable[[Sequential, Named, Tensor, Tensor, float, float], Callable[[Tensor], Named]]
+# recipe, initial tensors, images, labels, learning rate, momentum; from the row numbers (steps, batch) to the weights
+Trainer = Callable[[Recipe, Named, Tensor, Tensor, float, float], Callable[[Tensor], Named]]
 
 
 def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
@@ -37,9 +38,22 @@ def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.floa
     return None
 
 
-LIBRARIES: dict[str, SGD] = {
-    "torch-nn": torch_nn.sgd,
-    "torch-compile": torch_compile.sgd,
-    "torch-graph": torch_graph.sgd,
-    "jax": jax_scan.sgd,
+def lacking(name: str, recipe: Recipe) -> str | None:
+    """What of the recipe this library has not, or None: it has all, if no layer draws random numbers."""
+    rules = jax_scan.RULES if name == "jax" else torch_optim.RULES
+    optimizer = recipe.optimizer
+    if type(optimizer) not in rules:
+        return f"{name} has no {type(optimizer).__name__}"
+    if recipe.max_norm < math.inf:
+        return f"{name} has no max_norm"
+    if name == "torch-graph" and isinstance(optimizer, SGD) and optimizer.dampening:
+        return "torch-graph cannot spare the first gradient the dampening: its steps are all the same"
+    return None
+
+
+LIBRARIES: dict[str, Trainer] = {
+    "torch-nn": torch_nn.trainer,
+    "torch-compile": torch_compile.trainer,
+    "torch-graph": torch_graph.trainer,
+    "jax": jax_scan.trainer,
 }

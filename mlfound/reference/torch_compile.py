@@ -1,4 +1,4 @@
-"""The step of `torch_nn.sgd` with forward, loss and backward through torch.compile."""
+"""The step of `torch_nn.trainer` with forward, loss and backward through torch.compile."""
 
 import os
 from collections.abc import Callable
@@ -7,27 +7,26 @@ from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from mlfound.foundations.layers import Sequential
-from mlfound.reference.torch_nn import Named, Network
+from mlfound.reference.torch_nn import LOSSES, Named, Network, Recipe, target
+from mlfound.reference.torch_optim import optimizer_for
 
 
-def sgd(
-    model: Sequential, tensors: Named, x: Tensor, y: Tensor, lr: float, momentum: float
+def trainer(
+    recipe: Recipe, tensors: Named, x: Tensor, y: Tensor, lr: float, momentum: float
 ) -> Callable[[Tensor], dict[str, Tensor]]:
-    """As `torch_nn.sgd`; the first call compiles."""
+    """As `torch_nn.trainer`; the first call compiles."""
     compile_afresh()
-    network = Network(model, tensors)
+    network, y = Network(recipe.model, tensors), target(recipe, x, y)
     start = {name: p.detach().clone() for name, p in network.named_parameters()}
 
     @torch.compile
     def loss_of(x: Tensor, y: Tensor) -> Tensor:
-        return functional.cross_entropy(network(x), y)
+        return LOSSES[recipe.loss](network(x), y)
 
     def train(order: Tensor) -> dict[str, Tensor]:
         network.load_state_dict(start)
-        optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, fused=True)
+        optimizer = optimizer_for(recipe.optimizer, network.parameters(), lr, momentum, fused=True)
         for rows in order:
             optimizer.zero_grad()
             loss = loss_of(x.index_select(0, rows), y.index_select(0, rows))

@@ -1,31 +1,31 @@
-"""The whole step of `torch_nn.sgd`, gathering included, captured once in a CUDA graph and then replayed."""
+"""The whole step of `torch_nn.trainer`, gathering included, captured once in a CUDA graph and then replayed."""
 
 from collections.abc import Callable
 from functools import cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from mlfound.foundations.layers import Sequential
-from mlfound.reference.torch_nn import Named, Network
+from mlfound.reference.torch_nn import LOSSES, Named, Network, Recipe, target
+from mlfound.reference.torch_optim import optimizer_for
 
 WARM_UP_STEPS = (
     3  # steps outside the graph, as torch requires: libraries and the optimiser allocate their memory
 )
 
 
-def sgd(
-    model: Sequential, tensors: Named, x: Tensor, y: Tensor, lr: float, momentum: float
+def trainer(
+    recipe: Recipe, tensors: Named, x: Tensor, y: Tensor, lr: float, momentum: float
 ) -> Callable[[Tensor], dict[str, Tensor]]:
-    """As `torch_nn.sgd`; the first call captures."""
-    network = Network(model, tensors)
+    """As `torch_nn.trainer`; the first call captures."""
+    network, y = Network(recipe.model, tensors), target(recipe, x, y)
     start = {name: p.detach().clone() for name, p in network.named_parameters()}
-    optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=momentum, fused=True)
+    how = {"fused": True, "capturable": True}
+    optimizer = optimizer_for(recipe.optimizer, network.parameters(), lr, momentum, **how)
 
     def step(rows: Tensor) -> None:
         optimizer.zero_grad()
-        loss = functional.cross_entropy(network(x.index_select(0, rows)), y.index_select(0, rows))
+        loss = LOSSES[recipe.loss](network(x.index_select(0, rows)), y.index_select(0, rows))
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
@@ -48,7 +48,8 @@ def sgd(
         graph, rows = captured(order.shape[1])
         network.load_state_dict(start)
         for state in optimizer.state.values():
-            state["momentum_buffer"].zero_()
+            for tensor in filter(torch.is_tensor, state.values()):
+                tensor.zero_()
         for batch in order:
             rows.copy_(batch)
             graph.replay()

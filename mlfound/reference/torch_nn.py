@@ -1,17 +1,31 @@
-"""The network in idiomatic torch: an nn.Module, autograd, and optim.SGD."""
+"""The network in idiomatic torch: an nn.Module, autograd, and torch.optim."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
-from mlfound.foundations.layers import Flatten, Layer, Linear, Sequential, within
+from mlfound.foundations.layers import Flatten, Layer, Linear, Residual, Sequential, within
+from mlfound.foundations.optimizers import SGD, Optimizer
 from mlfound.foundations.stages import lesson_model
+from mlfound.reference.torch_optim import optimizer_for
 
 Named = Mapping[str, Tensor]
+
+
+class Recipe(Protocol):
+    """What is to be trained, and how; `max_norm` is of the weights into hidden units."""
+
+    @property
+    def model(self) -> Sequential: ...
+    @property
+    def optimizer(self) -> Optimizer: ...
+    @property
+    def loss(self) -> str: ...
+    @property
+    def max_norm(self) -> float: ...
 
 
 class Network(nn.Module):
@@ -20,8 +34,7 @@ class Network(nn.Module):
     def __init__(self, model: Sequential, tensors: Named) -> None:
         super().__init__()
         self.names = list(model.parameters)
-        modules = (MODULES[type(layer)](layer, within(tensors, n)) for n, layer in enumerate(model.layers, 1))
-        self.layers = nn.Sequential(*modules)
+        self.layers = sequential(model, tensors)
 
     def forward(self, x: Tensor) -> Tensor:
         output: Tensor = self.layers(x)
@@ -50,6 +63,23 @@ class GeneralReLU(nn.Module):
         return x if self.ceiling is None else x.clamp(max=self.ceiling)
 
 
+class ResidualModule(nn.Module):
+    """x + the layers' output."""
+
+    def __init__(self, layer: Residual, tensors: Named) -> None:
+        super().__init__()
+        self.layers = sequential(layer, tensors)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = x + self.layers(x)
+        return output
+
+
+def sequential(model: Sequential, tensors: Named) -> nn.Sequential:
+    modules = (MODULES[type(layer)](layer, within(tensors, n)) for n, layer in enumerate(model.layers, 1))
+    return nn.Sequential(*modules)
+
+
 def linear(layer: Linear, tensors: Named) -> nn.Linear:
     w, b = tensors["w"], tensors["b"]
     made: nn.Linear = nn.utils.skip_init(nn.Linear, *w.shape, device=w.device, dtype=w.dtype)  # type: ignore[no-untyped-call]
@@ -65,6 +95,12 @@ MODULES: dict[type[Layer], Callable[[Any, Named], nn.Module]] = {
     Tanh: lambda layer, own: nn.Tanh(),
     GELU: lambda layer, own: nn.GELU(),
     Flatten: lambda layer, own: nn.Flatten(),
+    Sequential: sequential,
+    Residual: ResidualModule,
+}
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": lambda out, y: functional.mse_loss(out.squeeze(-1), y.to(out.dtype)),
+    "cross-entropy": functional.cross_entropy,
 }
 
 
@@ -86,11 +122,7 @@ def torch_nn(
 
 def forward_and_backward(network: Network, x: Tensor, target: Tensor, loss: str) -> Iterator[Any]:
     """Yields the loss, then the gradients."""
-    out = network(x)
-    if loss == "mse":
-        value = functional.mse_loss(out.squeeze(-1), target.to(out.dtype))
-    else:
-        value = functional.cross_entropy(out, target)
+    value = LOSSES[loss](network(x), target)
     yield value.detach()
 
     value.backward()  # type: ignore[no-untyped-call]
@@ -98,25 +130,30 @@ def forward_and_backward(network: Network, x: Tensor, target: Tensor, loss: str)
     yield {**gradients, "x": x.grad}
 
 
-def sgd(
-    model: Sequential, tensors: Named, x: Tensor, y: Tensor, lr: float, momentum: float
+def trainer(
+    recipe: Recipe, tensors: Named, x: Tensor, y: Tensor, lr: float, momentum: float
 ) -> Callable[[Tensor], dict[str, Tensor]]:
-    """A training by cross-entropy as a function of an order (steps, batch size) of image numbers.
+    """A training as a function of an order (steps, batch size) of image numbers, at constant rates.
 
-    Every call starts at `tensors` and returns the final weights. The optimiser has its defaults; on a GPU
-    it is fused, which is one kernel there. (On a CPU that saves some 7% of a small network's step.)
+    Every call starts at `tensors` and returns the final weights. On a GPU the optimiser is fused, which is one kernel
+    there. On a CPU SGD has its defaults (to fuse it saves some 7% of a small network's step); Adam is fused.
     """
+    loss_of, y = LOSSES[recipe.loss], target(recipe, x, y)
+    fused = x.is_cuda or not isinstance(recipe.optimizer, SGD)
 
     def train(order: Tensor) -> dict[str, Tensor]:
-        network = Network(model, tensors)
-        optimizer = torch.optim.SGD(
-            network.parameters(), lr=lr, momentum=momentum, fused=True if x.is_cuda else None
-        )
+        network = Network(recipe.model, tensors)
+        optimizer = optimizer_for(recipe.optimizer, network.parameters(), lr, momentum, fused=fused)
         for rows in order:
             optimizer.zero_grad()
-            loss = functional.cross_entropy(network(x.index_select(0, rows)), y.index_select(0, rows))
+            loss = loss_of(network(x.index_select(0, rows)), y.index_select(0, rows))
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         return network.weights()
 
     return train
+
+
+def target(recipe: Recipe, x: Tensor, y: Tensor) -> Tensor:
+    """The labels as the loss takes them: for mse in the type of `x`."""
+    return y.to(x.dtype) if recipe.loss == "mse" else y

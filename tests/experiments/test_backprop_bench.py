@@ -13,16 +13,19 @@ from mlfound.config.models import BackpropBenchConfig
 from mlfound.engines import ladder, products
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.processes import Processes
-from mlfound.engines.recipe import Rate
+from mlfound.engines.recipe import Rate, Recipe
 from mlfound.experiments.backprop import lesson
 from mlfound.experiments.backprop.lesson import BACKWARD, FORWARD, FULL_BACKWARD, PassMeasurement
 from mlfound.experiments.backprop.memory import peak_bytes
 from mlfound.experiments.backprop.step_task import typical_error
 from mlfound.foundations import functions, matmul
+from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
 from mlfound.foundations.checks import relative_error
+from mlfound.foundations.layers import Dropout, Flatten, Linear, Residual, Sequential
+from mlfound.foundations.optimizers import LAMB, OPTIMIZERS, SGD, Adam, AdamW, RMSprop
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.stages import STAGES
-from mlfound.reference import libraries, torch_nn
+from mlfound.reference import autograd, jax_scan, libraries, torch_nn, torch_optim
 from mlfound.stats.timing import Timing
 from tests.support.commands import refused_at_once
 
@@ -173,7 +176,7 @@ def test_training_by_ours_and_torchs(mlfound):
     assert metrics["buffers_times_torch-nn"] == float(rows[1]["times_torch_nn"])
     assert metrics["buffers_times_torch-nn_low"] <= metrics["buffers_times_torch-nn_high"]
     assert f"buffers train {metrics['buffers_times_torch-nn']:.2f} times as fast as torch-nn" in outcome.out
-    assert "10 whole batches of 64 shuffled rows, 784-50-10, cpu, 1 thread" in outcome.out
+    assert "10 whole batches of 64 shuffled rows, 784-50-10, cross-entropy, sgd, cpu, 1 thread" in outcome.out
     assert (outcome.path / "plots" / "step.png").exists()
 
 
@@ -309,26 +312,139 @@ def test_a_peer_that_is_not_here_is_said_and_the_others_run(mlfound, monkeypatch
     assert alone.err == "--impl jax: impl: jax is not installed: pip install 'mlfound[peers]'\n"
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about its own compiler
-@pytest.mark.slow
-@pytest.mark.parametrize("peer", list(libraries.LIBRARIES)[1:])
-def test_a_peer_trains_to_the_same_weights_twice(peer):
-    device = torch.device("cuda" if peer == "torch-graph" and torch.cuda.is_available() else "cpu")
-    if reason := libraries.unavailable(peer, device):
-        pytest.skip(reason)
+@pytest.mark.parametrize(("optimizer", "steps"), [("adam", 20), ("lamb", 20)])
+def test_the_model_of_a_config(mlfound, tmp_path, optimizer, steps):
+    """LAMB is in no library: the readable engine is the reference then, and the libraries' rows say why."""
+    path = tmp_path / "model.yaml"
+    path.write_text(
+        f"model: {{hidden: [20, 9], activation: tanh}}\noptimizer: {{name: {optimizer}, lr: 2e-3, clip_norm: 0.5}}\n"
+        "batch_size: 20\nseed: 3\n"
+    )
+    outcome = mlfound(*STEP, *THREE, "--model", path, "--impl", "jax")
+    assert outcome.code == 0, outcome
+    assert (
+        f"32 whole batches of 20 shuffled rows, 784-20-9-10, cross-entropy, {optimizer}, cpu" in outcome.out
+    )
+    ours, buffers, theirs, jax = outcome.rows("step")
+    has_one = optimizer != "lamb"
+    assert ours["median_s"]
+    assert buffers["median_s"]
+    assert bool(theirs["median_s"]) == has_one
+    assert theirs["note"] != "torch-nn has no LAMB" if has_one else theirs["note"] == "torch-nn has no LAMB"
+    assert has_one or "no LAMB" in jax["note"] or "not installed" in jax["note"]
+    wanted = "torch-nn" if has_one else "modules"
+    check = checks_of(outcome)[f"buffers: weights after {steps} steps in float64 as by {wanted}"]
+    assert check["value"] <= check["bound"] == 1e-8
+
+
+@pytest.mark.parametrize("fault", ["lr", "momentum"])
+def test_other_weights_of_an_adaptive_optimiser_make_a_row_void(mlfound, monkeypatch, tmp_path, fault):
+    monkeypatch.setitem(ladder.ENGINES, "buffers", Spoilt)
+    monkeypatch.setattr(Spoilt, "fault", fault)
+    path = tmp_path / "model.yaml"
+    path.write_text("optimizer: {name: adam}\nmodel: {hidden: [5]}\n")
+    outcome = mlfound(*STEP, "--impl", "buffers", "--impl", "torch-nn", "--model", path)
+    assert outcome.code == 1, outcome
+    assert outcome.rows("step")[0]["note"] == "void: other weights than torch-nn"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("model: {hidden: [9], dropout: 0.1}", ["model.yaml: model:", "leave dropout out"]),
+        ("model:\n  outputs: 7", ["model.yaml:2: model.outputs: 7 outputs", "write 10"]),
+        ("batch_size: 5001", ["model.yaml:1: batch_size: 5001", "5000 or less"]),
+        ("optimiser: {name: adam}", ["model.yaml:1", "optimizer"]),
+        ("batch_size: 641", ["--rows 640", "641 or more"]),
+        ("model: {hidden: [1000000, 1000000]}", ["model.yaml: model: the network needs about"]),
+        ("optimizer: {max_norm: 1}", ["--impl torch-nn: impl: torch-nn has no max_norm"]),
+    ],
+)
+def test_a_model_that_cannot_be_compared(mlfound, tmp_path, content, words):
+    path = tmp_path / "model.yaml"
+    path.write_text(content)
+    rows = ["--rows", "640"] if "641" in content else []
+    arguments = ["--workload", "step", "--impl", "torch-nn", "--model", path, *rows]
+    refused_at_once(mlfound("backprop-bench", "--dataset", "mnist-sample", *arguments), *words)
+
+
+LAYERS = (
+    *(
+        Flatten(),
+        Linear(12, 6),
+        Tanh(),
+        Identity(),
+        GELU(),
+        Residual(Linear(6, 6), Tanh(), Linear(6, 6)),
+        Floor(0.3),
+    ),
+    *(Sequential(Linear(6, 7), ReLU(0.1, 0.2, 1.5)), Linear(7, 7), ReLU()),
+)
+OPTIMIZERS_HERE = {
+    "sgd": SGD(0.1, "decoupled", 0.4, 0.3),
+    "nesterov": SGD(0.1, "l2", nesterov=True),
+    "rmsprop": RMSprop(0.1, "decoupled", 0.4, eps=1e-3, momentum=0.9),
+    "rmsprop l2": RMSprop(0.1, "l2", eps=1e-3),
+    "adam": Adam(0.1, "l2", 0.4, eps=1e-3),
+    "adamw": AdamW(0.1, eps=1e-3),
+    "adam, decoupled": Adam(0.1, "decoupled", eps=1e-3),
+}
+
+
+def given_to_libraries(optimizer, loss, device=CPU):
+    """A recipe of every layer, initial tensors, x and y; and the order of 8 steps."""
     draws = generator(0, "peers")
     tensor = partial(torch.randn, generator=draws, dtype=torch.float64)
-    parameters = {"w1": tensor(9, 7), "b1": tensor(7), "w2": tensor(7, 5), "b2": tensor(5)}
-    parameters |= {"w3": tensor(5, 3), "b3": tensor(3)}
-    x, y = tensor(40, 9), torch.randint(3, (40,), generator=draws)
-    order = torch.randperm(40, generator=draws).view(-1, 8)
-    given = (
-        {name: p.to(device) for name, p in parameters.items()},
-        *(each.to(device) for each in (x, y, order)),
-    )
-    *given, order = given
-    wanted = torch_nn.sgd(*given, 0.05, 0.9)(order)
-    train = libraries.LIBRARIES[peer](*given, 0.05, 0.9)
+    model = Sequential(*LAYERS, Linear(7, 1 if loss == "mse" else 3))
+    initial = {name: (0.5 * tensor(p.shape)).to(device) for name, p in model.parameters.items()}
+    x, y = tensor(40, 3, 4), torch.randint(3, (40,), generator=draws)
+    order = torch.cat([torch.randperm(40, generator=draws).view(-1, 10) for _ in range(2)])
+    return Recipe(model, optimizer, loss, 10), initial, x.to(device), y.to(device), order.to(device)
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS_HERE)
+def test_torch_trains_every_layer_and_optimiser_as_ours(optimizer, loss):
+    """An eps of 1e-3 keeps the adaptive ones from dividing by rounding: the same bound as for SGD."""
+    recipe, initial, x, y, order = given_to_libraries(OPTIMIZERS_HERE[optimizer], loss)
+    engine = ladder.engine("modules", recipe, [initial], [generator(0, "dropout")], x, y)
+    engine.run(order.view(1, -1), [Rate(0.01, 0.9, step) for step in range(len(order))])
+    got = torch_nn.trainer(recipe, initial, x, y, 0.01, 0.9)(order)
+    for name, want in engine.networks[0].items():
+        assert relative_error(got[name], want) <= 1e-12, name
+
+
+def test_the_libraries_know_every_layer_but_dropout_and_every_optimiser_but_lamb():
+    known = {kind for kind in autograd.TORCH if kind is not Dropout}
+    assert set(torch_nn.MODULES) == set(jax_scan.FUNCTIONS) == known
+    assert known == {type(layer) for layer in LAYERS}
+    assert set(torch_optim.RULES) == set(jax_scan.RULES) == {*OPTIMIZERS.values()} - {LAMB}
+    assert set(torch_nn.LOSSES) == set(jax_scan.LOSSES) == set(functions.LOSSES)
+
+
+def test_what_a_library_has_not_is_said():
+    recipe = Recipe(Sequential(Linear(3, 2)), SGD(dampening=0.3))
+    assert {name: libraries.lacking(name, recipe) is None for name in libraries.LIBRARIES} == {
+        "torch-nn": True,
+        "torch-compile": True,
+        "torch-graph": False,
+        "jax": True,
+    }
+    assert libraries.lacking("jax", Recipe(recipe.model, LAMB())) == "jax has no LAMB"
+    assert libraries.lacking("jax", Recipe(recipe.model, SGD(), max_norm=1.0)) == "jax has no max_norm"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about its own compiler
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", OPTIMIZERS_HERE)
+@pytest.mark.parametrize("peer", list(libraries.LIBRARIES)[1:])
+def test_a_peer_trains_to_the_same_weights_twice(peer, optimizer):
+    device = torch.device("cuda" if peer == "torch-graph" and torch.cuda.is_available() else "cpu")
+    *given, order = given_to_libraries(OPTIMIZERS_HERE[optimizer], "cross-entropy", device)
+    if reason := libraries.unavailable(peer, device) or libraries.lacking(peer, given[0]):
+        pytest.skip(reason)
+    wanted = torch_nn.trainer(*given, 0.01, 0.9)(order)
+    train = libraries.LIBRARIES[peer](*given, 0.01, 0.9)
     for got in (train(order), train(order)):
         for name in wanted:
             assert relative_error(got[name], wanted[name]) <= 1e-12, name
@@ -356,6 +472,10 @@ def test_a_peer_trains_to_the_same_weights_twice(peer):
         (["--set", "hidden=[20]"], ["hidden", "workload: step", "leave hidden out"]),
         (["--set", "batch_size=32"], ["batch_size", "workload: step"]),
         (["--set", "replicates=2"], ["replicates", "workload: step"]),
+        (["--model", "a.yaml"], ["--model a.yaml", "workload: step", "leave model out"]),
+        (["--workload", "step", "--model", "a.yaml", "--set", "hidden=[9]"], ["hidden", "leave hidden out"]),
+        (["--workload", "step", "--model", "a.yaml", "--set", "batch_size=9"], ["leave batch_size out"]),
+        (["--workload", "step", "--model", "none.yaml"], ["none.yaml"]),
         (["--workload", "step", "--set", "replicates=0"], ["replicates", "1 to 100000"]),
         (["--workload", "step", "--set", "hidden=50"], ["hidden", "a list"]),
         (["--workload", "step", "--set", "replicates=2", "--seed", str(2**63 - 1)], ["seed", "smaller"]),

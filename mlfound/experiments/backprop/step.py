@@ -1,10 +1,10 @@
-"""Training as it is done: shuffled batches, cross-entropy, SGD with momentum, by our engines and the libraries."""
+"""Training as it is done, in shuffled batches and at a constant learning rate, by our engines and the libraries."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from statistics import median
 from time import perf_counter
 
@@ -14,6 +14,7 @@ from mlfound import hardware
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.data.load import Split, Splits
 from mlfound.engines import ladder
+from mlfound.engines.storage import parameter_count
 from mlfound.errors import UserError
 from mlfound.experiments.backprop.step_task import (
     OURS,
@@ -27,11 +28,14 @@ from mlfound.experiments.backprop.step_task import (
     by_library,
     by_reference,
     check_weights,
+    training_settings,
     typical_error,
 )
 from mlfound.experiments.benches import machine_words, of_timing
 from mlfound.foundations import matmul
 from mlfound.foundations.checks import relative_error
+from mlfound.foundations.layers import Dropout, Layer
+from mlfound.foundations.models import MODELS
 from mlfound.reference import libraries
 from mlfound.results import Column, Context, Picture, Result, Table
 from mlfound.stats.timing import measure, quartiles, timer_of
@@ -39,69 +43,86 @@ from mlfound.stats.timing import measure, quartiles, timer_of
 INPUTS, OUTPUTS = 784, 10  # of the lesson's images, to choose threads by before they are here
 LADDER: dict[str, Callable[[Task, ExitStack], Training]] = {
     **{name: partial(by_engine, name) for name in OURS},
-    **{name: partial(by_library, sgd) for name, sgd in libraries.LIBRARIES.items()},
+    **{name: partial(by_library, trainer) for name, trainer in libraries.LIBRARIES.items()},
 }
 SET_UP = {"graph", *libraries.LIBRARIES} - {REFERENCE}  # those whose first epoch compiles or captures
-BOUND = 1e-10  # of the weights in float64 after the epoch, where 781 steps leave some 1e-15
+BOUND = 1e-10  # of the weights in float64 after an epoch by SGD, where 781 steps leave some 1e-15
+# The others divide a gradient by its own size, or by eps if that is smaller: what should be 0 and is rounding, some
+# 1e-17, becomes 1e-9 of a step with an eps of 1e-8. Ten times as much is allowed, after a few steps
+ADAPTIVE_BOUND, ADAPTIVE_STEPS = 1e-8, 20
 FLOAT32_STEPS = 20  # much later no two agree in float32
 FLOAT32_BOUND = 1e-5  # of the typical weight then: rounding leaves some 1e-7, products in TF32 1e-4 and more
 
 
 def largest_product(config: BackpropBenchConfig) -> float:
     """Multiplications in the largest of a step."""
-    return config.batch_size * max(fan_in * fan_out for fan_in, fan_out in layer_sizes(config))
-
-
-def layer_sizes(config: BackpropBenchConfig) -> Sequence[tuple[int, int]]:
-    return list(pairwise((INPUTS, *config.hidden, OUTPUTS)))
+    settings = training_settings(config, OUTPUTS).config
+    model = MODELS[settings.model.name](settings.model.model_dump(), (INPUTS,))
+    return float(settings.batch_size * max(math.prod(p.shape) for p in model.parameters.values()))
 
 
 def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) -> None:
-    """Too few rows for a step, networks beyond memory, no float64; no implementation that can run here."""
-    size, there = config.batch_size, len(splits.train.y)
-    if config.rows is not None and config.rows < size:
-        raise UserError(f"a step takes {size} rows; write {size} or more", key="rows")
-    if size > there:
-        message = f"{size} is more than the {there:,} training rows; write {there} or less"
-        raise UserError(message, key="batch_size")
+    """What does not fit the data or cannot be compared; networks beyond memory; nothing that can run here."""
     if config.device == "mps":
         raise UserError("weights are compared in float64, which mps has not; write cpu", key="device")
-    absent = [why for name in names if (why := unavailable(name, config))]
+    loaded = training_settings(config, splits.classes)
+    task, size = Task(config, loaded.config, splits), loaded.config.batch_size
+    if config.rows is not None and config.rows < size:
+        raise UserError(f"a step takes {size} rows; write {size} or more", key="rows")
+    try:
+        planned = task.plan("modules")
+    except UserError as error:  # of the keys of a train config
+        raise (UserError(loaded.locate(error)) if error.key in loaded.origins else error) from error
+    recipe = planned.recipe
+    if draws(recipe.model):
+        message = "no library draws its dropout's masks, so weights cannot be compared; leave dropout out"
+        raise UserError(message, key="model")
+    absent = [why for name in names if (why := unavailable(name, task))]
     if len(absent) == len(names):
         raise UserError("; ".join(absent), key="impl")
-    count = sum((fan_in + 1) * fan_out for fan_in, fan_out in layer_sizes(config))
-    each = count * 3 * (8 + 4)  # initial, weights, velocities; in float64 and in float32
-    key, what = ("hidden", "the network") if config.replicates == 1 else ("replicates", "all networks")
+    tensors = 3 + len(recipe.optimizer.state_names)  # initial, weights, gradients and the optimiser's state
+    each = parameter_count(recipe.model.parameters) * tensors * (8 + 4)  # in float64 and in float32
+    sized_by = "model" if config.model else "hidden"
+    key, what = (sized_by, "the network") if config.replicates == 1 else ("replicates", "all networks")
     hardware.require_memory(config.replicates * each, key, what, torch.device(config.device))
 
 
-def unavailable(name: str, config: BackpropBenchConfig) -> str | None:
+def draws(layer: Layer) -> bool:
+    """Whether a training by this layer draws random numbers."""
+    return isinstance(layer, Dropout) or any(map(draws, getattr(layer, "layers", ())))
+
+
+def unavailable(name: str, task: Task) -> str | None:
     """Why an implementation cannot run here, or None: it can."""
-    device = torch.device(config.device)
+    device = torch.device(task.config.device)
     if name not in OURS:
-        return libraries.unavailable(name, device)
+        return libraries.unavailable(name, device) or libraries.lacking(name, task.plan("modules").recipe)
     engine, product = OURS[name]
     return ladder.unavailable(engine, device) or matmul.unavailable(product, device)
 
 
 def run(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, context: Context) -> Result:
     """The same epoch by each implementation, in interleaved rounds; one that ends at other weights is not timed."""
-    task = Task(config, splits.first(config.rows or len(splits.train.y)))
+    settings = training_settings(config, splits.classes).config
+    task = Task(config, settings, splits.first(config.rows or len(splits.train.y)))
     train = task.train
     double = replace(task, splits=replace(task.splits, train=Split(train.x.double(), train.y)))
     order = task.order(config.replicates)
-    wanted, soon = (by_reference(double, part) for part in (order, order[:, :FLOAT32_STEPS]))
+    is_sgd = settings.optimizer.name == "sgd"
+    steps, bound = (None, BOUND) if is_sgd else (ADAPTIVE_STEPS, ADAPTIVE_BOUND)
+    wanted, soon = (by_reference(double, part) for part in (order[:, :steps], order[:, :FLOAT32_STEPS]))
 
     measurements, candidates = list[StepMeasurement](), dict[str, Callable[[], object]]()
     with ExitStack() as ends:
         for name in names:  # engines first: they fork, which is safe while no library has begun with threads
-            each = StepMeasurement(name, task=task, absent=unavailable(name, config))
-            context.recorder.message(each.absent or f"{name}: an epoch in float64, then to be timed")
+            each = StepMeasurement(name, task=task, absent=unavailable(name, task))
+            context.recorder.message(each.absent or f"{name}: its weights in float64, then to be timed")
             if not each.absent:
-                what = f"{name}: weights after {task.steps} steps in float64 as by {REFERENCE}"
+                taken = len(order[0, :steps])
+                what = f"{name}: weights after {taken} steps in float64 as by {task.reference}"
                 with ExitStack() as end:
-                    weights = LADDER[name](double, end)(order)
-                    same = check_weights(what, weights, wanted, relative_error, BOUND)
+                    weights = LADDER[name](double, end)(order[:, :steps])
+                    same = check_weights(what, weights, wanted, relative_error, bound)
                 each = replace(each, checks=[same])
                 if same.passed:
                     each, epoch = begin(each, order, soon, ends)
@@ -131,12 +152,13 @@ def begin(
 
 def report(task: Task, measurements: Sequence[StepMeasurement]) -> Result:
     """Checks, a line and a bar each; what cannot run here is listed with its reason."""
-    sizes = "-".join(map(str, (task.train.x.shape[1], *task.config.hidden, task.splits.classes)))
-    batches = f"{task.steps} whole batches of {task.config.batch_size} shuffled rows"
+    planned, size = task.plan("modules"), task.settings.batch_size
+    what = f"{'-'.join(map(str, planned.widths))}, {planned.recipe.loss}, {task.settings.optimizer.name}"
+    batches = f"{task.steps} whole batches of {size} shuffled rows"
     networks = f", {task.config.replicates} networks" if task.config.replicates > 1 else ""
-    title = f"An epoch: {batches}, {sizes}, {machine_words(task.config)}{networks}"
+    title = f"An epoch: {batches}, {what}, {machine_words(task.config)}{networks}"
     timed = [each for each in measurements if each.timing]
-    images = task.steps * task.config.batch_size * task.config.replicates
+    images = task.steps * size * task.config.replicates
     rates = {
         each.impl: [images / each.for_all(s) for s in (each.timed.median, *reversed(each.timed.quartiles))]
         for each in timed
@@ -147,7 +169,7 @@ def report(task: Task, measurements: Sequence[StepMeasurement]) -> Result:
     columns = [Column(name) for name in ("impl", "round", "seconds", "calibration_s")]
     result = Result(
         {f"{impl}_images_per_s": rate for impl, (rate, _, _) in rates.items()},
-        checks=[check for each in measurements if each.impl != REFERENCE for check in each.checks],
+        checks=[check for each in measurements if each.impl != task.reference for check in each.checks],
         tables=[
             step_table(title, measurements, rates),
             Table("rounds", "Every round", columns, rounds, shown=False),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mlfound.config.loading import Loaded, load
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.config.optimizers import SGDConfig
 from mlfound.config.training import MLPConfig, TrainConfig
@@ -20,15 +21,15 @@ from mlfound.experiments.benches import Measurement
 from mlfound.foundations import matmul
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.randomness import generator
-from mlfound.reference import torch_nn
-from mlfound.reference.libraries import SGD
+from mlfound.reference import libraries
+from mlfound.reference.libraries import Trainer
 from mlfound.results import Check
 from mlfound.training.build import build, initial
 from mlfound.training.plan import Plan, plan
 
 LR, MOMENTUM = 0.05, 0.9
 REFERENCE = "torch-nn"
-TRAINED_ALIKE = ("batch_size", "seed", "replicates", "device", "threads")  # keys of both configs
+HERE = ("seed", "replicates", "device", "threads")  # keys of both configs that hold as they are here
 
 OURS = {  # rung: engine and product
     "modules": ("modules", "auto"),
@@ -49,7 +50,13 @@ class Task:
     """An epoch in whole batches, for not all can do with a smaller one. Checked in float64, timed in float32."""
 
     config: BackpropBenchConfig
+    settings: TrainConfig  # see `training_settings`
     splits: Splits
+
+    @property
+    def reference(self) -> str:
+        """Whose weights all others must end at: the readable engine's, where torch has not the recipe."""
+        return "modules" if libraries.lacking(REFERENCE, self.plan("modules").recipe) else REFERENCE
 
     @property
     def train(self) -> Split:
@@ -57,19 +64,16 @@ class Task:
 
     @property
     def steps(self) -> int:
-        return len(self.train.y) // self.config.batch_size
+        return len(self.train.y) // self.settings.batch_size
 
     def plan(self, impl: str) -> Plan:
         """The training that `train` would make of this, by the engine and the product of this rung of OURS."""
         engine, product = OURS[impl]
         if matmul.unavailable(product, self.train.x.device, self.train.x.dtype):
             product = "auto"  # float64 shows whether the maths is right, whatever multiplies
-        shared = {name: getattr(self.config, name) for name in TRAINED_ALIKE}
-        model = MLPConfig(hidden=self.config.hidden, outputs=self.splits.classes)
-        optimizer = SGDConfig(lr=LR, momentum=MOMENTUM, weight_decay=0.0)
+        here = {name: getattr(self.config, name) for name in HERE}
         how = {"schedule": "constant", "engine": engine, "product": product}
-        settings = {**shared, "model": model, "optimizer": optimizer, **how}
-        return plan(TrainConfig().model_copy(update=settings), self.splits)
+        return plan(self.settings.model_copy(update={**here, **how}), self.splits)
 
     def initial(self, networks: int) -> list[Weights]:
         """What the first so many networks begin at."""
@@ -79,10 +83,20 @@ class Task:
     def order(self, networks: int) -> Order:
         """An epoch's order, each network its own; drawn for every epoch that is timed."""
         seeds = range(self.config.seed, self.config.seed + networks)
-        rows, taken = len(self.train.y), self.steps * self.config.batch_size
+        rows, taken = len(self.train.y), self.steps * self.settings.batch_size
         drawn = [shuffled(rows, generator(seed, "shuffling"))[:taken] for seed in seeds]
         order = torch.stack(drawn).to(self.train.y.device)
-        return order.view(networks, self.steps, self.config.batch_size)
+        return order.view(networks, self.steps, self.settings.batch_size)
+
+
+def training_settings(config: BackpropBenchConfig, outputs: int) -> Loaded:
+    """What is trained, as a config of `train`: the file `model`, or else an MLP of `hidden` units by SGD."""
+    if config.model is not None:
+        return load("train", config.model)
+    model = MLPConfig(hidden=config.hidden, outputs=outputs)
+    optimizer = SGDConfig(lr=LR, momentum=MOMENTUM, weight_decay=0.0)
+    chosen = {"model": model, "optimizer": optimizer, "batch_size": config.batch_size}
+    return Loaded(TrainConfig().model_copy(update=chosen), {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +129,7 @@ class StepMeasurement(Measurement):
     def note(self) -> str:
         """What one must know to read the line."""
         if self.timing is None:
-            return self.absent or f"void: other weights than {REFERENCE}"
+            return self.absent or f"void: other weights than {self.task.reference}"
         replicates, notes = self.task.config.replicates, self.noisy
         if self.networks < replicates:
             notes.append(f"one network, {replicates} times")
@@ -129,7 +143,8 @@ def by_engine(name: str, task: Task, ends: ExitStack) -> Training:
     trainer = build(task.plan(name), task.splits)
     ends.callback(trainer.close)
     engine, begin = trainer.engine, task.initial(task.config.replicates)
-    rates = [Rate(LR, MOMENTUM, step) for step in range(task.steps)]
+    lr, momentum = trainer.plan.lr, trainer.plan.momentum
+    rates = [Rate(lr, momentum, step) for step in range(task.steps)]
 
     def training(order: Order) -> Sequence[Weights]:
         for weights, states, start in zip(engine.networks, engine.optimizer, begin, strict=True):
@@ -144,21 +159,26 @@ def by_engine(name: str, task: Task, ends: ExitStack) -> Training:
     return training
 
 
-def by_library(sgd: SGD, task: Task, ends: ExitStack) -> Training:
+def by_library(trainer: Trainer, task: Task, ends: ExitStack) -> Training:
     """A library with the first network; nothing of it has to end."""
-    [start] = task.initial(1)
-    train = sgd(task.plan("modules").recipe.model, start, task.train.x, task.train.y, LR, MOMENTUM)
+    train = with_library(trainer, task, 0)
     return lambda order: [train(order[0])]
+
+
+def with_library(trainer: Trainer, task: Task, n: int) -> Callable[[Tensor], Weights]:
+    """Network `n`, as a function of its order (steps, batch)."""
+    initial, planned = task.initial(n + 1)[n], task.plan("modules")
+    return trainer(planned.recipe, initial, task.train.x, task.train.y, planned.lr, planned.momentum)
 
 
 def by_reference(task: Task, order: Order) -> Trained:
     """What the reference makes of the first and the last network."""
-    initial, last = task.initial(task.config.replicates), task.config.replicates - 1
-    model = task.plan("modules").recipe.model
-    return {
-        n: torch_nn.sgd(model, initial[n], task.train.x, task.train.y, LR, MOMENTUM)(order[n])
-        for n in (0, last)
-    }
+    both = (0, task.config.replicates - 1)
+    if task.reference == REFERENCE:
+        return {n: with_library(libraries.LIBRARIES[REFERENCE], task, n)(order[n]) for n in both}
+    with ExitStack() as ends:
+        networks = by_engine(task.reference, task, ends)(order)
+        return {n: networks[n] for n in both}
 
 
 def check_weights(
