@@ -1,7 +1,9 @@
 """The console script; `python -m mlfound` is the same."""
 
+import atexit
 import os
 import signal
+import sys
 
 
 def main() -> None:
@@ -12,7 +14,20 @@ def main() -> None:
 
     from mlfound.cli import main as commands
 
-    commands()
+    try:
+        commands()
+    except SystemExit as ended:
+        if ended.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+            leave(ended.code)
+        raise
+
+
+def leave(code: int) -> None:
+    """End the process now: to take everything down that was imported may take seconds."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 """How good a classifier's answers are: loss, accuracy, the confusion matrix, the worst mistakes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from mlfound.engines.storage import parameter_count
 from mlfound.foundations.functions import log_softmax
 from mlfound.foundations.layers import Layer, Loss
 
-ROWS_AT_ONCE = 2_000  # so many rows of activations an evaluation holds in memory
+ROWS_AT_ONCE = 2_000  # so many rows of activations an evaluation holds in memory, at most
+MULTIPLICATIONS_AT_ONCE = 2e9  # some hundredths of a second: only between them it can be interrupted
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,18 @@ class Score:
 
 def evaluate(model: Layer, loss: Loss, x: Tensor, y: Tensor, classes: int) -> Score:
     """One pass over `x` (rows, in) with labels `y` (rows,), forward only."""
-    out = torch.cat([model(rows) for rows in torch.split(x, ROWS_AT_ONCE)])
+    return score(torch.cat(outputs(model, x)), loss, y, classes)
+
+
+def outputs(model: Layer, x: Tensor, interrupted: Callable[[], bool] = lambda: False) -> list[Tensor]:
+    """Those for `x` (rows, in), a few rows each; when it is `interrupted`, only the first of them."""
+    rows = int(MULTIPLICATIONS_AT_ONCE / max(1, parameter_count(model.parameters)))
+    parts = torch.split(x, max(1, min(ROWS_AT_ONCE, rows)))
+    return [model(part) for part in parts if not interrupted()]
+
+
+def score(out: Tensor, loss: Loss, y: Tensor, classes: int) -> Score:
+    """Of the outputs (rows, outputs) for rows with the labels `y` (rows,)."""
     if out.shape[1] == 1:  # a number: the nearest digit is the answer
         strength = out[:, 0]
         predicted = strength.round().clamp(0, classes - 1).long()

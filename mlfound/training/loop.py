@@ -15,7 +15,7 @@ from mlfound.foundations.layers import Loss, bound
 from mlfound.foundations.randomness import generator
 from mlfound.results import Context, Recorder, Resumed
 from mlfound.training.epochs import Epoch, line
-from mlfound.training.evaluation import Score, evaluate
+from mlfound.training.evaluation import Score, outputs, score
 from mlfound.training.plan import Plan
 from mlfound.training.snapshots import (
     EPOCH_LOSSES,
@@ -57,12 +57,15 @@ class Trainer:
                     checkpoints.write()  # the best one, which may be waiting
                     return self.trace()
                 self.report(context.recorder)
-                if self.step < self.steps_per_epoch and interrupted():
-                    checkpoints.interrupt(self.snapshot())
-                    return None
+                if interrupted():
+                    break
 
             start = perf_counter()
-            scores = [self.validate(network) for network in self.engine.networks]
+            self.report(context.recorder)  # a resumed run may begin here
+            scores = [each for n in self.engine.networks if (each := self.validate(n, interrupted))]
+            if interrupted():  # what is missing is evaluated when it is resumed
+                checkpoints.interrupt(self.snapshot())
+                return None
             rows = self.rows(scores, eval_seconds=perf_counter() - start)
             if diverged := [row.seed for row in rows if not math.isfinite(row.valid_loss)]:
                 checkpoints.write()
@@ -163,10 +166,11 @@ class Trainer:
                 tensor.copy_(tensors[f"{name} of seed {seed}"])
         self.begin_epoch(snapshot.epoch, snapshot.seconds, tensors[EPOCH_LOSSES].to(self.x))
 
-    def validate(self, network: Named) -> Score:
-        """This network on the validation set."""
-        model, loss = bound(self.plan.recipe.model, network), Loss(self.plan.recipe.loss)
-        return evaluate(model, loss, self.splits.valid.x, self.splits.valid.y, self.splits.classes)
+    def validate(self, network: Named, interrupted: Callable[[], bool]) -> Score | None:
+        """This network on the validation set; None when it is interrupted."""
+        model, valid = bound(self.plan.recipe.model, network), self.splits.valid
+        parts, loss = outputs(model, valid.x, interrupted), Loss(self.plan.recipe.loss)
+        return None if interrupted() else score(torch.cat(parts), loss, valid.y, self.splits.classes)
 
     def rows(self, scores: Sequence[Score], eval_seconds: float) -> list[Epoch]:
         """The figures of the epoch whose steps are done, a row a network."""

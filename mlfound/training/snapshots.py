@@ -72,7 +72,7 @@ class Checkpoints:
         self.plan, self.recorder = plan, recorder
         self.lowest = min(map(mean_valid_loss, by_epoch(epochs)), default=math.inf)
         self.best: Snapshot | None = None  # not yet written
-        self.saved_at = monotonic()
+        self.saved_at, self.saved = monotonic(), (0, 0)  # when, and of which epoch and step
 
     def improve(self, rows: Sequence[Epoch]) -> bool:
         """Whether these rows, not yet recorded, are the best epoch so far; if not, that one is written now."""
@@ -101,11 +101,11 @@ class Checkpoints:
         best, self.best = self.best, None
         if best is not None:
             self.to_recorder(best, is_best=True)
-        if snapshot is not None and snapshot is not best:
+        if snapshot is not None and (snapshot.epoch, snapshot.step) != self.saved:
             self.to_recorder(snapshot)
 
     def to_recorder(self, snapshot: Snapshot, is_best: bool = False) -> None:
         facts: dict[str, Any] = {"epoch": snapshot.epoch, "step": snapshot.step, "seconds": snapshot.seconds}
         facts["config"] = self.plan.config.model_dump(mode="json")
         self.recorder.checkpoint(Checkpoint(snapshot.tensors, facts), self.plan.checkpoint.keep, is_best)
-        self.saved_at = monotonic()
+        self.saved_at, self.saved = monotonic(), (snapshot.epoch, snapshot.step)

@@ -88,11 +88,23 @@ def same(one, other):
 
 
 ENGINES = [("engine=modules",), ("engine=buffers",), ("engine=buffers", "product=matmul")]
+LEAKY = "model.activation=leaky", "model.leak=0.1", "model.relu_shift=0.4"
+KINDS = [
+    ("engine=buffers", "optimizer.name=sgd", "optimizer.dampening=0.1", "optimizer.clip_norm=0.5", *LEAKY),
+    ("engine=buffers", "optimizer.name=rmsprop", "optimizer.momentum=0.5", "model.dropout=0.3", *LEAKY),
+    ("engine=buffers", "optimizer.name=adam", "model.dropout=0.3", "optimizer.clip_norm=0.5"),
+    ("engine=modules", "optimizer.name=adam", "model.dropout=0.3", "optimizer.clip_norm=0.5"),
+    ("engine=buffers", "optimizer.name=adamw", "model.dropout=0.3", "optimizer.max_norm=1.5"),
+    ("engine=buffers", "optimizer.name=lamb", "optimizer.clip_norm=0.5", "model.input_dropout=0.1", *LEAKY),
+    ("engine=modules", "optimizer.name=lamb", "model.dropout=0.3", *LEAKY),
+]
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
-def test_each_seed_is_trained_as_it_would_be_alone(engine):
-    config = config_of("replicates=3", "seed=5", "model.dropout=0.2", *engine)
+@pytest.mark.parametrize(
+    "kind", [*((*engine, "model.dropout=0.2") for engine in ENGINES), *KINDS], ids=" ".join
+)
+def test_each_seed_is_trained_as_it_would_be_alone(kind):
+    config = config_of("replicates=3", "seed=5", *kind)
     weights, recorder, _ = trained(config)
     assert [(row["epoch"], row["seed"]) for row in recorder.rows] == [
         (e, s) for e in (1, 2, 3) for s in (5, 6, 7)
@@ -115,26 +127,38 @@ def test_the_training_loss_is_the_mean_over_rows_not_over_batches():
     assert recorder.rows[0]["train_loss"] == pytest.approx(loss(model(train.x), train.y).item(), rel=1e-5)
 
 
-def after(checks):
-    """An interruption that comes at this check."""
-    count = iter(range(10**9))
-    return lambda: next(count) >= checks
+def at(trainer, epoch, step, asked=1):
+    """An interruption that comes after so many epochs and steps, when it is asked for the n-th time there."""
+    here = 0
+
+    def interrupted():
+        nonlocal here
+        here += (trainer.epoch, trainer.step) >= (epoch, step)
+        return here >= asked
+
+    return interrupted
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
-@pytest.mark.parametrize("checks", [0, 3, 6, 7, 11])
-def test_an_interrupted_training_goes_on_to_the_same_bits(engine, checks, monkeypatch):
-    """A check a step, seven steps an epoch: in the middle of one, at its end, at its beginning."""
+SGD = "model.dropout=0.3", "model.input_dropout=0.1", "optimizer.nesterov=true", "optimizer.max_norm=1.5"
+INTERRUPTED = [
+    (engine + SGD, where) for engine in ENGINES for where in ((0, 1), (0, 4), (0, 7), (1, 0), (1, 5))
+]
+INTERRUPTED += [(kind, (1, 5)) for kind in KINDS]
+INTERRUPTED += [(KINDS[2], (0, 7, asked)) for asked in range(2, 7)]  # before, between and after both networks
+
+
+@pytest.mark.parametrize(("kind", "where"), INTERRUPTED, ids=str)
+def test_an_interrupted_training_goes_on_to_the_same_bits(kind, where, monkeypatch):
+    """A check a step, seven steps an epoch: in its middle, before and while it is evaluated, at its beginning."""
     monkeypatch.setattr("mlfound.training.loop.MAX_STEPS_PER_CHECK", 1)
-    dropout = "model.dropout=0.3", "model.input_dropout=0.1"
-    config = config_of("replicates=2", *dropout, "optimizer.nesterov=true", "optimizer.max_norm=1.5", *engine)
+    config = config_of("replicates=2", *kind)
     whole, undisturbed, _ = trained(config)
 
     begun = Memory()
     with trainer_of(config) as trainer:
-        trainer.run(context_of(begun), after(checks))
+        trainer.run(context_of(begun), at(trainer, *where))
     checkpoint, _ = begun.checkpoints[-1]
-    assert (checkpoint.facts["epoch"], checkpoint.facts["step"]) == divmod(checks + 1, 7)
+    assert (checkpoint.facts["epoch"], checkpoint.facts["step"]) == where[:2]
 
     rest = Memory()
     with trainer_of(config) as trainer:
@@ -165,7 +189,7 @@ def test_when_checkpoints_are_written():
 def with_losses(trainer, losses):
     """A training whose epochs end with these validation losses."""
     validate, losses = trainer.validate, iter(losses)
-    trainer.validate = lambda network: replace(validate(network), loss=next(losses))
+    trainer.validate = lambda *which: (score := validate(*which)) and replace(score, loss=next(losses))
     return trainer
 
 
@@ -199,18 +223,21 @@ def test_an_interrupted_training_leaves_its_best_epoch_too(monkeypatch):
     monkeypatch.setattr("mlfound.training.loop.MAX_STEPS_PER_CHECK", 1)
     memory = Memory()
     with trainer_of(config_of("checkpoint.seconds=1e6")) as trainer:
-        with_losses(trainer, [5, 4, 3]).run(context_of(memory), after(9))  # in the second epoch
+        with_losses(trainer, [5, 4, 3]).run(context_of(memory), at(trainer, 1, 3))
     written = [
         (checkpoint.facts["epoch"], checkpoint.facts["step"], best) for checkpoint, best in memory.checkpoints
     ]
     assert written == [(1, 0, True), (1, 3, False)]
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
-@pytest.mark.parametrize("steps", [1, 3, 500])
-def test_a_divergence_is_traced_to_its_step_and_tensor(engine, steps, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "steps"),
+    [*((engine, steps) for engine in ENGINES for steps in (1, 3, 500)), *((kind, 3) for kind in KINDS)],
+    ids=str,
+)
+def test_a_divergence_is_traced_to_its_step_and_tensor(kind, steps, monkeypatch):
     monkeypatch.setattr("mlfound.training.loop.SNAPSHOT_STEPS", steps)
-    config = config_of("optimizer.lr=1e25", "schedule=constant", "replicates=2", *engine)
+    config = config_of("optimizer.lr=1e25", "schedule=constant", "replicates=2", *kind)
     _, recorder, divergence = trained(config)
 
     monkeypatch.setattr("mlfound.training.loop.MAX_STEPS_PER_CHECK", 1)
@@ -232,11 +259,11 @@ def test_a_resumed_training_diverges_where_an_uninterrupted_one_does(lr, monkeyp
     assert (divergence is None) == (lr == 1)
 
     monkeypatch.setattr("mlfound.training.loop.MAX_STEPS_PER_CHECK", 1)
-    last = divergence.step - 2 if divergence else 20
-    for checks in range(0, last, max(1, last // 6)):
+    last = divergence.step - 1 if divergence else 21
+    for done in range(1, last, max(1, last // 6)):
         begun, rest = Memory(), Memory()
         with trainer_of(config) as trainer:
-            trainer.run(context_of(begun), after(checks))
+            trainer.run(context_of(begun), at(trainer, *divmod(done, 7)))
         with trainer_of(config) as trainer:
             resumed = Resumed(begun.checkpoints[-1][0], begun.rows, {})
             assert trainer.run(context_of(rest, resumed)) == divergence
@@ -264,9 +291,7 @@ def test_a_validation_loss_that_is_not_finite_is_a_divergence():
     """Of finite weights: only the validation images are too much for them."""
     memory = Memory()
     with trainer_of(config_of("replicates=2")) as trainer:
-        validate, losses = trainer.validate, iter([0.5, math.inf])
-        trainer.validate = lambda network: replace(validate(network), loss=next(losses))
-        divergence = trainer.run(context_of(memory))
+        divergence = with_losses(trainer, [0.5, math.inf]).run(context_of(memory))
     assert divergence == Divergence(7, 1, pytest.approx(0.1, rel=0.2), "the validation loss of seed 1")
     assert not memory.rows
     assert not memory.checkpoints
@@ -297,7 +322,7 @@ def test_only_finite_states_are_kept_when_interrupted(monkeypatch):
             return losses
 
         trainer.engine.run = spoiling
-        assert trainer.run(context_of(memory), after(0)) is None
+        assert trainer.run(context_of(memory), at(trainer, 0, 1)) is None
     assert not memory.checkpoints
 
 
