@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-GRACE_SECONDS = 1.3  # to reach a point where work can be saved: the process must end within 2 seconds
+GRACE_SECONDS = 1.0  # to reach a point where work can be saved: the process must end within 2 seconds
 RETRY_SECONDS = 0.01
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, stack
 
 from mlfound.errors import UserError
 from mlfound.files import read_plain, sync_folder, write_whole
@@ -45,7 +45,7 @@ class Checkpoints:
         """
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
         for name, tensor in tensors.items():
-            if not tensor.isfinite().all():
+            if tensor.numel() and not stack(tensor.aminmax()).isfinite().all():  # 40 times as fast as of each
                 raise FloatingPointError(name)
         facts = json.loads(encode(checkpoint.facts))  # as they will be read: each tuple a list
         number = max(self.generations(), default=0) + 1

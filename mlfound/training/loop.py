@@ -62,7 +62,8 @@ class Trainer:
 
             start = perf_counter()
             self.report(context.recorder)  # a resumed run may begin here
-            scores = [each for n in self.engine.networks if (each := self.validate(n, interrupted))]
+            networks = (network for network in self.engine.networks if not interrupted())
+            scores = [each for network in networks if (each := self.validate(network, interrupted))]
             if interrupted():  # what is missing is evaluated when it is resumed
                 checkpoints.interrupt(self.snapshot())
                 return None

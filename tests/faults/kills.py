@@ -9,17 +9,17 @@ from pathlib import Path
 from tests.faults import shim
 from tests.faults.commands import Commands
 from tests.faults.report import Report
-from tests.faults.training import ONE, TWO, Training
+from tests.faults.training import IN_TURN, Training
 
 
 def trial(count: int, seed: int, folder: Path) -> Report:
-    """Each run is killed one to three times; every second one trains two networks."""
+    """Each run is killed one to three times; the configs take turns."""
     started = time.perf_counter()
     failures, seen = [], Counter[str]()
     with Commands(folder, shim.build(folder), folder / "disk") as commands:
-        trainings = [Training(commands, *ONE), Training(commands, *TWO)]
+        trainings = [Training(commands, *settings) for settings in IN_TURN]
         for number in range(count):
-            training = trainings[number % 2]
+            training = trainings[number % len(trainings)]
             try:
                 seen.update(case(training, random.Random(f"{seed}-{number}")))
             except Exception as error:

@@ -13,22 +13,22 @@ from pathlib import Path
 from tests.faults import shim
 from tests.faults.commands import Commands
 from tests.faults.report import Report
-from tests.faults.training import ONE, TWO, Training
+from tests.faults.training import IN_TURN, Training
 
 SECONDS = 2.0
 STARTING_S, FINISHING_S = 0.3, 2.0  # how long after the first line, and after the last epoch, at most
-ROWS = (12, 16)  # of metrics.jsonl in the end
+ROWS = (12, 16, 12, 16)  # of metrics.jsonl in the end
 
 
 def trial(count: int, seed: int, folder: Path) -> Report:
-    """`count` signals in each phase, of the two in turn; two runs with one network, two with two, and so on."""
+    """`count` signals in each phase, of the two in turn; two runs of each config, and so on."""
     started = time.perf_counter()
     failures, seen, slowest = [], Counter[str](), 0.0
     cases = {"starting": starting, "training": training, "finishing": finishing}
     with Commands(folder, shim.build(folder), folder / "disk") as commands:
-        trainings = [Training(commands, *ONE), Training(commands, *TWO)]
+        trainings = [Training(commands, *settings) for settings in IN_TURN]
         for number, (turn, phase) in product(range(count), enumerate(cases)):
-            which, name = number // 2 % 2, ("SIGINT", "SIGTERM")[(number + turn) % 2]
+            which, name = number // 2 % len(trainings), ("SIGINT", "SIGTERM")[(number + turn) % 2]
             chance = random.Random(f"{seed}-{number}-{phase}")
             try:
                 seconds, word = cases[phase](trainings[which], ROWS[which], signal.Signals[name], chance)

@@ -12,6 +12,8 @@ SETTINGS = ("data.dataset=mnist-sample", "checkpoint.seconds=0", "checkpoint.kee
 SHORT = ("epochs=3", "data.train_rows=500", "model.hidden=[20]")
 ONE = ("epochs=12", "data.train_rows=4000", "model.hidden=[100]")
 TWO = ("epochs=8", "data.train_rows=3000", "model.hidden=[60]", "replicates=2", "model.dropout=0.1")
+ADAM = ("optimizer.name=adam", "model.dropout=0.3")
+IN_TURN = (ONE, TWO, (*ONE, *ADAM), (*TWO, *ADAM))
 CLOCKS = {"train_seconds", "eval_seconds", "images_per_s"}
 
 

@@ -14,7 +14,7 @@ from tests.faults import shim
 from tests.faults.commands import CORES, Commands
 from tests.faults.report import Report
 from tests.faults.signals import listed
-from tests.faults.training import Training
+from tests.faults.training import ADAM, Training
 
 EPOCHS = 6
 THREE = (
@@ -35,10 +35,11 @@ def trial(count: int, seed: int, folder: Path) -> Report:
     started = time.perf_counter()
     failures, seen, slowest = [], Counter[str](), 0.0
     with Commands(folder, shim.build(folder), folder / "disk") as commands:
-        training = Training(commands, *THREE)
+        trainings = [Training(commands, *THREE), Training(commands, *THREE, *ADAM)]
         for number in range(count):
             around, kind = divmod(number, len(FAULTS))
             fault, (phase, position) = FAULTS[kind], PLACES[(around + kind) % len(PLACES)]
+            training = trainings[around % 2]
             chance = random.Random(f"{seed}-{number}")
             try:
                 seconds, word = case(training, fault, position, phase, chance)

@@ -144,7 +144,7 @@ INTERRUPTED = [
     (engine + SGD, where) for engine in ENGINES for where in ((0, 1), (0, 4), (0, 7), (1, 0), (1, 5))
 ]
 INTERRUPTED += [(kind, (1, 5)) for kind in KINDS]
-INTERRUPTED += [(KINDS[2], (0, 7, asked)) for asked in range(2, 7)]  # before, between and after both networks
+INTERRUPTED += [(KINDS[2], (0, 7, asked)) for asked in range(2, 9)]  # before, between and after both networks
 
 
 @pytest.mark.parametrize(("kind", "where"), INTERRUPTED, ids=str)
