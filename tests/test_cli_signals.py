@@ -133,3 +133,20 @@ def test_a_run_that_is_being_written_is_written_whole(mlfound, monkeypatch, wher
     assert outcome.code == 130
     assert json.loads(Path("runs/latest/run.json").read_text())["status"] == "completed"
     assert Path("runs/latest/report.html").exists()
+
+
+def test_a_signal_counts_though_a_library_turns_it_into_an_error_of_its_own():
+    """As pydantic does with what is raised while it makes a schema."""
+
+    def making(arrives):
+        with raised():
+            try:
+                if arrives:
+                    signal.raise_signal(signal.SIGINT)
+            finally:
+                raise ValueError("no schema")
+
+    with pytest.raises(Interrupted):
+        making(arrives=True)
+    with pytest.raises(ValueError, match="no schema"):
+        making(arrives=False)

@@ -25,10 +25,20 @@ class Terminated(KeyboardInterrupt):
 @contextmanager
 def raised() -> Iterator[None]:
     """In the block the signals raise Interrupted and Terminated."""
+    received: list[int] = []
+
+    def take_note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        take_effect(number)
+
     hook, sys.unraisablehook = sys.unraisablehook, raise_again
     try:
-        with handled(take_effect):
+        with handled(take_note):
             yield
+    except Exception:
+        if received:  # while it was imported, a library turned our exception into one of its own
+            take_effect(received[0])
+        raise
     finally:
         sys.unraisablehook = hook
 
