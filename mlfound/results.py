@@ -116,7 +116,7 @@ class Checkpoint:
 class Resumed:
     """What an earlier part of this run left: its last checkpoint, and the rows of `metrics.jsonl` before that."""
 
-    checkpoint: Checkpoint | None  # None: it was broken off before the first one
+    checkpoint: Checkpoint | None  # None: it was interrupted before the first one
     rows: Sequence[Mapping[str, Any]]
     facts: Mapping[str, Any]  # its `run.json`
 
@@ -164,7 +164,7 @@ class EarlierRun:
 
 @contextmanager
 def at_once() -> Iterator[Callable[[], bool]]:
-    """The interruption of who lets Ctrl-C take effect where it falls."""
+    """For where Ctrl-C takes effect at once."""
     yield lambda: False
 
 
