@@ -40,7 +40,8 @@ def z():
 
 
 def test_the_ladder_is_tested_whole():
-    assert {type(activation) for activation in TORCH} == set(Activation.__subclasses__())
+    ours = {kind for kind in Activation.__subclasses__() if kind.__module__.startswith("mlfound.")}
+    assert {type(activation) for activation in TORCH} == ours
 
 
 @pytest.mark.parametrize("activation", TORCH, ids=str)
