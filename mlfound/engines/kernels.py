@@ -80,7 +80,8 @@ class LinearKernel(Kernel):
         self.bias_products = products("matmul", axes, 0)
         self.ones = setting.empty(rows, 1).fill_(1.0)  # a bias is a weight whose input is always 1
         self.out, self.setting, self.dx = setting.empty(fan_out, rows), setting, setting.like.new_empty(0)
-        self.x = self.batch_first = self.dx
+        self.x = self.batch_first = self.dout = self.nothing = self.dx
+        self.fresh = setting.product != "matmul"  # products then come in new memory
 
     def forward(self, x: Tensor) -> Tensor:
         if x is not self.x:  # to make a view costs as much as a small product
@@ -98,6 +99,8 @@ class LinearKernel(Kernel):
     def weight_gradients(self, momentum: float) -> None:
         self.products.weight_grad(self.dout, self.batch_first, self.dw, momentum)
         self.bias_products.weight_grad(self.dout, self.ones, self.db, momentum)
+        if self.fresh:  # let it go: the next step gets the same memory, which is in the cache
+            self.x = self.batch_first = self.dout = self.nothing
 
 
 class ReLUKernel(Kernel):
