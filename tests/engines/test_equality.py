@@ -57,7 +57,9 @@ cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GP
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("loss", OUTPUTS)
-@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize(
+    "hidden", ["deep", *(pytest.param(name, marks=pytest.mark.slow) for name in HIDDEN if name != "deep")]
+)
 @pytest.mark.parametrize("option", OPTIONS)
 def test_weights_and_losses_are_the_readable_engines(engine, loss, hidden, option, far_apart):
     if not HIDDEN[hidden] and option in ("dropout", "max-norm", "all"):
