@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class Race:
     wanted: dict[str, float]
     budget: int = 8  # seconds for each of them
     device: str = "cpu"
+    config: str = ""  # of train, in YAML: its model, optimiser, loss and batch size
 
 
 NARROW, WIDE = "784-50-10, batch 64", "784-512-10, batch 128"
@@ -30,6 +32,7 @@ PRODUCTS = {"buffers/matmul": 0.95, "buffers/onednn": 0.95}
 RACES = (
     Race(NARROW, (), "buffers", {**PRODUCTS, "torch-nn": 2.0, "jax": 0.8}),
     Race(WIDE, ("hidden=[512]", "batch_size=128"), "buffers", {**PRODUCTS, "torch-nn": 1.7}, 12),
+    Race(f"{NARROW}, Adam", (), "buffers", {"torch-nn": 2.0}, config="optimizer: {name: adam, lr: 1e-3}"),
     Race(f"ten networks {NARROW}, all cores", ("replicates=10",), "buffers", {"torch-nn": 3.0}, 12),
     Race(NARROW, (), "graph", {"torch-nn": 10.0, "torch-graph": 1.1, "jax": 0.0}, device="cuda"),
     Race(f"128 networks {NARROW}", ("replicates=128",), "graph", {"torch-nn": 400.0}, device="cuda"),
@@ -49,8 +52,13 @@ def run(race: Race) -> Rows:
         words += ["--impl", name]
     for setting in race.settings:
         words += ["--set", setting]
-    command = [sys.executable, "-m", "mlfound", "backprop-bench", *words, "--name", "bench", "--quiet"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        if race.config:
+            file = Path(scratch) / "model.yaml"
+            file.write_text(race.config, encoding="utf-8")
+            words += ["--model", str(file)]
+        command = [sys.executable, "-m", "mlfound", "backprop-bench", *words, "--name", "bench", "--quiet"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
     folder = Path(done.stdout.splitlines()[-1])
     metrics = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
     environment = json.loads((folder / "run.json").read_text(encoding="utf-8"))["environment"]
