@@ -188,7 +188,7 @@ class PlainKernel(Kernel):
 
     def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
         self.layers, self.into, self.is_stack = list[Layer](), list[Named](), bool(setting.networks)
-        self.shape, [self.out_shape] = shape, output_shapes(Sequential(self.layer), shape)
+        self.shape, self.out_shape = shape, self.layer.output_shape(shape)
         for n, generator in enumerate(setting.generators):
             own, dw = (
                 {name: t[n] if self.is_stack else t for name, t in named.items()} for named in (tensors, into)

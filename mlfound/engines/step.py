@@ -14,7 +14,6 @@ from mlfound.engines.kernels import Setting, features_first, kernel_of
 from mlfound.engines.losses import LOSSES
 from mlfound.engines.recipe import Recipe
 from mlfound.engines.storage import slots, views
-from mlfound.foundations.layers import output_shapes
 from mlfound.foundations.optimizers import SGD, Coefficients, limit_norms
 
 
@@ -50,7 +49,7 @@ class Step:
         self.input = features_first(self.x, self.gathered.shape)
         tensors = {**named, **views(flat.layer_state, state)}
         self.model = kernel_of(model, tensors, views(self.gradient, own), (rows, *x.shape[1:]), setting)
-        _, outputs = output_shapes(model, (rows, *x.shape[1:]))[-1]
+        _, outputs = model.output_shape((rows, *x.shape[1:]))
         self.loss = LOSSES[recipe.loss](setting.empty(outputs, rows))
 
     def __call__(self, rows: Tensor, y: Tensor, row_losses: Tensor, c: Coefficients) -> None:

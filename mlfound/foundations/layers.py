@@ -10,11 +10,11 @@ Each call replaces the stored input, and each backward the gradients: nothing ac
 zero. Training and inference differ by the argument of the call.
 """
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
 
-import torch
 from torch import Generator, Tensor
 
 from mlfound.foundations import functions as F  # noqa: N812 - short, as the lesson has it
@@ -63,6 +63,10 @@ class Layer:
     def gradient(self, dout: Tensor, x: Tensor) -> Any:
         raise TypeError(f"{type(self).__name__} has no gradient")
 
+    def output_shape(self, shape: Shape) -> Shape:
+        """For an input of this `shape`, (batch, ...)."""
+        return shape
+
     @property
     def gradients(self) -> dict[str, Tensor]:
         """Those that the last backward left, under the names of their parameters."""
@@ -85,6 +89,9 @@ class Linear(Layer):
     def gradient(self, dout: Tensor, x: Tensor) -> Any:
         dx, self.dw, self.db = F.linear_grad(dout, x, self.w, self.input_gradient, self.weight_grad)
         return dx
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return *shape[:-1], self.parameters["w"].shape[1]
 
 
 class Dropout(Layer):
@@ -112,6 +119,9 @@ class Flatten(Layer):
 
     def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
         return dout.view_as(x)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape[0], math.prod(shape[1:])
 
 
 class Sequential(Layer):
@@ -142,6 +152,9 @@ class Sequential(Layer):
             if not wanted:
                 return None
         return dout
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return output_shapes(self, shape)[-1] if self.layers else shape
 
     @property
     def gradients(self) -> dict[str, Tensor]:
@@ -175,13 +188,11 @@ def within(tensors: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
 
 
 def output_shapes(layers: Sequential, shape: Shape) -> list[Shape]:
-    """The shape of what comes out of each layer for an input of this `shape`, (batch, ...): nothing is calculated."""
-    needed = {**layers.parameters, **layers.state}
-    layers.bind({name: torch.empty(p.shape, device="meta") for name, p in needed.items()})
-    x, shapes = torch.empty(shape, device="meta"), list[Shape]()
+    """The shape of what comes out of each layer for an input of this `shape`, (batch, ...)."""
+    shapes = list[Shape]()
     for layer in layers.layers:
-        x = layer(x)
-        shapes.append(tuple(x.shape))
+        shape = layer.output_shape(shape)
+        shapes.append(shape)
     return shapes
 
 

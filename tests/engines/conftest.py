@@ -12,7 +12,7 @@ from mlfound.foundations import models
 from mlfound.foundations.activations import ReLU
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.initialization import INITIALIZATIONS
-from mlfound.foundations.layers import Dropout, Linear, Sequential, output_shapes
+from mlfound.foundations.layers import Dropout, Linear, Sequential
 from mlfound.foundations.optimizers import SGD
 from mlfound.foundations.randomness import generator
 from tests.support.stacks import OUTPUTS
@@ -70,7 +70,7 @@ class Task:
 
     def train(self, engine, calls=1, **options):
         """What `engine` ends with: the engine itself, and its losses; the steps are taken in so many calls."""
-        _, outputs = output_shapes(self.recipe.model, (1, *self.shape))[-1]
+        _, outputs = self.recipe.model.output_shape((1, *self.shape))
         x = torch.randn(self.rows, *self.shape, generator=generator(0, "x"), dtype=torch.float64)
         y = torch.randint(max(outputs, 3), (self.rows,), generator=generator(0, "y"))
         made = engine(
