@@ -32,20 +32,21 @@ def run(
     runs_dir: str | PathLike[str] | None = None,
     data_dir: str | PathLike[str] | None = None,
     name: str | None = None,
+    plots: bool = True,
     screen: "Screen | None" = None,
     **overrides: "Any",
 ) -> "Run":
     """Carry out a command and give its run folder; nothing is printed unless a `screen` is given.
 
     `config` is a YAML file, a run folder (its config is meant) or a mapping; `overrides` are its keys, dotted where
-    they stand in a section: `epochs=3, **{"optimizer.lr": 0.05}`. UserError for what the user must change. A check
-    that did not pass is no error: the run's `status` says so.
+    they stand in a section: `epochs=3, **{"optimizer.lr": 0.05}`. Without `plots` there are no pictures and no page.
+    UserError for what the user must change. A check that did not pass is no error: the run's `status` says so.
     """
     from mlfound.data.registry import default_data_dir
     from mlfound.runs.run import call
 
     data = default_data_dir() if data_dir is None else _folder(data_dir)
-    return call(command, config, overrides, _folder(runs_dir), data, name, screen)
+    return call(command, config, overrides, _folder(runs_dir), data, name, plots, screen)
 
 
 def find_runs(

@@ -87,10 +87,18 @@ def print_config(command: str, path: Path | None, overrides: "list[Override]") -
 
 def terminal(flags: Mapping[str, Any]) -> "Screen":
     """stderr for messages, stdout for the result, Ctrl-C held back at the right moments."""
+    from mlfound.report.drawing import Processes
     from mlfound.report.terminal import screen
     from mlfound.runs.run import Screen
 
-    return Screen(screen(stderr=True), flags["quiet"], sys.argv[1:], deferred, partial(show_result, flags))
+    return Screen(
+        screen(stderr=True),
+        flags["quiet"],
+        sys.argv[1:],
+        deferred,
+        partial(show_result, flags),
+        None if flags["no_plots"] else Processes,
+    )
 
 
 def show_result(flags: Mapping[str, Any], result: "Result | None", summary: Mapping[str, Any]) -> None:

@@ -136,6 +136,7 @@ FLAGS: dict[str, Flag] = {
     "name": shared(str | None, "Text added to the run folder's name.", metavar="TEXT"),
     "json_": shared(bool, "Print one JSON document and nothing else.", "--json", default=False),
     "quiet": shared(bool, "Print no progress and no tables, only errors.", "--quiet", default=False),
+    "no_plots": shared(bool, "Draw no pictures and write no page.", "--no-plots", default=False),
     "print_config": shared(bool, "Print the config as YAML and stop.", "--print-config", default=False),
     "list_": shared(bool, "Show all datasets, their state, path and licence.", "--list", default=False),
     "resume_": shared(str | None, "Resume an interrupted run in its folder.", "--resume", metavar="RUN"),
@@ -179,4 +180,4 @@ FLAGS: dict[str, Flag] = {
     "save": switch("--save", "Write the outputs into the notebooks."),
 }
 # The flags of every experiment
-SHARED = ("set_", "runs_dir", "data_dir", "name", "json_", "quiet", "print_config")
+SHARED = ("set_", "runs_dir", "data_dir", "name", "json_", "quiet", "no_plots", "print_config")

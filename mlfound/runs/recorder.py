@@ -7,14 +7,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from mlfound.config.loading import dump
 from mlfound.errors import UserError, printable
 from mlfound.files import blaming, shortfalls, sync_file, write_whole
-from mlfound.report.pictures import png
 from mlfound.report.tables import csv_bytes
 from mlfound.report.terminal import Progress
 from mlfound.results import Checkpoint, Result
@@ -25,10 +23,9 @@ from mlfound.runs.status import SCHEMA
 if TYPE_CHECKING:
     from filelock import FileLock
 
+    from mlfound.report.drawing import Here, Processes
     from mlfound.runs.checkpoints import Checkpoints
     from mlfound.runs.run import Screen
-
-DRAWING = Lock()  # matplotlib's settings are those of the whole process
 
 
 class RunRecorder:
@@ -49,9 +46,12 @@ class RunRecorder:
             folder.check_name(name)
         self.command, self.runs_dir, self.name = command, runs_dir, name
         self.command_line = shlex.join(["mlfound", *screen.arguments])
-        self.console, self.quiet = screen.console, screen.quiet
+        self.console, self.quiet, self.drawing_of = screen.console, screen.quiet, screen.drawing
         self.environment: Mapping[str, Any] = {}  # set before `begin`, when torch is loaded where it will be
         self.bar = Progress(self.console) if not self.quiet else None
+        self.drawing: Here | Processes | None = (
+            None  # from `open_drawing` on, unless there are to be no pictures
+        )
         self.path: Path | None = None
         self.has_started = False  # what the folder says is of this process
         self.facts: dict[str, Any] = {"start": now()}
@@ -83,6 +83,12 @@ class RunRecorder:
                 self.log.close()
         if self.lock is not None:
             self.lock.release()
+        if self.drawing is not None:
+            self.drawing.close()
+
+    def open_drawing(self) -> None:
+        """Get ready to draw."""
+        self.drawing = self.drawing_of() if self.drawing_of else None
 
     def begin(self, config: Any, **facts: Any) -> None:
         """Make the folder; see `Recorder.begin`. UserError if a run is repeated on other data than its own."""
@@ -174,37 +180,39 @@ class RunRecorder:
     def finish(self, result: Result) -> dict[str, Any]:
         """Write all that was found, give the summary with id, status and path added."""
         assert self.path is not None, "finish before begin"
-        self.stop_bar()
+        pictures = result.pictures if self.drawing else ()
+        drawn = self.drawing.start(pictures) if self.drawing else list
+        self.progress(f"drawing {len(pictures)} pictures", 0, 0)
         for kind in ("tables", "plots"):
             (self.path / kind).mkdir(exist_ok=True)  # a resumed run may have come as far before
         for table in result.tables:
             write_whole(self.path / "tables" / f"{table.name}.csv", csv_bytes(table))
-        for picture in result.pictures:
-            with DRAWING:
-                content = png(picture)
-            write_whole(self.path / "plots" / f"{picture.name}.png", content)
         if result.tensors:
             from safetensors.torch import save  # here: a run without tensors need not wait for torch
 
             tensors = {name: tensor.cpu().contiguous() for name, tensor in result.tensors.items()}
             described = {"mlfound": json.dumps(result.model)}
             write_whole(self.path / "model.safetensors", save(tensors, described))
+        for picture, content in zip(pictures, drawn(), strict=True):
+            write_whole(self.path / "plots" / f"{picture.name}.png", content)
+        self.stop_bar()
         summary = {
             "schema": SCHEMA,
             "metrics": dict(result.metrics),
             "checks": [vars(check) for check in result.checks],
             "findings": list(result.findings),
             "tables": {table.name: table.title for table in result.tables},
-            "pictures": [picture.name for picture in result.pictures],
+            "pictures": [picture.name for picture in pictures],
         }
         folder.write_json(self.path / "summary.json", summary)
         status = "failed" if result.status == "completed" and not result.passed else result.status
         self.close(status)
-        try:
-            self.make_page()
-        except KeyboardInterrupt:  # once more: nothing else is missing, and it takes but a moment
-            self.make_page()
-            raise
+        if self.drawing:
+            try:
+                self.make_page()
+            except KeyboardInterrupt:  # once more: nothing else is missing, and it takes but a moment
+                self.make_page()
+                raise
         return self.identified(folder.finite(summary))
 
     def identified(self, summary: Mapping[str, Any]) -> dict[str, Any]:

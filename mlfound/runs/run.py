@@ -2,9 +2,10 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,7 @@ from mlfound.config.documents import flat
 from mlfound.config.loading import Loaded, Override, load
 from mlfound.config.models import CONFIGS
 from mlfound.errors import UserError
+from mlfound.report.drawing import Here, Processes
 from mlfound.results import Context, Result, Resumed, at_once
 from mlfound.runs.earlier import all_runs, config_file, read_run, run_of_config
 from mlfound.runs.reader import Run
@@ -43,6 +45,7 @@ class Screen:
     arguments: Sequence[str] = ()  # of the command line, if there is one
     interruption: Callable[[], AbstractContextManager[Callable[[], bool]]] = at_once
     show: Callable[[Result | None, Mapping[str, Any]], None] = show_nothing
+    drawing: Callable[[], Here | Processes] | None = Here  # None: no pictures and no page
 
 
 def run(
@@ -72,6 +75,7 @@ def call(
     runs_dir: Path,
     data_dir: Path,
     name: str | None,
+    plots: bool,
     screen: Screen | None,
 ) -> Run:
     """See `mlfound.run`."""
@@ -84,6 +88,7 @@ def call(
         path = config_file(os.fspath(config), command, runs_dir)
     overrides = [as_override(key, value) for key, value in settings.items()]
     screen = screen or Screen(arguments=command_line(command, path, overrides))
+    screen = screen if plots else replace(screen, drawing=None)
     return run(command, path, overrides, runs_dir, data_dir, name, screen)
 
 
@@ -112,6 +117,9 @@ def carry_out(
     """Run the experiment, keep and show what it found."""
     from mlfound.runs.environment import environment
 
+    if "torch" not in sys.modules:
+        recorder.message(f"mlfound {command}: loading PyTorch")
+    recorder.open_drawing()
     experiment = import_module(f"mlfound.experiments.{command.replace('-', '_')}")
     recorder.notes = loaded.notes
     recorder.environment = environment()  # only now: with the experiment came torch, which knows GPU and BLAS

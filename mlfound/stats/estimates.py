@@ -3,10 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean, variance
+from statistics import NormalDist, mean, variance
 from typing import Self
 
-from scipy.special import ndtri, stdtrit
 from torch import Tensor
 
 UPPER = 0.975  # what lies below the upper end of a 95% interval
@@ -16,6 +15,8 @@ MIN_IMAGES = 30  # fewer allow nearly any accuracy
 
 def t_quantile(freedom: float, p: float = UPPER) -> float:
     """The value that a share `p` of Student's t distribution lies below."""
+    from scipy.special import stdtrit  # here: it takes a third of a second to import, and one seed needs none
+
     return float(stdtrit(freedom, p))
 
 
@@ -81,7 +82,7 @@ def accuracy_interval(accuracies: Sequence[float], images: int) -> tuple[float, 
         return None
     of_seeds = variance(accuracies) / seeds if seeds > 1 else 0.0
     of_images = p * (1 - p) / images
-    n, z = float(images), float(ndtri(UPPER))
+    n, z = float(images), NormalDist().inv_cdf(UPPER)
     if of_seeds > 0:
         total = of_seeds + of_images
         n = images * of_images / total
