@@ -12,6 +12,7 @@ import pytest
 
 from mlfound.cli import signals
 from mlfound.cli.signals import Interrupted, Terminated, deferred, raised
+from mlfound.report import pictures
 from mlfound.runs import recorder
 
 EXCEPTIONS = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated}
@@ -115,10 +116,12 @@ def test_one_that_was_ignored_stays_ignored():
         signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize(("where", "grace"), [("png", 60), ("write_page", 0.01)])
-def test_a_run_that_is_being_written_is_written_whole(mlfound, monkeypatch, where, grace):
+@pytest.mark.parametrize(
+    ("module", "where", "grace"), [(pictures, "png", 60), (recorder, "write_page", 0.01)]
+)
+def test_a_run_that_is_being_written_is_written_whole(mlfound, monkeypatch, module, where, grace):
     """It is in the first picture when the signal comes; or in the page, and the time is over there."""
-    write, numbers = getattr(recorder, where), [signal.SIGINT]
+    write, numbers = getattr(module, where), [signal.SIGINT]
 
     def interrupted(what):
         while numbers:
@@ -127,7 +130,7 @@ def test_a_run_that_is_being_written_is_written_whole(mlfound, monkeypatch, wher
                 wait()
         return write(what)
 
-    monkeypatch.setattr(recorder, where, interrupted)
+    monkeypatch.setattr(module, where, interrupted)
     monkeypatch.setattr(signals, "GRACE_SECONDS", grace)
     outcome = mlfound("normalize-check", "--set", "data.dataset=mnist-sample")
     assert outcome.code == 130

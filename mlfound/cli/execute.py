@@ -87,7 +87,7 @@ def print_config(command: str, path: Path | None, overrides: "list[Override]") -
 
 def terminal(flags: Mapping[str, Any]) -> "Screen":
     """stderr for messages, stdout for the result, Ctrl-C held back at the right moments."""
-    from mlfound.report.drawing import Processes
+    from mlfound.report.drawing import drawing
     from mlfound.report.terminal import screen
     from mlfound.runs.run import Screen
 
@@ -97,7 +97,7 @@ def terminal(flags: Mapping[str, Any]) -> "Screen":
         sys.argv[1:],
         deferred,
         partial(show_result, flags),
-        None if flags["no_plots"] else Processes,
+        None if flags["no_plots"] else drawing,
     )
 
 

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from io import BytesIO
 from threading import Lock
 from typing import Any
@@ -17,7 +18,9 @@ from mlfound.results import Picture
 MAX_PROCESSES = 2
 LOCK = Lock()  # matplotlib's settings are those of the whole process
 
-FIRST = Picture("first", "schedule_curves", dict.fromkeys(("progress", "lr", "momentum"), (0.0, 1.0)))
+FIRST = Picture(
+    "first", "schedule_curves", {"title": "", "progress": (0, 1), "lr": (0, 1), "momentum": (0, 1)}
+)
 
 Drawn = Callable[[], list[bytes]]  # waits until all are drawn
 
@@ -61,9 +64,16 @@ class Processes:
         return drawn
 
     def close(self) -> None:
+        """Each process ends by itself when its input does, and nobody waits for that."""
         for process in self.processes:
-            process.kill()
-            process.communicate()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):
+                    pipe.close()  # type: ignore[union-attr]
+
+
+def drawing() -> Here | Processes:
+    """Whatever is ready first."""
+    return Here() if "matplotlib" in sys.modules else Processes()
 
 
 def send(process: "subprocess.Popen[bytes]", pictures: Sequence[Picture]) -> bool:

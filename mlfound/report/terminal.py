@@ -65,13 +65,16 @@ class Progress:
         self._due = 0.0
 
     def update(self, label: str, done: int, total: int, figures: Mapping[str, str]) -> None:
-        """`done` of `total` (0 if unknown); {"loss": "0.123"} shows `loss 0.123` after the bar."""
+        """`done` of `total`, 0 if unknown; {"loss": "0.123"} shows `loss 0.123` after the bar.
+
+        0 of 0 shows the label alone: something that is soon over.
+        """
         if self._silent:
             return
         now = time.monotonic()
         if self._bar is None or label != self._label:
             self.stop()
-            self._bar, self._label = _bar(self._console, printable(label)), label
+            self._bar, self._label = _bar(self._console, printable(label), bool(done or total)), label
         elif now < self._due and done != total:
             return
         self._due = now + REFRESH_SECONDS
@@ -86,13 +89,16 @@ class Progress:
             self._bar = None
 
 
-def _bar(console: Console, label: str) -> Bar:
-    bar = Bar(
-        TextColumn("{task.description}", markup=False),
+def _bar(console: Console, label: str, with_bar: bool) -> Bar:
+    columns = [
         BarColumn(None, complete_style="blue", finished_style="blue", table_column=GridColumn(max_width=30)),
         TextColumn("{task.fields[words]}", markup=False),
         TimeRemainingColumn(),
         TextColumn("left"),
+    ]
+    bar = Bar(
+        TextColumn("{task.description}", markup=False),
+        *(columns if with_bar else ()),
         console=console,
         auto_refresh=False,
         transient=True,

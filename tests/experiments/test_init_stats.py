@@ -137,7 +137,7 @@ def test_a_constant_moves_every_draws_mean_and_no_draws_std(story):
 def test_a_new_part_is_one_line_in_the_dict(mlfound, monkeypatch):
     """The sample part runs, is shown and is listed: its file and that line are the two places it touches."""
 
-    def run(config, inputs, schemes, context):
+    def run(config, inputs, schemes, on_progress):
         rows = [(init, INITIALIZATIONS[init].std((2, 3))) for init in schemes]
         claims = [Claim("a sample holds", "std", rows[0][1], 1.0, True)]
         data = {"title": "A sample", "layer": [1], "forward": {"a": [1.0]}, "backward": {}}

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from typer.testing import CliRunner
 
+import mlfound.report.pictures  # where it is loaded, pictures need no process of their own
 from mlfound.cli import app
 from mlfound.errors import LONGEST
 

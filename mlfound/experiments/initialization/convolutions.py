@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from mlfound.config.models import InitStatsConfig
 from mlfound.errors import UserError
-from mlfound.experiments.initialization import claims
+from mlfound.experiments.initialization import OnProgress, claims
 from mlfound.experiments.initialization.activations import chosen_activations
 from mlfound.experiments.initialization.claims import Claim, Outputs, Theory
 from mlfound.foundations.activations import Activation
@@ -17,7 +17,7 @@ from mlfound.foundations.convolution import convolution, windows
 from mlfound.foundations.initialization import INITIALIZATIONS, Shape, uniform
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.theory import pooled_moments
-from mlfound.results import Column, Context, Picture, Result, Table
+from mlfound.results import Column, Picture, Result, Table
 from mlfound.training.inputs import Inputs
 
 SCHEMES = ("torch-default", "kaiming")
@@ -29,7 +29,7 @@ KAIMING_LESSON = (1.02, 0.285)  # the std after one layer and after four
 LESSON = {"torch-default": (0.37, 0.0089), "kaiming": KAIMING_LESSON, "kaiming-uniform": KAIMING_LESSON}
 
 
-def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context: Context) -> Result:
+def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_progress: OnProgress) -> Result:
     """Nothing where the images are not square."""
     if not are_fit(inputs) or not schemes:
         return Result({})
@@ -37,7 +37,7 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context
     activation, draws = chosen_activations(config, config.relu_shift)[-1], min(config.draws, MAX_DRAWS)
     measurements = []
     for n, init in enumerate(schemes):
-        context.recorder.progress("convolutions", n, len(schemes), scheme=init)
+        on_progress(init, n, len(schemes))
         random = generator(config.seed, f"init-stats conv {init}")
         measurements.append(measure(x, init, activation, draws, random))
     medians = {each.init: each.medians for each in measurements}

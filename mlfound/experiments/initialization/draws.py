@@ -64,7 +64,7 @@ def measure_layer(
     hidden: int,
     draws: int,
     generator: Generator,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[float], None] = lambda share: None,
 ) -> list[Layer]:
     """x (rows, in) through `draws` layers of `hidden` units, several in one product; all activations get the same."""
     shape = (x.shape[1], hidden)
@@ -79,7 +79,7 @@ def measure_layer(
             y = activation(z)
             moments = torch.stack([y.mean(0), torch.linalg.vector_norm(y, dim=0).square() / len(y)])
             each[:, these] = moments.double().view(2, -1, hidden).mean(2)
-        on_progress(these.stop, draws)
+        on_progress(these.stop / draws)
     (w_means, w_squares), *outputs = figures
     of_weights = Estimate.mean(w_means), pooled_std(w_means, w_squares)
     lengths = x.double().square().sum(1)

@@ -7,13 +7,13 @@ from typing import Any
 
 from mlfound import hardware
 from mlfound.config.models import InitStatsConfig
-from mlfound.experiments.initialization import claims, shift
+from mlfound.experiments.initialization import OnProgress, claims, shift
 from mlfound.experiments.initialization.activations import chosen_activations
 from mlfound.experiments.initialization.claims import FACTOR, Claim, is_kept
 from mlfound.experiments.initialization.draws import Layer, measure_layer
 from mlfound.foundations.initialization import INITIALIZATIONS, normal, uniform
 from mlfound.foundations.randomness import generator
-from mlfound.results import Check, Column, Context, Result, Table
+from mlfound.results import Check, Column, Result, Table
 from mlfound.stats.estimates import Estimate, t_quantile
 from mlfound.training.inputs import Inputs
 
@@ -28,15 +28,15 @@ LESSON = {  # mean and std in the lesson's text; the shifted one in its notebook
 }
 
 
-def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context: Context) -> Result:
+def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_progress: OnProgress) -> Result:
     """The schemes, then what a shift does to one of them, on the same draws."""
     x = inputs.splits.valid.x[: config.rows]
     activations = chosen_activations(config, LESSON_SHIFT if config.relu_shift is None else config.relu_shift)
     layers = list[Layer]()
-    for init in schemes:
+    for n, init in enumerate(schemes):
         random = generator(config.seed, f"init-stats layer {init}")
-        on_progress = partial(context.recorder.progress, init)
-        layers += measure_layer(x, init, activations, config.hidden, config.draws, random, on_progress)
+        drawn = partial(on_progress, init, n, len(schemes))
+        layers += measure_layer(x, init, activations, config.hidden, config.draws, random, drawn)
     metrics = dict[str, float]()
     for layer in layers:
         metrics[f"{layer.init} {layer.label} mean"] = layer.mean.value

@@ -10,12 +10,13 @@ import torch
 from torch import Generator, Tensor
 
 from mlfound.config.models import InitStatsConfig
+from mlfound.experiments.initialization import OnProgress
 from mlfound.experiments.initialization.claims import FACTOR, Claim, claim_table, is_kept
 from mlfound.foundations.activations import Identity, ReLU
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.stacks import plain, plain_gradients
-from mlfound.results import Context, Result
+from mlfound.results import Result
 from mlfound.stats.estimates import root_mean
 from mlfound.training.inputs import Inputs
 
@@ -26,7 +27,7 @@ FUNNEL_ROWS, FUNNEL_LAYERS = 128, 4
 MAX_DRAWS = 30  # small stacks take long for their size
 
 
-def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context: Context) -> Result:
+def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_progress: OnProgress) -> Result:
     """Always of the lesson's schemes."""
     draws, x = min(config.draws, MAX_DRAWS), inputs.splits.valid.x[:FUNNEL_ROWS]
     of_funnels = funnel_claims(x, config.hidden, generator(config.seed, "init-stats funnel"), draws)

@@ -7,12 +7,12 @@ import torch
 
 from mlfound import hardware
 from mlfound.config.models import InitStatsConfig
-from mlfound.experiments.initialization import depth
+from mlfound.experiments.initialization import OnProgress, depth
 from mlfound.experiments.initialization.activations import chosen_activations
 from mlfound.experiments.initialization.claims import FACTOR, Claim, claim_table, finite_metrics, verdict
 from mlfound.experiments.initialization.depth import FACTOR_ONLY, Lost, Stack
 from mlfound.foundations.randomness import generator
-from mlfound.results import Check, Column, Context, Picture, Result, Table
+from mlfound.results import Check, Column, Picture, Result, Table
 from mlfound.training.inputs import Inputs
 
 SCHEMES = ("normal", "small", "xavier", "kaiming", "kaiming-fan-out", "torch-default", "orthogonal", "lsuv")
@@ -24,7 +24,7 @@ HEAT_PANELS = 8
 LAYER_COLUMNS = [Column(name) for name in ("init", "layer", "mean", "std", "dead_share", "gradient_std")]
 
 
-def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context: Context) -> Result:
+def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_progress: OnProgress) -> Result:
     """Plain stacks or residual ones; beside fixup also its factor without its zeros."""
     x = inputs.splits.valid.x[: config.rows or ROWS]
     activation = chosen_activations(config, config.relu_shift)[-1]
@@ -32,7 +32,7 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], context
     names = [*schemes, FACTOR_ONLY] if "fixup" in schemes else schemes
     stacks = []
     for n, name in enumerate(names):
-        context.recorder.progress("stacks", n, len(names), scheme=name)
+        on_progress(name, n, len(names))
         random = generator(config.seed, f"init-stats stack {name}")
         stacks.append(build(x, name, activation, config.depth or DEPTH, config.width, random))
     layers = [layer for stack in stacks for layer in stack.layers]
