@@ -29,9 +29,15 @@ def environment() -> dict[str, Any]:
         "blas": blas_name(torch.__config__.show()) if torch else None,
         "system": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": {name: version(name) for name in PACKAGES},
         "git": git_state(Path(__file__).parent),
     }
+
+
+def version(package: str) -> str:
+    """What `importlib.metadata.version` gives, without parsing all that a package says of itself."""
+    text = importlib.metadata.distribution(package).read_text("METADATA") or ""
+    return next(line.removeprefix("Version: ") for line in text.splitlines() if line.startswith("Version: "))
 
 
 def cpu_name() -> str:
@@ -81,8 +87,10 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     try:
         if not git("ls-files", "environment.py"):
             return None  # a checkout that merely surrounds an installed package
-        commit, branch = git("rev-parse", "HEAD"), git("rev-parse", "--abbrev-ref", "HEAD")
-        return {"commit": commit, "branch": branch, "dirty": bool(git("status", "--porcelain"))}
+        lines = git("status", "--porcelain=v2", "--branch").splitlines()
+        state = dict(re.findall(r"^# branch\.(oid|head) (.+)$", "\n".join(lines), re.MULTILINE))
+        dirty = any(not line.startswith("#") for line in lines)
+        return {"commit": state["oid"], "branch": state["head"].strip("()"), "dirty": dirty}
     except FileNotFoundError:
         return {"unreadable": "git is not installed"}
     except subprocess.TimeoutExpired:
