@@ -50,13 +50,23 @@ TIMING = (
 )
 
 
-def duration_bars(name: str, title: str, bars: Sequence[tuple[str, Timing, float | None]]) -> Picture:
-    """A bar for each name up to its median, the quartiles, and the seconds in the lesson's text where it has them."""
-    names, timings, lesson_s = zip(*bars, strict=True)
-    low_s, high_s = zip(*(timing.quartiles for timing in timings), strict=True)
-    median_s = [timing.median for timing in timings]
-    data = {"median_s": median_s, "low_s": low_s, "high_s": high_s, "lesson_s": lesson_s}
-    return Picture(name, "duration_bars", {"title": title, "names": names, **data})
+def duration_dots(
+    name: str, title: str, dots: Sequence[tuple[str, Timing, float | None]], rows: Sequence[int] = ()
+) -> Picture:
+    """A dot for each name, the quartiles, and the seconds in the lesson's text where it has them.
+
+    Of calls on different numbers of `rows` the times of one row; the lesson's calls are on the most.
+    """
+    names, timings, lesson_s = zip(*dots, strict=True)
+    sizes = rows if len(set(rows)) > 1 else [1] * len(names)
+    data = {
+        "median_s": [timing.median / size for timing, size in zip(timings, sizes, strict=True)],
+        "low_s": [timing.quartiles[0] / size for timing, size in zip(timings, sizes, strict=True)],
+        "high_s": [timing.quartiles[1] / size for timing, size in zip(timings, sizes, strict=True)],
+        "lesson_s": [each and each / max(sizes) for each in lesson_s],
+        "of": "one row" if sizes is rows else "one call",
+    }
+    return Picture(name, "duration_dots", {"title": title, "names": names, **data})
 
 
 def machine_words(config: BenchConfig) -> str:

@@ -1,19 +1,21 @@
-"""Times and rates as bars, and speed against size with the machine's roofline."""
+"""Times as dots, rates as bars, and speed against size with the machine's roofline."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 from mlfound.report.palette import BLUE, COLOURS, INK, ORANGE
-from mlfound.report.style import finite, head, note, paper, upright_grid
+from mlfound.report.style import Floats, finite, head, note, paper, upright_grid
 from mlfound.report.tables import duration
 
+UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 
-def duration_bars(
+
+def duration_dots(
     *,
     title: str,
     names: Sequence[str],
@@ -21,16 +23,26 @@ def duration_bars(
     low_s: ArrayLike,
     high_s: ArrayLike,
     lesson_s: ArrayLike,
+    of: str = "one call",
 ) -> Figure:
-    """Bars of times on a logarithmic axis, with the lesson's times, None where it has none."""
-    lesson = finite(lesson_s)
-    figure, axes = _bars(names, median_s, low_s, high_s, duration)
-    axes.plot(lesson, np.arange(len(names)), "D", color=ORANGE, markersize=7)
+    """Dots on a logarithmic axis: the times `of` something, with the lesson's times, None where it has none."""
+    lesson, medians = finite(lesson_s), finite(median_s)
     drawn = np.concatenate([finite(low_s), finite(high_s), lesson])
+    low, high = np.nanmin(drawn), np.nanmax(drawn)
+    figure, axes = _rows(names, medians, low_s, high_s, duration)
+    axes.plot(medians, np.arange(len(names)), "o", color=BLUE, markersize=8)
+    axes.plot(lesson, np.arange(len(names)), "D", color=ORANGE, fillstyle="none", markersize=9)
     axes.set_xscale("log")
-    axes.set_xlim(0.6 * np.nanmin(drawn), 2 * np.nanmax(drawn))
-    axes.xaxis.set_major_formatter(EngFormatter(unit="s"))
-    axes.set_xlabel("time of one call")
+    axes.set_xlim(0.6 * low, 1.7 * high)
+    unit, size = next(
+        ((name, size) for name, size in UNITS.items() if np.sqrt(low * high) >= size), ("ns", 1e-9)
+    )
+    steps = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps, numticks=20))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{float(f'{seconds / size:.6g}'):,g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(f"time of {of}, {unit}")
+    note(figure, "Dots: medians. Whiskers: interquartile ranges.")
     head(axes, title, "diamonds: the lesson's times, on another machine" if np.isfinite(lesson).any() else "")
     return figure
 
@@ -39,29 +51,30 @@ def rate_bars(
     *, title: str, names: Sequence[str], images_per_s: ArrayLike, low: ArrayLike, high: ArrayLike
 ) -> Figure:
     """Bars of images per second, from 0."""
-    figure, axes = _bars(names, images_per_s, low, high, "{:,.0f}".format)
+    rates = finite(images_per_s)
+    figure, axes = _rows(names, rates, low, high, "{:,.0f}".format)
+    axes.barh(np.arange(len(names)), rates, color=BLUE, height=0.62, zorder=0.5)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("images per second")
+    note(figure, "Bars: medians. Whiskers: interquartile ranges.")
     head(axes, title)
     return figure
 
 
-def _bars(
-    names: Sequence[str], median: ArrayLike, low: ArrayLike, high: ArrayLike, text: Callable[[float], str]
+def _rows(
+    names: Sequence[str], medians: Floats, low: ArrayLike, high: ArrayLike, text: Callable[[float], str]
 ) -> tuple[Figure, Axes]:
-    """One bar per name up to its median, which stands beside it, and the interquartile range of its samples."""
-    medians, places = finite(median), np.arange(len(names))
+    """A row for each name: the interquartile range of its samples, and at the right the median as text."""
+    places = np.arange(len(names))
     figure, axes = paper(1.6 + 0.42 * len(names))
-    axes.barh(places, medians, color=BLUE, height=0.62)
     axes.plot([finite(low), finite(high)], [places, places], "|-", color=INK, linewidth=1.2, markersize=7)
     beside = axes.secondary_yaxis("right")
     beside.set_yticks(places, [text(value) for value in medians], color=INK)
     beside.tick_params(length=0)
     beside.spines[:].set_visible(False)
     axes.set_yticks(places, names, parse_math=False)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.5, -0.5)
     upright_grid(axes)
-    note(figure, "Bars: medians. Whiskers: interquartile ranges.")
     return figure, axes
 
 

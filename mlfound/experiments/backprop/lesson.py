@@ -12,7 +12,7 @@ from mlfound import hardware
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.data.load import Splits
 from mlfound.experiments.backprop.memory import peak_bytes
-from mlfound.experiments.benches import TIMING, Measurement, duration_bars, machine_words
+from mlfound.experiments.benches import TIMING, Measurement, duration_dots, machine_words
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.stages import STAGES, Stage
@@ -131,14 +131,13 @@ def report_part(measurements: Sequence[PassMeasurement], where: str) -> Result:
         Column("notebook_s", "notebook", "duration", partial(lesson, which=1)),
         Column("note", of=note),
     )
-    bars = [
-        (each.impl if each.rows == most else f"{each.impl}, {each.rows:,} rows", each.timed, lesson(each))
-        for each in measurements
-    ]
+    dots = [(each.impl, each.timed, lesson(each)) for each in measurements]
+    rows = [each.rows for each in measurements]
+    on = f"{most:,} rows" if set(rows) == {most} else f"{min(rows):,} to {most:,} rows"
     return Result(
         {f"{each.impl}_{part}_median_s": each.timed.median for each in measurements},
         tables=[Table.of(part, f"{title}, {where}", columns, measurements)],
-        pictures=[duration_bars(part, f"{title}, {most:,} rows, {where}", bars)],
+        pictures=[duration_dots(part, f"{title}, {on}, {where}", dots, rows)],
     )
 
 

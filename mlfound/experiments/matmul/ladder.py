@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mlfound import hardware
 from mlfound.config.models import MatmulBenchConfig
-from mlfound.experiments.benches import TIMING, Measurement, duration_bars, machine_words
+from mlfound.experiments.benches import TIMING, Measurement, duration_dots, machine_words
 from mlfound.experiments.matmul.roofline import Machine
 from mlfound.foundations.checks import matmul_error
 from mlfound.foundations.matmul import MATMULS, Matmul, unavailable
@@ -189,8 +189,8 @@ def pictures(title: str, timed: Mapping[str, Sequence[RungMeasurement]]) -> list
     """The ladder of each shape as bars; with several shapes also speed against size, below the roofline."""
     drawn = []
     for shape, ladder in timed.items():
-        bars = [(each.impl, each.timed, each.lesson_s) for each in ladder]
-        drawn.append(duration_bars(f"ladder-{shape}", f"{title}, {shape}", bars))
+        dots = [(each.impl, each.timed, each.lesson_s) for each in ladder]
+        drawn.append(duration_dots(f"ladder-{shape}", f"{title}, {shape}", dots))
     if len(timed) > 1:
         rates = [{each.impl: each.gflop_per_s for each in ladder} for ladder in timed.values()]
         firsts = [ladder[0] for ladder in timed.values()]
