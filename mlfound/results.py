@@ -69,6 +69,7 @@ class Result:
     """What a run found. `findings` are whole sentences, `tensors` the final weights.
 
     `metrics` are numbers, the most important first; their names say label and unit: `train_seconds`, `test_accuracy`.
+    A verdict among them is true or false: `overfitting`.
     """
 
     metrics: Mapping[str, float | int]

@@ -96,10 +96,10 @@ def listed(words: Sequence[str], conjunction: str = "and") -> str:
 
 def wanted(field: FieldInfo) -> str:
     """What to write for this field: completes the sentence "write ..."."""
-    if section := section_of(field):
-        return f"keys below it ({', '.join(fields(section))}), or leave it out"
     if field.description:
         return field.description
+    if section := section_of(field):
+        return f"keys below it ({', '.join(fields(section))}), or leave it out"
     return f"{'a list of' if _is_list(field) else 'one of'} {', '.join(choices(field))}"
 
 

@@ -5,6 +5,7 @@ A field's description completes the sentence "write ..."; for a choice of words 
 
 import os
 from collections.abc import Mapping
+from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
@@ -119,8 +120,9 @@ class Kinds:
 
 
 def members(annotation: Any) -> tuple[type[Config], ...]:
-    """The classes of a section's kinds, the default first; none for what is no section."""
+    """The classes of a section's kinds, the default first; none for what is no section. A section may be null."""
     found = (annotation,) if isinstance(annotation, type) else get_args(annotation)
+    found = tuple(each for each in found if each is not NoneType)
     return found if all(isinstance(each, type) and issubclass(each, Config) for each in found) else ()
 
 
@@ -147,14 +149,14 @@ def section_of(field: FieldInfo, value: object = None) -> type[Config] | None:
 def fields(model: type[Config], given: object = None, above: str = "") -> dict[str, FieldInfo]:
     """The fields of `model` by dotted key, each section before its keys, of the kinds that the `given` values name.
 
-    Of a list of sections those of the given items: `schedule.0.share`.
+    Of a list of sections those of the given items: `schedule.0.share`; of a section that is null, none.
     """
     found = {}
     for name, field in model.model_fields.items():
         word = field.alias or name
         found[key := f"{above}{word}"] = field
         value = given.get(word) if isinstance(given, Mapping) else None
-        if section := section_of(field, value):
+        if (section := section_of(field, value)) and not (field.default is None and value is None):
             found |= fields(section, value, f"{key}.")
             if issubclass(section, Kind):
                 words = OneOf(*map(name_of, members(field.annotation)))
@@ -180,6 +182,6 @@ def defaults(model: type[Config], given: Mapping[str, Any]) -> dict[str, Any]:
     found = model().model_dump(mode="json", by_alias=True)
     for name, field in model.model_fields.items():
         section = section_of(field, given.get(name))
-        if section and not isinstance(field.default, section):
+        if section and field.default is not None and not isinstance(field.default, section):
             found[name] = section().model_dump(mode="json", by_alias=True)
     return found

@@ -88,7 +88,7 @@ def _spread(override: Override, model: type[Config]) -> Iterator[Override]:
     """One override for each key in it: a section that is given whole sets the keys in it, as in a file."""
     key, value, origin = override
     field = fields(model).get(key)
-    if field and section_of(field) and isinstance(value, Mapping):
+    if field and section_of(field) and isinstance(value, Mapping) and (value or field.default is not None):
         for name, inner in value.items():
             yield from _spread(Override(f"{key}.{name}", inner, origin), model)
     else:
@@ -122,6 +122,10 @@ def _drop(
 def _apply(override: Override, model: type[Config], given: dict[str, Any], origins: dict[str, str]) -> None:
     """Set the override's key in `given` and `origins`."""
     key, origin = override.key, _typed(override.origin)
+    above = key.rpartition(".")[0]
+    field = model.model_fields.get(above)
+    if field and field.default is None and section_of(field) and given.get(above) is None:
+        given[above] = {}  # null until one of its keys is set
     if key not in fields(model, given) or any(part.isdigit() for part in key.split(".")):
         raise UserError(f"{origin}: {unknown_in(model, key, given)}")
     *sections, name = key.split(".")

@@ -81,6 +81,12 @@ class CheckpointConfig(Config):
     allow_other_bits: Flag = False
 
 
+class EarlyStopConfig(Config):
+    """When a training ends before its planned epochs."""
+
+    patience: Count
+
+
 class TrainConfig(Config):
     """One training run of one network, or of several that differ in their seed."""
 
@@ -90,6 +96,10 @@ class TrainConfig(Config):
     optimizer: Optimizer = SGDConfig()
     schedule: Schedule = "one-cycle"
     epochs: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")] = 10
+    early_stop: Annotated[
+        EarlyStopConfig | None,
+        Field(description="{patience: 5}, a whole number of epochs from 1 on, or null for all epochs"),
+    ] = None
     batch_size: Count = 64
     seed: Seed = 0
     replicates: Replicates = 1

@@ -10,18 +10,29 @@ from torch import Tensor
 from mlfound.config.training import TrainConfig
 from mlfound.engines.recipe import Named
 from mlfound.engines.storage import parameter_count
-from mlfound.experiments.trained.history import diverged, history
+from mlfound.experiments.trained.history import diverged, history, tested_epoch
 from mlfound.experiments.trained.test_set import on_test_set
+from mlfound.experiments.trained.verdicts import learned, overfitting
 from mlfound.foundations.layers import bound
 from mlfound.results import Context, Result
 from mlfound.training.build import build, initial
+from mlfound.training.epochs import Epoch, lowest
 from mlfound.training.gradients import check_gradients
 from mlfound.training.inputs import Inputs, prepare
 from mlfound.training.plan import Plan, cautions, plan, require_memory
 from mlfound.training.resume import refuse_changes, what_decides_bits
 
 CHECKED_ROWS = 32  # enough for both sides of most ReLUs, few enough to take no time
-RANK = ("test_accuracy", "test_wrong", "replicates", "test_loss", "valid_accuracy", "train_loss", "epochs")
+RANK = (
+    "test_accuracy",
+    "test_wrong",
+    "replicates",
+    "test_loss",
+    "valid_accuracy",
+    "train_loss",
+    "epochs",
+    "overfitting",
+)
 
 
 def run(config: TrainConfig, context: Context) -> Result:
@@ -63,14 +74,17 @@ def train(planned: Plan, inputs: Inputs, context: Context) -> Result:
         divergence = trainer.run(context, interrupted)
     if divergence:
         return diverged(planned, divergence, trainer.epochs)
-    networks = trainer.engine.networks
+    networks, epochs = trainer.result, trainer.epochs
     models = [bound(planned.recipe.model, network) for network in networks]
-    tested = on_test_set(planned, inputs, models, trainer.epochs)
-    trained = history(planned, trainer.epochs, len(inputs.splits.train.y), tested.metrics["test_accuracy"])
-    count = parameter_count(planned.recipe.model.parameters)
-    metrics = {**tested.metrics, **trained.metrics, "parameters": count}
-    tensors, model = model_tensors(planned, inputs, networks), description(planned, inputs)
-    return replace(trained + tested, metrics=metrics, tensors=tensors, model=model)
+    tested = on_test_set(planned, inputs, models, epochs)
+    trained = history(planned, epochs, len(inputs.splits.train.y), tested.metrics["test_accuracy"])
+    verdict = learned(planned, inputs.splits.valid.y, tested_epoch(planned, epochs))
+    if verdict.passed and trainer.halves is not None:
+        verdict += overfitting(trainer.halves, epochs)
+    count = {"parameters": parameter_count(planned.recipe.model.parameters)}
+    metrics = {**tested.metrics, **trained.metrics, **verdict.metrics, **count}
+    tensors, model = model_tensors(planned, inputs, networks), description(planned, inputs, epochs)
+    return replace(trained + verdict + tested, metrics=metrics, tensors=tensors, model=model)
 
 
 def model_tensors(planned: Plan, inputs: Inputs, networks: Sequence[Named]) -> dict[str, Tensor]:
@@ -83,9 +97,14 @@ def model_tensors(planned: Plan, inputs: Inputs, networks: Sequence[Named]) -> d
     return {**tensors, "input_mean": inputs.mean, "input_std": inputs.std}
 
 
-def description(planned: Plan, inputs: Inputs) -> dict[str, Any]:
-    """What rebuilds the networks from these tensors: the kind of model, its settings, the names of mean and std."""
+def description(planned: Plan, inputs: Inputs, epochs: Sequence[Epoch]) -> dict[str, Any]:
+    """What rebuilds the networks from these tensors: the kind of model, its settings, the names of mean and std.
+
+    And the epoch that they are of, beside the best and the last, whose networks are in the checkpoints.
+    """
     return {
+        "epoch": tested_epoch(planned, epochs)[0].epoch,
+        "epochs": {"best": lowest(epochs)[0].epoch, "last": epochs[-1].epoch},
         "model": planned.config.model.model_dump(mode="json"),
         "input_shape": list(inputs.splits.train.x.shape[1:]),
         "loss": planned.recipe.loss,

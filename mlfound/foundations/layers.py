@@ -200,7 +200,7 @@ class Loss:
     """The mean over a batch, and its gradient: `loss(out, target)`, then `loss.backward()`."""
 
     def __init__(self, name: str) -> None:
-        self.formula, self.formula_grad = F.LOSSES[name]
+        self.name, (self.formula, self.formula_grad) = name, F.LOSSES[name]
 
     def __call__(self, out: Tensor, target: Tensor) -> Tensor:
         """A 0-d tensor; `target` (batch,) are labels, or the digits as numbers for `mse`."""

@@ -27,7 +27,9 @@ def figure(name: str, value: object) -> str:
     """The value as text with its unit; None (in JSON: a number that was not finite) is a dash."""
     if value is None:
         return "–"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
         return printable(str(value))
     if not -MAX_NUMBER < value < MAX_NUMBER:
         return f"{value:.4g}" if isinstance(value, float) else f"{str(value)[:6]}…"

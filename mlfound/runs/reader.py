@@ -99,7 +99,7 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, float | int]:
-        """The figures by name, fractions from 0 to 1."""
+        """The figures by name: fractions from 0 to 1, verdicts true or false."""
         return numeric(self.summary.get("metrics"))
 
     @property
@@ -225,11 +225,9 @@ def json_rows(lines: Iterable[bytes | str]) -> Iterator[dict[str, Any]]:
 
 
 def numeric(metrics: object) -> dict[str, float | int]:
-    """The metrics that are numbers, by name."""
+    """The metrics that are numbers, or true or false, which count as 1 and 0, by name."""
     named = metrics.items() if isinstance(metrics, dict) else ()
-    return {
-        name: value for name, value in named if isinstance(value, int | float) and not isinstance(value, bool)
-    }
+    return {name: value for name, value in named if isinstance(value, int | float)}
 
 
 def with_numbers(cells: list[str]) -> list[Any]:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from statistics import NormalDist, mean, variance
 from typing import Self
 
+import torch
 from torch import Tensor
+from torch.distributions import Binomial
 
 UPPER = 0.975  # what lies below the upper end of a 95% interval
 MIN_SEEDS = 3  # of several: the spread of two says nothing of the spread of all
@@ -89,6 +91,17 @@ def accuracy_interval(accuracies: Sequence[float], images: int) -> tuple[float, 
         z = t_quantile((seeds - 1) * (total / of_seeds) ** 2)
     centre, half = p + z**2 / (2 * n), z * (p * (1 - p) / n + (z / (2 * n)) ** 2) ** 0.5
     return max(0.0, (centre - half) / (1 + z**2 / n)), min(1.0, (centre + half) / (1 + z**2 / n))
+
+
+def least_above_chance(images: int, share: float, alpha: float) -> int:
+    """The fewest right answers that are, by chance of `share` an image, as many or more in at most `alpha` of trials.
+
+    Of the binomial distribution; `images`, all of them, where even that does not do.
+    """
+    chance = Binomial(images, torch.tensor(share, dtype=torch.float64))
+    of_each = chance.log_prob(torch.arange(images + 1, dtype=torch.float64)).exp()
+    as_many = of_each.flip(0).cumsum(0).flip(0)
+    return min(images, int((as_many > alpha).sum()))
 
 
 def too_few(seeds: int, images: int) -> str:

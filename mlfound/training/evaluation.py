@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mlfound.engines.losses import LOSSES
 from mlfound.engines.storage import parameter_count
 from mlfound.foundations.functions import log_softmax
 from mlfound.foundations.layers import Layer, Loss
@@ -20,7 +21,8 @@ class Score:
     """A model's answers to one split.
 
     `predicted` (rows,) are classes. `strength` (rows,) is, by `kind`, the softmax probability of that class
-    (`confidence`) or the number that a model with one output gave (`predicted_value`).
+    (`confidence`) or the number that a model with one output gave (`predicted_value`). `loss` is the mean of
+    `row_losses` (rows,).
     """
 
     loss: float
@@ -28,6 +30,7 @@ class Score:
     predicted: Tensor
     strength: Tensor
     kind: Literal["confidence", "predicted_value"]
+    row_losses: Tensor
 
     @property
     def wrong(self) -> int:
@@ -61,7 +64,15 @@ def score(out: Tensor, loss: Loss, y: Tensor, classes: int) -> Score:
         predicted=predicted,
         strength=strength,
         kind="predicted_value" if out.shape[1] == 1 else "confidence",
+        row_losses=row_losses(loss.name, out, y),
     )
+
+
+def row_losses(loss: str, out: Tensor, y: Tensor) -> Tensor:
+    """(rows,): the loss of every row."""
+    formula, losses = LOSSES[loss](out.T), out.new_empty(1, len(out))
+    formula(out.T, y[None], losses)
+    return losses[0] * formula.sign
 
 
 def confusion(y: Tensor, predicted: Tensor, classes: int) -> Tensor:

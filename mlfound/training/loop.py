@@ -1,23 +1,25 @@
 """The loop: epochs of steps by an engine, checked now and then, evaluated, kept in checkpoints, resumed."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
 import torch
 from torch import Tensor
 
-from mlfound.data.load import Splits
+from mlfound.data.load import Split, Splits
 from mlfound.engines.recipe import Engine, Named, Rate
 from mlfound.engines.storage import parameter_count
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.layers import Loss, bound
 from mlfound.foundations.randomness import generator
 from mlfound.results import Context, Recorder, Resumed
-from mlfound.training.epochs import Epoch, line
+from mlfound.training.epochs import Epoch, line, lowest
 from mlfound.training.evaluation import Score, outputs, score
+from mlfound.training.halves import Halves, halves
 from mlfound.training.plan import Plan
 from mlfound.training.snapshots import (
+    BEST,
     EPOCH_LOSSES,
     Checkpoints,
     Divergence,
@@ -28,6 +30,7 @@ from mlfound.training.snapshots import (
 
 CHECK_MULTIPLICATIONS = 3e9  # of all networks in a check interval: some hundredths of a second
 MAX_STEPS_PER_CHECK = 100
+TRAINING_ROWS = 500  # evaluated beside the validation set: enough to see whether their loss rose, too
 SNAPSHOT_STEPS = 500  # at least between two snapshots, to trace a divergence from
 
 
@@ -43,6 +46,8 @@ class Trainer:
         steps = int(CHECK_MULTIPLICATIONS / (3 * self.batch_size * weights))
         self.steps_per_check = max(1, min(MAX_STEPS_PER_CHECK, steps))
         self.epochs: list[Epoch] = []  # finished, of each a row a seed
+        self.halves: Halves | None = None  # of the finished epochs
+        self.best: Mapping[str, Tensor] = {}  # see Snapshot
         self.epoch, self.seconds = 0, 0.0  # epochs that are done; seconds of the one that is not
         self.close = engine.close
 
@@ -50,7 +55,7 @@ class Trainer:
         """To the end, or to a divergence, or until it is `interrupted`: then there is a checkpoint to go on from."""
         self.begin(context.resumed)
         checkpoints = Checkpoints(self.plan, context.recorder, self.epochs)
-        while self.epoch < self.plan.epochs:
+        while not self.ended:
             while self.step < self.steps_per_epoch:
                 finite = self.take(min(self.steps_per_check, self.steps_per_epoch - self.step))
                 if not (finite and self.check()):
@@ -62,8 +67,7 @@ class Trainer:
 
             start = perf_counter()
             self.report(context.recorder)  # a resumed run may begin here
-            networks = (network for network in self.engine.networks if not interrupted())
-            scores = [each for network in networks if (each := self.validate(network, interrupted))]
+            scores, train = self.evaluate(interrupted)
             if interrupted():  # what is missing is evaluated when it is resumed
                 checkpoints.interrupt(self.snapshot())
                 return None
@@ -75,12 +79,20 @@ class Trainer:
             improved = checkpoints.improve(rows)
             context.recorder.metrics([vars(row) for row in rows], line(rows))
             self.epochs += rows
+            self.judge([score.row_losses for score in scores], train, improved)
             self.begin_epoch(self.epoch + 1)
-            checkpoints.end_epoch(self.last_good, improved)
+            checkpoints.end_epoch(self.last_good, improved, self.ended)
             if interrupted():
                 checkpoints.interrupt(self.last_good)
                 return None
         return None
+
+    @property
+    def ended(self) -> bool:
+        """After the planned epochs, or `patience` of them without a lower validation loss, over all seeds."""
+        if self.plan.patience is None or not self.epochs:
+            return self.epoch >= self.plan.epochs
+        return self.epoch >= min(self.plan.epochs, lowest(self.epochs)[0].epoch + self.plan.patience)
 
     @property
     def step(self) -> int:
@@ -92,9 +104,8 @@ class Trainer:
         if resumed is None or resumed.checkpoint is None:
             self.begin_epoch(0)
             return
-        facts = resumed.checkpoint.facts
         self.epochs = [Epoch(**row) for row in resumed.rows]
-        self.restore(Snapshot(facts["epoch"], facts["seconds"], resumed.checkpoint.tensors))
+        self.restore(Snapshot.of(resumed.checkpoint, self.x.device))
 
     def begin_epoch(self, epoch: int, seconds: float = 0.0, losses: Tensor | None = None) -> None:
         """After so many epochs: another order for each network; `seconds` and `losses` are of steps already done."""
@@ -155,7 +166,7 @@ class Trainer:
             tensors[f"shuffling of seed {seed}"] = self.shuffling_before[n]
             tensors[f"dropout of seed {seed}"] = self.engine.generators[n].get_state()
             tensors |= {f"{name} of seed {seed}": tensor for name, tensor in step_state(self.engine, n)}
-        return Snapshot(self.epoch, self.seconds, tensors)
+        return Snapshot(self.epoch, self.seconds, tensors, self.halves, self.best)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from there."""
@@ -165,13 +176,51 @@ class Trainer:
             self.engine.generators[n].set_state(tensors[f"dropout of seed {seed}"].clone())
             for name, tensor in step_state(self.engine, n):
                 tensor.copy_(tensors[f"{name} of seed {seed}"])
+        self.halves, self.best = snapshot.halves, {} if self.plan.patience is None else snapshot.best
         self.begin_epoch(snapshot.epoch, snapshot.seconds, tensors[EPOCH_LOSSES].to(self.x))
+
+    def evaluate(self, interrupted: Callable[[], bool]) -> tuple[list[Score], float]:
+        """Every network on the validation set, and the mean loss on some training rows; less if it is interrupted."""
+        few, networks = self.splits.train.first(TRAINING_ROWS), self.engine.networks
+        scores = [
+            each
+            for network in networks
+            if not interrupted() and (each := self.validate(network, interrupted))
+        ]
+        losses = [self.loss(network, few) for network in networks if not interrupted()]
+        return scores, sum(losses) / len(networks)
+
+    def loss(self, network: Named, split: Split) -> float:
+        model, loss = bound(self.plan.recipe.model, network), Loss(self.plan.recipe.loss)
+        return loss(torch.cat(outputs(model, split.x)), split.y).item()
 
     def validate(self, network: Named, interrupted: Callable[[], bool]) -> Score | None:
         """This network on the validation set; None when it is interrupted."""
         model, valid = bound(self.plan.recipe.model, network), self.splits.valid
         parts, loss = outputs(model, valid.x, interrupted), Loss(self.plan.recipe.loss)
         return None if interrupted() else score(torch.cat(parts), loss, valid.y, self.splits.classes)
+
+    def judge(self, row_losses: Sequence[Tensor], train: float, improved: bool) -> None:
+        """Note what the losses after the epoch say, and its networks where they are the best so far."""
+        after = self.halves.then if self.halves else halves
+        self.halves = after(self.epoch + 1, row_losses, train)
+        if improved and self.plan.patience is not None:
+            named = zip(self.plan.seeds, self.engine.networks, strict=True)
+            self.best = {
+                f"{BEST}{name} of seed {seed}": p.clone()
+                for seed, network in named
+                for name, p in network.items()
+            }
+
+    @property
+    def result(self) -> list[Named]:
+        """The networks that were trained: with early stopping those of the best epoch, else those of now."""
+        if not self.best:
+            return list(self.engine.networks)
+        named = zip(self.plan.seeds, self.engine.networks, strict=True)
+        return [
+            {name: self.best[f"{BEST}{name} of seed {seed}"] for name in network} for seed, network in named
+        ]
 
     def rows(self, scores: Sequence[Score], eval_seconds: float) -> list[Epoch]:
         """The figures of the epoch whose steps are done, a row a network."""

@@ -39,6 +39,9 @@ class Plan:
     lr: float
     momentum: float
     checkpoint: CheckpointConfig
+    patience: (
+        int | None
+    )  # epochs without a lower validation loss, after which it stops; the best one is the result
     device: torch.device
     threads: int
     engine: str
@@ -105,6 +108,7 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
         lr=config.optimizer.lr,
         momentum=config.optimizer.velocity_decay,
         checkpoint=config.checkpoint,
+        patience=config.early_stop.patience if config.early_stop else None,
         device=device,
         threads=threads,
         engine=engine,

@@ -53,6 +53,8 @@ def refuse_changes(config: TrainConfig, inputs: Inputs, bits: Mapping[str, str],
             "or start a new run with its config.yaml"
         )
     if resumed.checkpoint is not None:
+        if resumed.checkpoint.facts["epoch"] and "halves" not in resumed.checkpoint.facts:
+            raise UserError("its checkpoint is of an earlier mlfound; start a new run with its config.yaml")
         has, had = config.model_dump(mode="json"), resumed.checkpoint.facts["config"]
         refuse_keys(dict(flat(has)), dict(flat(had)), config)
     if other := other_bits(bits, resumed.facts.get("bits") or {}):

@@ -3,18 +3,22 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from mlfound.engines.recipe import Engine
 from mlfound.results import Checkpoint, Recorder
 from mlfound.training.epochs import Epoch, by_epoch, mean_valid_loss
+from mlfound.training.halves import Halves
 from mlfound.training.plan import Plan
 
 EPOCH_LOSSES = "losses of this epoch"  # a name among the tensors: (networks, steps done)
+ODD, LAST_ODD = (f"validation losses of the odd rows after the {which} epoch" for which in ("chosen", "last"))
+BEST = "best "  # begins the names of the best epoch's tensors
 
 
 @dataclass(frozen=True)
@@ -33,19 +37,43 @@ class Snapshot:
 
     `tensors` are, by the names that checkpoints and messages use, the losses of those steps, and of each network the
     states that its generators had for shuffling (at the beginning of the epoch) and have for dropout, the states of
-    its optimiser and of its layers, and its parameters. `seconds` were spent on those steps.
+    its optimiser and of its layers, and its parameters. `seconds` were spent on those steps. `best` are, with early
+    stopping, the parameters and the state of the layers after the epoch with the lowest validation loss.
     """
 
     epoch: int
     seconds: float
     tensors: Mapping[str, Tensor]
+    halves: Halves | None = None  # of the epochs that are done
+    best: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, device: torch.device) -> Self:
+        """The snapshot that was written as this checkpoint."""
+        facts, tensors = checkpoint.facts, checkpoint.tensors
+        best = {name: tensor.to(device) for name, tensor in tensors.items() if name.startswith(BEST)}
+        halves = None
+        if facts["epoch"]:
+            odd, last_odd = (tensors[name].to(device) for name in (ODD, LAST_ODD))
+            halves = Halves(**facts["halves"], odd=odd, last_odd=last_odd)
+        return cls(facts["epoch"], facts["seconds"], tensors, halves, best)
+
+    def checkpoint(self, config: Mapping[str, Any]) -> Checkpoint:
+        """What is to be written of it."""
+        facts = {"epoch": self.epoch, "step": self.step, "seconds": self.seconds, "config": config}
+        if self.halves is None:
+            return Checkpoint(self.tensors, facts)
+        odd = {ODD: self.halves.odd, LAST_ODD: self.halves.last_odd.clone()}  # two, also where they are one
+        means = {name: getattr(self.halves, name) for name in ("epoch", "even", "train", "last_train")}
+        return Checkpoint({**self.tensors, **odd, **self.best}, {**facts, "halves": means})
 
     @property
     def step(self) -> int:
         """Steps that are done of the epoch after `epoch`."""
         return self.tensors[EPOCH_LOSSES].shape[1]
 
-    def copy(self) -> "Snapshot":
+    def copy(self) -> Self:
+        """With tensors of its own: those that steps change."""
         return replace(self, tensors={name: tensor.clone() for name, tensor in self.tensors.items()})
 
 
@@ -83,11 +111,11 @@ class Checkpoints:
         self.write()
         return False
 
-    def end_epoch(self, snapshot: Snapshot, improved: bool) -> None:
+    def end_epoch(self, snapshot: Snapshot, improved: bool, last: bool) -> None:
         """After the rows are recorded: written when it is due, and the last one always is."""
         if improved:
             self.best = snapshot
-        last, policy = snapshot.epoch == self.plan.epochs, self.plan.checkpoint
+        policy = self.plan.checkpoint
         if last or (snapshot.epoch % policy.every == 0 and monotonic() - self.saved_at >= policy.seconds):
             self.write(snapshot)
 
@@ -105,7 +133,6 @@ class Checkpoints:
             self.to_recorder(snapshot)
 
     def to_recorder(self, snapshot: Snapshot, is_best: bool = False) -> None:
-        facts: dict[str, Any] = {"epoch": snapshot.epoch, "step": snapshot.step, "seconds": snapshot.seconds}
-        facts["config"] = self.plan.config.model_dump(mode="json")
-        self.recorder.checkpoint(Checkpoint(snapshot.tensors, facts), self.plan.checkpoint.keep, is_best)
+        checkpoint = snapshot.checkpoint(self.plan.config.model_dump(mode="json"))
+        self.recorder.checkpoint(checkpoint, self.plan.checkpoint.keep, is_best)
         self.saved_at, self.saved = monotonic(), (snapshot.epoch, snapshot.step)

@@ -20,7 +20,7 @@ from mlfound.training.inputs import prepare
 from mlfound.training.plan import pieces, plan
 from tests.bench.row import FEW_ROUNDS, ROUNDS, Row, Rows, at_most
 
-NOT_EVALUATED = Score(0.0, 0.0, torch.empty(0), torch.empty(0), "confidence")
+NOT_EVALUATED = Score(0.0, 0.0, torch.empty(0), torch.empty(0), "confidence", torch.zeros(2))
 
 
 class Silence:
@@ -84,7 +84,7 @@ def training(context: Context) -> Rows:
     def whole(planned):
         """Steps, checks, snapshots; no evaluation, which is no part of it."""
         trainer = build(planned, splits)
-        trainer.validate = lambda network: NOT_EVALUATED
+        trainer.validate = lambda network, interrupted: NOT_EVALUATED
         trainer.run(context)
         return trainer.engine.networks[0]
 

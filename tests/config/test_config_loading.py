@@ -52,7 +52,7 @@ INITS = (
     "torch-default, orthogonal"
 )
 TOP = (
-    "write one of data, model, loss, optimizer, schedule, epochs, batch_size, "
+    "write one of data, model, loss, optimizer, schedule, epochs, early_stop, batch_size, "
     "seed, replicates, engine, product, device, threads, checkpoint"
 )
 TELLS_APART = "cross-entropy needs two classes or more; write model.outputs: 2 or more, or loss: mse"

@@ -12,6 +12,8 @@ from mlfound.report.grids import grids
 @pytest.mark.parametrize(
     ("name", "value", "label", "text"),
     [
+        ("overfitting", True, "overfitting", "yes"),
+        ("overfitting", False, "overfitting", "no"),
         ("test_accuracy", 0.97956, "test accuracy", "97.96%"),
         ("test_accuracy_difference", -0.0029, "test accuracy difference", "-0.29 percentage points"),
         ("test_wrong", 1234, "test wrong", "1,234"),
@@ -29,7 +31,6 @@ from mlfound.report.grids import grids
         ("loss", math.nan, "loss", "nan"),
         ("test_accuracy", -math.inf, "test accuracy", "-inf"),
         ("loss", None, "loss", "–"),
-        ("flag", True, "flag", "True"),
         ("loss", 10**400, "loss", "100000…"),
         ("accuracy", 10**400, "accuracy", "100000…"),
         ("a\x1b", "b\n", "a\\x1b", "b\\n"),

@@ -144,7 +144,7 @@ def test_strange_values_harm_nobody(tmp_path, key):
     [
         {},
         {"metrics": []},
-        {"metrics": {"a": "b", "c": None, "d": [1], "e": True}},
+        {"metrics": {"a": "b", "c": None, "d": [1]}},
         {"checks": {}},
         {"checks": [1, {}]},
     ],
@@ -155,6 +155,13 @@ def test_strange_summaries(tmp_path, summary):
     entry = only(tmp_path)
     assert entry.metrics == {}
     assert [entry.as_json()[f"checks_{verdict}"] for verdict in ("passed", "failed")] == [0, 0]
+
+
+def test_a_verdict_among_the_figures_stays_true_or_false(tmp_path):
+    write_json(make_run(tmp_path) / "summary.json", {"metrics": {"overfitting": False, "epochs": 1}})
+    metrics = only(tmp_path).as_json()["metrics"]
+    assert metrics == {"overfitting": False, "epochs": 1}
+    assert metrics["overfitting"] is False
 
 
 def test_a_newer_schema_is_said(tmp_path):

@@ -86,6 +86,7 @@ def test_a_training_run_read_back(mlfound, run):
         assert found[name] == wanted, name
     metrics = json.loads((run / "summary.json").read_text())["metrics"]
     assert found["final/test_accuracy"] == [(0, pytest.approx(metrics["test_accuracy"], rel=1e-6))]
+    assert found["final/overfitting"] == [(0, float(metrics["overfitting"]))], "a verdict is 0 or 1"
     assert {"epoch", "seed"}.isdisjoint(found)
 
 

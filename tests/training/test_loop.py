@@ -13,36 +13,12 @@ from mlfound.data.load import Split, Splits
 from mlfound.foundations.layers import Loss, bound
 from mlfound.foundations.models import MODELS
 from mlfound.foundations.randomness import generator
-from mlfound.results import Checkpoint, Context, Resumed
+from mlfound.results import Context, Resumed
 from mlfound.training.build import build
 from mlfound.training.epochs import Epoch, by_epoch, line, lowest
 from mlfound.training.plan import plan
 from mlfound.training.snapshots import Divergence
-
-
-class Memory:
-    """A recorder that keeps everything, and the checkpoints as copies."""
-
-    def __init__(self):
-        self.rows, self.lines, self.checkpoints = [], [], []
-        self.rows_before = []  # of each checkpoint
-
-    def message(self, text):
-        self.lines.append(text)
-
-    def metrics(self, rows, line):
-        self.rows += [dict(row) for row in rows]
-        self.lines.append(line)
-
-    def progress(self, label, done, total, **figures):
-        pass
-
-    def checkpoint(self, checkpoint, keep, best=False):
-        tensors = {name: tensor.clone() for name, tensor in checkpoint.tensors.items()}
-        if not all(tensor.isfinite().all() for tensor in tensors.values()):
-            raise FloatingPointError
-        self.rows_before.append(len(self.rows))
-        self.checkpoints.append((Checkpoint(tensors, dict(checkpoint.facts)), best))
+from tests.support.recorders import Memory
 
 
 def images():

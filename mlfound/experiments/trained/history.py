@@ -5,8 +5,9 @@ from statistics import mean, stdev
 
 import torch
 
+from mlfound.experiments.trained.verdicts import advice
 from mlfound.results import Column, Picture, Result, Table
-from mlfound.training.epochs import Epoch, averaged, by_epoch, lowest, mean_valid_loss
+from mlfound.training.epochs import Epoch, averaged, by_epoch, lowest
 from mlfound.training.plan import Plan
 from mlfound.training.snapshots import Divergence
 
@@ -27,52 +28,59 @@ COLUMNS = (
 def history(planned: Plan, epochs: Sequence[Epoch], rows: int, test_accuracy: float) -> Result:
     """Of a training on so many `rows` that ran to its end."""
     return Result(
-        training_metrics(epochs, rows),
-        findings=[overfitting(epochs)],
+        training_metrics(planned, epochs, rows),
+        findings=early_stopping(planned, epochs),
         tables=epoch_tables(epochs),
         pictures=curves(planned, epochs, test_accuracy),
     )
 
 
 def diverged(planned: Plan, divergence: Divergence, epochs: Sequence[Epoch]) -> Result:
-    advice = f"Lower optimizer.lr: try {planned.lr / 10:g}."
-    if planned.init == "normal":  # each layer makes the signal larger
-        advice = "Begin smaller: write model.init: kaiming."
     finding = (
         f"Training diverged at step {divergence.step:,}, in epoch {divergence.epoch}: {divergence.tensor} was no "
-        f"longer finite, at a learning rate of {divergence.lr:g}. {advice}"
+        f"longer finite, at a learning rate of {divergence.lr:g}. {advice(planned, diverged=True)}"
     )
     metrics = {"epochs": len(by_epoch(epochs)), "diverged_step": divergence.step}
     return Result(metrics, "diverged", findings=[finding], tables=epoch_tables(epochs))
 
 
-def training_metrics(epochs: Sequence[Epoch], rows: int) -> dict[str, float | int]:
-    """The last epoch's figures, the epoch of the lowest validation loss, and the speed over all epochs.
+def tested_epoch(planned: Plan, epochs: Sequence[Epoch]) -> list[Epoch]:
+    """The rows of the epoch whose networks are tested and saved: the best one with early stopping, else the last."""
+    return by_epoch(epochs)[-1] if planned.patience is None else lowest(epochs)
+
+
+def early_stopping(planned: Plan, epochs: Sequence[Epoch]) -> list[str]:
+    """Where early stopping is on, what it did."""
+    if planned.patience is None:
+        return []
+    best, last = lowest(epochs)[0].epoch, epochs[-1].epoch
+    patience = f"{planned.patience} epoch{'s' * (planned.patience > 1)}"
+    ended = (
+        f"Stopped after {last} of {planned.epochs} epochs: the validation loss had not fallen for {patience}"
+    )
+    if last - best < planned.patience:
+        ended = f"Not stopped early: the validation loss never went {patience} without falling"
+    return [f"{ended}; the network of epoch {best}, which had the lowest, is tested and saved."]
+
+
+def training_metrics(planned: Plan, epochs: Sequence[Epoch], rows: int) -> dict[str, float | int]:
+    """The tested epoch's figures, the epoch of the lowest validation loss, and the speed over all epochs.
 
     Of several networks: means, and the images that all of them saw in a second.
     """
-    each = by_epoch(epochs)
-    last, seconds = averaged(each[-1]), sum(rows[0].train_seconds for rows in each)
+    each, tested = by_epoch(epochs), averaged(tested_epoch(planned, epochs))
+    seconds = sum(rows[0].train_seconds for rows in each)
+    early = {} if planned.patience is None else {"tested_epoch": tested.epoch}
     return {
-        "valid_accuracy": last.valid_accuracy,
-        "valid_loss": last.valid_loss,
-        "train_loss": last.train_loss,
+        "valid_accuracy": tested.valid_accuracy,
+        "valid_loss": tested.valid_loss,
+        "train_loss": tested.train_loss,
         "epochs": len(each),
         "best_epoch": lowest(epochs)[0].epoch,
+        **early,
         "train_seconds": seconds,
         "images_per_s": rows * len(epochs) / seconds,
     }
-
-
-def overfitting(epochs: Sequence[Epoch]) -> str:
-    """The lesson's sign of it: not a training loss below the validation loss, but a rising validation loss."""
-    best, last = lowest(epochs), by_epoch(epochs)[-1]
-    if best == last:
-        return "No sign of overfitting: the validation loss was lowest after the last epoch."
-    before, after = f"{mean_valid_loss(best):.4g}", f"{mean_valid_loss(last):.4g}"
-    if before == after:
-        return f"No sign of overfitting: the validation loss stayed at {after} after epoch {best[0].epoch}."
-    return f"Overfitting: the validation loss rose after epoch {best[0].epoch}, from {before} to {after} at the end."
 
 
 def epoch_tables(epochs: Sequence[Epoch]) -> list[Table]:
@@ -98,7 +106,8 @@ def curves(planned: Plan, epochs: Sequence[Epoch], test_accuracy: float) -> list
         return {name: [mean(of_epoch) for of_epoch in values], **spread}
 
     numbers = [rows[0].epoch for rows in each]
-    lrs, momenta = zip(*map(planned.rates, ticks), strict=True)
+    done = len(each) / planned.epochs  # less than all of the schedule where it was stopped early
+    lrs, momenta = zip(*(planned.rates(tick * done) for tick in ticks), strict=True)
     progress = [tick * len(each) for tick in ticks]
     losses = {
         "title": f"Loss ({planned.recipe.loss}){means}",

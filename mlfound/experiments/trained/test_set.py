@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from mlfound.experiments.trained.history import tested_epoch
 from mlfound.foundations.layers import Layer, Linear, Loss, Sequential
 from mlfound.results import Column, Picture, Result, Table
 from mlfound.stats.estimates import accuracy_interval, too_few
@@ -21,7 +22,7 @@ SHOWN_MISTAKES = 25
 def on_test_set(
     planned: Plan, inputs: Inputs, models: Sequence[Sequential], epochs: Sequence[Epoch]
 ) -> Result:
-    """Every network's figures; the images one by one for the first seed only."""
+    """Every network's figures, and those of its tested epoch; the images one by one for the first seed only."""
     test, splits, loss = inputs.splits.test, inputs.splits, Loss(planned.recipe.loss)
     scores = [evaluate(model, loss, test.x, test.y, splits.classes) for model in models]
     metrics = test_metrics(scores, len(test.y))
@@ -31,7 +32,7 @@ def on_test_set(
         Result(
             metrics,
             findings=[test_sentence(metrics, len(test.y))],
-            tables=[seed_table(planned.seeds, scores, epochs)],
+            tables=[seed_table(tested_epoch(planned, epochs), scores, epochs)],
         )
         + by_class(confusion(test.y, scores[0].predicted, splits.classes), whose)
         + by_mistake(inputs, scores[0], whose)
@@ -81,29 +82,27 @@ def test_sentence(metrics: Mapping[str, Any], rows: int) -> str:
 
 
 class Trained(NamedTuple):
-    """One network: its score on the test set, its last epoch, and that of its lowest validation loss."""
+    """One network: its score on the test set, the epoch that is tested, and that of its lowest validation loss."""
 
-    seed: int
+    tested: Epoch
     score: Score
-    last: Epoch
     best_epoch: int
 
 
-def seed_table(seeds: range, scores: Sequence[Score], epochs: Sequence[Epoch]) -> Table:
+def seed_table(tested: Sequence[Epoch], scores: Sequence[Score], epochs: Sequence[Epoch]) -> Table:
     columns = (
-        Column("seed"),
+        Column("seed", of="tested.seed"),
         Column("test_accuracy", "test accuracy", ".2%", "score.accuracy"),
         Column("test_loss", "test loss", ".4f", "score.loss"),
         Column("test_wrong", "wrong", ",", "score.wrong"),
-        Column("valid_accuracy", "valid accuracy", ".2%", "last.valid_accuracy"),
-        Column("valid_loss", "valid loss", ".4f", "last.valid_loss"),
-        Column("train_loss", "train loss", ".4f", "last.train_loss"),
+        Column("valid_accuracy", "valid accuracy", ".2%", "tested.valid_accuracy"),
+        Column("valid_loss", "valid loss", ".4f", "tested.valid_loss"),
+        Column("train_loss", "train loss", ".4f", "tested.train_loss"),
         Column("best_epoch", "lowest valid loss in epoch"),
     )
     networks = []
-    for n, (seed, score) in enumerate(zip(seeds, scores, strict=True)):
-        own = epochs[n :: len(seeds)]
-        networks.append(Trained(seed, score, own[-1], lowest(own)[0].epoch))
+    for n, (row, score) in enumerate(zip(tested, scores, strict=True)):
+        networks.append(Trained(row, score, lowest(epochs[n :: len(tested)])[0].epoch))
     return Table.of("seeds", "Seeds", columns, networks, shown=len(networks) > 1)
 
 

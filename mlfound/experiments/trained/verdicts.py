@@ -1,0 +1,105 @@
+"""What the validation images say of a training: did it learn anything, did it overfit, and what to try instead."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from mlfound.results import Check, Result
+from mlfound.stats.estimates import MIN_IMAGES, Estimate, least_above_chance, t_quantile
+from mlfound.training.epochs import Epoch, averaged, by_epoch
+from mlfound.training.halves import Halves
+from mlfound.training.plan import Plan
+
+ALPHA = (
+    0.05  # how often chance alone may look like overfitting, and like a network that has learned something
+)
+MIN_RISE = 0.005  # of the loss: a smaller rise costs nothing, however sure it is
+CHECK = "validation accuracy, beyond that of always the commonest class"
+
+
+def overfitting(halves: Halves, epochs: Sequence[Epoch]) -> Result:
+    """Whether the validation loss rose to the end: the lesson's sign, not a training loss below the validation loss.
+
+    From the epoch that the even images choose to the last, on the odd ones; one-sided, by Student's t over the images
+    or, of several networks, over the seeds: a rise counts where its 90% interval lies above 0. Where the loss of
+    training images rose as well, a last step went too far, as at a constant rate they do: that is no overfitting.
+    """
+    if halves.epoch == epochs[-1].epoch:
+        text = "No sign of overfitting: the validation loss was lowest after the last epoch."
+        return Result({"overfitting": False}, findings=[text])
+    odd = halves.odd.double()
+    rise = Estimate.mean((halves.last_odd.double() - odd).flatten())
+    half = t_quantile(rise.draws - 1, 1 - ALPHA) * rise.error if rise.draws > 1 else None
+    sure, large = half is not None and rise.value > half, rise.value >= MIN_RISE * odd.mean().item()
+    interval = "" if half is None else f" ± {half:.4f} (90% interval)"
+    moved = f"the validation loss {'rose' if rise.value >= 0 else 'fell'} by {abs(rise.value):.4f}{interval}"
+    sentence = f"{moved} after epoch {halves.epoch}"
+    alone = halves.last_train <= halves.train
+    if sure and large and alone:
+        found = f"Overfitting: {sentence}{gap(epochs)}. More training rows, weight decay or dropout help."
+        return Result({"overfitting": True}, findings=[found])
+    why = ""
+    if half is None:
+        why = "; too few to tell"
+    elif sure:
+        why = ", and so did that of training images" if large else f", by less than {MIN_RISE:.1%} of it"
+    return Result({"overfitting": False}, findings=[f"No sign of overfitting: {sentence}{why}."])
+
+
+def gap(epochs: Sequence[Epoch]) -> str:
+    """How far the last training loss is below the validation loss, in words."""
+    last = averaged(by_epoch(epochs)[-1])
+    train, valid = last.train_loss, last.valid_loss
+    if not 0 < train < valid:
+        return f", to {valid:.4f}"
+    times = format(valid / train, ".2g" if valid < 10 * train else ",.0f")
+    return f", to {valid:.4f}, {times} times the training loss of {train:.4f}"
+
+
+def learned(planned: Plan, y: Tensor, rows: Sequence[Epoch]) -> Result:
+    """Whether every network is right more often than always the commonest class of the labels `y` would be.
+
+    An exact binomial test, one-sided. More right answers than that class has would not do: where the classes are of
+    one size, half of all networks that guess have them. `rows` are those of the tested epoch.
+    """
+    images = len(y)
+    if images < MIN_IMAGES:
+        return Result({})
+    share = y.bincount().max().item() / images
+    bound = least_above_chance(images, share, ALPHA) / images
+    worst = min(row.valid_accuracy for row in rows)
+    seeds = [row.seed for row in rows if row.valid_accuracy < bound - 1e-9]  # the accuracies are rounded
+    check = Check(CHECK, not seeds, worst, bound)
+    if not seeds:
+        return Result({}, checks=[check])
+    whose = (
+        "The network"
+        if len(rows) == 1
+        else f"Of {len(rows)} networks {len(seeds)}, first that of seed {seeds[0]},"
+    )
+    found = (
+        f"{whose} learned nothing: {worst:.2%} of the validation images are right, always the commonest class "
+        f"makes {share:.2%} right, and chance up to {bound:.2%}. {advice(planned)}"
+    )
+    return Result({}, checks=[check], findings=[found])
+
+
+def advice(planned: Plan, diverged: bool = False) -> str:
+    """What to try where a training diverged or learned nothing."""
+    if planned.init == "normal":  # each layer makes the signal larger
+        return "Begin smaller: write model.init: kaiming."
+    usual, lr = usual_lr(planned), planned.lr
+    finder = "mlfound lr-find shows which rates this training bears"
+    if diverged or lr > usual:
+        return f"Lower optimizer.lr: try {min(usual, lr / 10):g}; {finder}."
+    if lr < usual / 10:
+        return f"Raise optimizer.lr: try {usual:g}; {finder}."
+    return f"Try other settings of model and optimizer, and look at the labels; {finder}."
+
+
+def usual_lr(planned: Plan) -> float:
+    """A rate that suits this optimiser: its default, or for a squared error, which is steeper, the lesson's 0.005."""
+    optimizer = planned.config.optimizer
+    if planned.recipe.loss == "mse" and optimizer.name == "sgd":
+        return 0.005 * (1 - planned.momentum)  # momentum makes a step of 1 / (1 - momentum) of them
+    return float(type(optimizer).model_fields["lr"].default)
