@@ -168,8 +168,8 @@ class CompareConfig(Config):
         Text | None, Field(description="a key of train such as model.relu_shift, or null to name runs")
     ] = None
     metric: Literal[
-        "test_accuracy", "test_loss", "test_wrong", "valid_accuracy", "valid_loss", "train_loss", "best_epoch"
-    ] = "test_accuracy"
+        "valid_loss", "valid_accuracy", "test_loss", "test_accuracy", "test_wrong", "train_loss", "best_epoch"
+    ] = "valid_loss"
     difference: Annotated[
         float | None, Field(gt=0, description="a number above 0, or null for the metric's usual one")
     ] = None

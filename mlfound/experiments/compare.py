@@ -1,10 +1,11 @@
 """Is the difference between runs real? Settings and figures side by side, every side against the first."""
 
 from mlfound.config.models import CompareConfig
-from mlfound.experiments.comparison import figures, seeds, settings, verdicts
+from mlfound.experiments.comparison import figures, metrics, seeds, settings, verdicts
 from mlfound.experiments.comparison.comparisons import compare
 from mlfound.experiments.comparison.families import chosen
 from mlfound.experiments.comparison.figures import MEASURES
+from mlfound.experiments.comparison.methods import methods
 from mlfound.results import Context, Result
 
 
@@ -18,12 +19,12 @@ def run(config: CompareConfig, context: Context) -> Result:
     if facts["command"] == "train":
         measure = MEASURES[config.metric]
         comparisons = compare(families, measure, config.difference or measure.minimum)
-        result += figures.run(sides, measure) + verdicts.run(comparisons)
-        result += seeds.run(families, comparisons, measure)
-        result += Result({}, findings=[*settings.cautions(comparisons, sides), *notes])
+        result += verdicts.run(comparisons) + metrics.run(comparisons)
+        result += figures.run(sides, measure) + seeds.run(families, comparisons, measure)
+        result += Result({}, findings=[*settings.cautions(comparisons, sides), *methods(comparisons), *notes])
     else:
         result += figures.without_seeds(sides)
     resolved = config.model_copy(update={"runs": tuple(str(run.path) for run in runs)})
     context.recorder.begin(resolved, dataset=facts.get("dataset"), compared=[run.facts["id"] for run in runs])
     context.recorder.message(f"{len(runs)} runs of {facts['command']}")
-    return result.ranked("*_difference", "p", "seeds", "differences_seen", "comparisons")
+    return result.ranked(f"{config.metric}_difference", "p", "seeds", "differences_seen", "disagreements")

@@ -1,104 +1,21 @@
 """compare, as its user meets it: run folders made by hand, what is said of them, and what is refused."""
 
-import csv
 import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from mlfound.config.loading import Override, dump, load
 from mlfound.config.models import CompareConfig
 from mlfound.experiments.comparison.figures import MEASURES
 from mlfound.experiments.comparison.seeds import curve
 from mlfound.experiments.comparison.sides import Side
 from mlfound.runs.earlier import read_run
 from tests.support.commands import refused as refusal
-
-RUNS = Path("runs")
-WRONG = (
-    287,
-    288,
-    299,
-    296,
-    286,
-    297,
-    284,
-    299,
-    284,
-    273,
-)  # of 10,000, seeds 0 to 9: `mlfound train`, two epochs
-WIDER = (252, 256, 235, 245, 242, 245, 262, 251, 254, 233)  # the same with model.hidden=[100]
-SHIFTED = (288, 292, 305, 305, 293, 273, 287, 291, 267, 283)  # with model.relu_shift=0.5
-FIGURES = (
-    "seed",
-    "test_accuracy",
-    "test_loss",
-    "test_wrong",
-    "valid_accuracy",
-    "valid_loss",
-    "train_loss",
-    "best_epoch",
-)
-
-
-def figures(seed, wrong):
-    accuracy = 1 - wrong / 10_000
-    return dict(
-        zip(
-            FIGURES,
-            (seed, accuracy, 0.1 + wrong / 1e4, wrong, accuracy, 0.1, 0.1 + seed / 1e3, 2),
-            strict=True,
-        )
-    )
-
-
-def write_csv(path, rows):
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def made(name, wrong=WRONG, first_seed=0, command="train", old=False, status="completed", facts=(), **keys):
-    """A run folder: `wrong` test images by seed; `old` is one from before there were several seeds."""
-    path = RUNS / f"20261123-1200-{command}-{name}"
-    path.mkdir(parents=True)
-    seeds = list(range(first_seed, first_seed + len(wrong)))
-    rows = [figures(seed, count) for seed, count in zip(seeds, wrong, strict=True)]
-    run = {
-        "schema": 1, "id": path.name, "command": command, "status": status, "seeds": seeds,
-        "start": f"2026-11-23T04:31:{len(list(RUNS.iterdir())):02}.000+00:00", "end": "2026-11-23T04:32:46.000+00:00",
-        "dataset": {"name": "mnist", "digest": 64 * "a", "rows": {"train": 50_000, "valid": 10_000, "test": 10_000}},
-        "device": "cpu", "threads": 1,
-        "environment": {"cpu": "a", "python": "3.11.2", "packages": {"torch": "2.13.0"}, "git": None},
-        **dict(facts),
-    }  # fmt: skip
-    (path / "run.json").write_text(json.dumps(run))
-    overrides = [Override(key.replace("__", "."), value, "") for key, value in keys.items()]
-    seed = [Override("seed", first_seed, "")] if command == "train" else []
-    (path / "config.yaml").write_text(dump(load(command, None, [*overrides, *seed]).config))
-    mean = {name: sum(row[name] for row in rows) / len(rows) for name in FIGURES[1:]}
-    (path / "summary.json").write_text(json.dumps({"schema": 1, "metrics": mean, "checks": []}))
-    epochs = [
-        {
-            "epoch": epoch,
-            "seed": row["seed"],
-            "valid_loss": 0.2 / epoch,
-            "valid_accuracy": row["valid_accuracy"],
-        }
-        for epoch in (1, 2)
-        for row in rows
-    ]
-    if old:
-        epochs = [{name: value for name, value in row.items() if name != "seed"} for row in epochs]
-    else:
-        write_csv(path / "tables" / "seeds.csv", rows)
-    write_csv(path / "tables" / "epochs.csv", epochs)
-    return path
+from tests.support.trained_runs import RUNS, SHIFTED, WIDER, WRONG, compared, figures, made, write_csv
 
 
 def refused(outcome, *words):
@@ -112,10 +29,10 @@ def test_a_real_difference(mlfound):
     outcome = mlfound("compare", a, b)
     assert outcome.code == 0, outcome
     assert (
-        "hidden [100] is better by 0.42 points (0.33 to 0.51), p < 0.0001, 10 seeds, "
-        "against hidden [50]: 41.8 of 10,000 test images."
+        "hidden [100] is better than hidden [50]: validation loss lower by 0.0042 (0.0033 to 0.0051), "
+        "p < 0.0001, 10 seeds.\nAll 4 metrics agree (p by Holm over 4): better in validation loss (-0.0042, "
     ) in outcome.out
-    assert "exact sign flips: p = 0.002." in outcome.out
+    assert "exact sign flips give p = 0.002." in outcome.out
     [row] = outcome.rows("comparisons")
     assert (row["first"], row["second"], row["verdict"], row["test"]) == (
         "hidden [50]",
@@ -123,12 +40,16 @@ def test_a_real_difference(mlfound):
         "better",
         "paired t",
     )
-    assert float(row["difference_points"]) == pytest.approx(0.418)
+    assert float(row["difference"]) == pytest.approx(-0.00418)
     [row] = outcome.rows("settings")
     assert list(row.values()) == ["model.hidden", "[50]", "[100]"]
     metrics = outcome.json("summary.json")["metrics"]
     assert metrics["differences_seen"] == 1
-    assert metrics["test_accuracy_difference"] == pytest.approx(0.00418)
+    assert next(iter(metrics)) == "valid_loss_difference"
+    for name in ("valid_loss", "valid_accuracy", "test_loss", "test_accuracy"):
+        sign = 1 if name.endswith("accuracy") else -1
+        assert metrics[f"{name}_difference"] == pytest.approx(sign * 0.00418)
+    assert metrics["disagreements"] == 0
     assert metrics["sign_flips_p"] == 2 / 2**10
     assert {plot.name for plot in (outcome.path / "plots").iterdir()} == {"seeds.png", "curves.png"}
     assert len(outcome.rows("seeds")) == 20
@@ -137,35 +58,41 @@ def test_a_real_difference(mlfound):
 def test_the_order_of_the_runs_is_whose_side_it_is_told_from(mlfound):
     a, b = made("a"), made("b", WIDER, model__hidden=[100])
     outcome = mlfound("compare", b, a)
-    assert "hidden [50] is worse by 0.42 points (0.33 to 0.51)" in outcome.out
-    loss = mlfound("compare", b, a, "--metric", "test_loss")
-    assert "hidden [50] is worse by 0.0042 (0.0033 to 0.0051)" in loss.out
+    assert (
+        "hidden [50] is worse than hidden [100]: validation loss higher by 0.0042 (0.0033 to" in outcome.out
+    )
+    accuracy = mlfound("compare", b, a, "--metric", "valid_accuracy")
+    assert "validation accuracy lower by 0.42 percentage points (0.33 to 0.51), p < 0.0001" in accuracy.out
+    assert "10 seeds; 41.8 of 10,000 validation images." in accuracy.out
+    assert "Caution" not in accuracy.out
     wrong = mlfound("compare", a, b, "--metric", "test_wrong")
-    assert "hidden [100] is better by 41.8 images (32.9 to 50.7)" in wrong.out
+    assert "is better than hidden [50]: wrong test images lower by 41.8 images (32.9 to 50.7)" in wrong.out
+
+
+def test_who_chooses_by_the_test_set_is_warned():
+    a, b = made("a"), made("b", WIDER, model__hidden=[100])
+    for metric in MEASURES:
+        cautions = [line for line in compared(a, b, metric=metric)[0].findings if line.startswith("Caution")]
+        assert len(cautions) == metric.startswith("test_"), metric
 
 
 def test_no_difference_says_how_many_seeds_would_show_one(mlfound):
     a, b = made("a"), made("b", SHIFTED, model__relu_shift=0.5)
     outcome = mlfound("compare", a, b)
     assert (
-        "No difference seen between relu_shift 0.5 and relu_shift 0.0 (+0.01, from -0.07 to +0.09 points)"
-        in outcome.out
-    )
-    assert "10 seeds; 13 seeds would be needed to see 0.1 points." in outcome.out
-    assert (
-        "; 45 seeds would be needed to see 0.05 points." in mlfound("compare", a, b, "--difference", 0.05).out
-    )
-    assert (
-        "; these are enough to see 0.2 points in most trials."
-        in mlfound("compare", a, b, "--difference", 0.2).out
-    )
-    assert "more than 10,000 seeds" in mlfound("compare", a, b, "--difference", 0.0001).out
+        "No difference seen between relu_shift 0.5 and relu_shift 0.0: validation loss lower by 0.0001 "
+        "(-0.0009 to +0.0007), p = 0.81, 10 seeds; these are enough to see 0.005 in most trials."
+    ) in outcome.out
+    by_accuracy = "compare", a, b, "--metric", "valid_accuracy"
+    assert "; 13 seeds would be needed to see 0.1 percentage points." in mlfound(*by_accuracy).out
+    assert "; 45 seeds would be needed to see 0.0005." in mlfound("compare", a, b, "--difference", 0.0005).out
+    assert "more than 10,000 seeds" in mlfound(*by_accuracy, "--difference", 0.0001).out
 
 
 def test_different_seeds_are_not_paired(mlfound):
     a, b = made("a"), made("b", WIDER, first_seed=20, model__hidden=[100])
     outcome = mlfound("compare", a, b)
-    assert "hidden [100] is better by 0.42 points" in outcome.out
+    assert "hidden [100] is better than hidden [50]: validation loss lower by 0.0042 (" in outcome.out
     assert "Welch's t-test decides" in outcome.out
     [row] = outcome.rows("comparisons")
     assert (row["test"], row["sign_flips_p"]) == ("Welch's t", "")
@@ -178,7 +105,7 @@ def test_partly_the_same_seeds_are_paired_from_half_on(mlfound, first_seed, test
     outcome = mlfound("compare", a, b)
     [row] = outcome.rows("comparisons")
     assert row["test"] == test
-    left = "Paired by the 5 common seeds; left out: 5 of hidden [50] and 5 of hidden [100]."
+    left = "Paired by common seeds; left out: 5 of hidden [50], 5 of hidden [100]."
     assert (left in outcome.out) == (first_seed == 5)
 
 
@@ -187,18 +114,16 @@ def test_a_few_common_seeds_do_not_throw_many_away(mlfound):
     outcome = mlfound("compare", a, b)
     [row] = outcome.rows("comparisons")
     assert (row["test"], row["seeds_first"], row["seeds_second"]) == ("Welch's t", "10", "4")
-    assert "4 and 10 seeds, against hidden [50]" in outcome.out
+    assert ", 4 and 10 seeds." in outcome.out
 
 
 def test_five_pairs_are_told_what_they_cannot_do(mlfound):
     a, b = made("a", WRONG[:5]), made("b", WIDER[:5], model__hidden=[100])
     outcome = mlfound("compare", a, b)
-    assert (
-        "5 pairs can never reach 0.05 by sign flips: the smallest p is 2/32; six or more can." in outcome.out
-    )
+    assert "5 pairs are too few for sign flips to reach 0.05, six are enough." in outcome.out
     assert "is better" in outcome.out, "the t-test decides"
     six = mlfound("compare", made("c", WRONG[:6]), made("d", WIDER[:6], model__hidden=[100]))
-    assert "can never" not in six.out
+    assert "too few" not in six.out
 
 
 def test_one_seed_against_one_of_older_runs(mlfound):
@@ -206,8 +131,9 @@ def test_one_seed_against_one_of_older_runs(mlfound):
     outcome = mlfound("compare", a, b)
     assert outcome.code == 0, outcome
     assert (
-        "hidden [100] is better by 0.35 points, 1 seed, against hidden [50]: 35 of 10,000 test images; "
-        "one seed says nothing about chance: train more, as in --replicates 10."
+        "hidden [100] against hidden [50]: validation loss lower by 0.0035, 1 seed; "
+        "one seed says nothing about chance: train more, as in --replicates 10.\n"
+        "No metric can be judged: validation loss (-0.0035), "
     ) in outcome.out
     assert outcome.rows("comparisons")[0]["verdict"] == "cannot be judged"
     assert "p" not in outcome.json("summary.json")["metrics"]
@@ -217,7 +143,7 @@ def test_a_run_with_itself_and_a_repeat_of_it(mlfound):
     a, again = made("a"), made("again")
     outcome = mlfound("compare", a, a)
     assert outcome.code == 0
-    assert "the test accuracy is the same in every seed, 10 seeds." in outcome.out
+    assert "the validation loss is the same in every seed, 10 seeds." in outcome.out
     assert "are the same run" in outcome.out
     assert "nan" not in outcome.out
     outcome = mlfound("compare", a, again)
@@ -229,10 +155,10 @@ def test_a_run_with_itself_and_a_repeat_of_it(mlfound):
 def test_pairs_that_all_differ_alike(mlfound):
     a, b = made("a", [300] * 3), made("b", [297] * 3, model__hidden=[100])
     outcome = mlfound("compare", a, b)
-    assert "(+0.03 points in every seed), p = 0.25, 3 seeds." in outcome.out
+    assert "validation loss lower by 0.0003 in every seed, p = 0.25, 3 seeds." in outcome.out
     assert "the sign flips decide" in outcome.out
     many = mlfound("compare", made("c", [300] * 7), made("d", [297] * 7, model__hidden=[100]))
-    assert "is better by 0.03 points, p = 0.016, 7 seeds" in many.out
+    assert "validation loss lower by 0.0003, p = 0.016, 7 seeds" in many.out
 
 
 def test_several_runs_are_held_against_the_first(mlfound):
@@ -247,15 +173,15 @@ def test_several_runs_are_held_against_the_first(mlfound):
     alone = mlfound("compare", *runs[:2]).rows("comparisons")
     assert float(rows[0]["p"]) == pytest.approx(2 * float(alone[0]["p"])), "Holm"
     assert (float(rows[0]["level"]), float(rows[1]["level"])) == (0.975, 0.95)
-    assert float(rows[0]["difference_low_points"]) < float(alone[0]["difference_low_points"])
-    assert "2 comparisons: p is Holm's" in outcome.out
+    assert float(rows[0]["difference_low"]) < float(alone[0]["difference_low"])
+    assert "p by Holm over the 2 comparisons on the same data" in outcome.out
 
 
 def test_runs_that_differ_in_much_are_called_by_their_ids(mlfound):
     a, b = made("a"), made("b", WIDER, model__hidden=[100], model__relu_shift=0.5, epochs=3)
     outcome = mlfound("compare", a, b)
-    assert "20261123-1200-train-b is better" in outcome.out
-    assert "differs in 3 settings, model.hidden, model.relu_shift, epochs: it may be any." in outcome.out
+    assert "20261123-1200-train-b is better than 20261123-1200-train-a" in outcome.out
+    assert "differs in 3 settings: model.hidden, model.relu_shift, epochs; it may be any." in outcome.out
 
 
 def test_environments_that_differ_are_shown(mlfound):
@@ -274,87 +200,85 @@ def test_environments_that_differ_are_shown(mlfound):
         "threads": ["1", "2"],
         "git commit": ["unknown", "0123456789 and uncommitted changes"],
     }
-    assert "Not run alike: python, packages.torch, threads, git commit differ." in outcome.out
-
-
-def test_groups_of_all_train_runs(mlfound):
-    made("zero"), made("half", SHIFTED, model__relu_shift=0.5), made("two", WIDER, model__relu_shift=0.2)
-    outcome = mlfound("compare", "--group", "model.relu_shift")
-    assert outcome.code == 0, outcome
-    pairs = [(row["first"], row["second"]) for row in outcome.rows("comparisons")]
-    assert pairs == [("relu_shift 0.0", "relu_shift 0.2"), ("relu_shift 0.0", "relu_shift 0.5")]
-
-
-def test_single_seed_runs_of_a_group_are_pooled_and_the_newest_repeat_counts(mlfound):
-    for seed in range(6):
-        made(f"a{seed}", WRONG[seed : seed + 1], first_seed=seed, old=True, threads=1)
-        made(f"b{seed}", WIDER[seed : seed + 1], first_seed=seed, old=True, model__hidden=[100])
-    made("later", [500], first_seed=5, threads=2)
-    outcome = mlfound("compare", "--group", "model.hidden")
-    [row] = outcome.rows("comparisons")
-    assert (row["seeds_first"], row["seeds_second"]) == ("6", "6")
-    assert "hidden [50]: 1 of its seeds were trained again; the newest run of each counts." in outcome.out
-    assert [row["test_wrong"] for row in outcome.rows("seeds")][5] == "500.0"
-
-
-def test_runs_that_differ_in_more_than_the_group_are_not_lumped_together(mlfound):
-    made("a"), made("b", SHIFTED, model__relu_shift=0.5)
-    made("c", WIDER, model__hidden=[100]), made("d", WRONG, model__hidden=[100], model__relu_shift=0.5)
-    made("e", WIDER, epochs=3)
-    made("other-data", WIDER, model__relu_shift=0.7, facts={"dataset": {"name": "mnist", "digest": 64 * "b"}})
-    made("bad", status="diverged")
-    (made("torn") / "config.yaml").write_text("seed: [")
-    outcome = mlfound("compare", "--group", "model.relu_shift")
-    rows = outcome.rows("comparisons")
-    assert [row["family"] for row in rows] == ["hidden [50]", "hidden [100]"]
-    assert [row["verdict"] for row in rows] == ["no difference seen", "worse"]
     assert (
-        "Left out: 1 damaged, 1 diverged, 2 without a counterpart that differs in model.relu_shift alone."
+        "Different git commits: 0123456789 and uncommitted changes, unknown; the code may matter."
         in outcome.out
     )
-    assert {plot.name for plot in (outcome.path / "plots").iterdir()} == {
-        "seeds-1.png", "seeds-2.png", "curves-1.png", "curves-2.png"
-    }  # fmt: skip
+    assert "Not run alike (tables/environment.csv): python, packages.torch, threads." in outcome.out
 
 
-def test_a_group_of_named_runs_only(mlfound):
-    a, b = made("a"), made("b", SHIFTED, model__relu_shift=0.5)
-    made("c", WIDER, model__relu_shift=0.7)
-    outcome = mlfound("compare", a, b, "--group", "model.relu_shift")
-    assert len(outcome.rows("comparisons")) == 1
+def test_metrics_that_disagree():
+    """The test images see nothing of what the validation images show."""
+    a, b = made("a", test=SHIFTED), made("b", WIDER, test=WRONG, model__hidden=[100])
+    result, tables = compared(a, b)
+    assert result.findings[1] == (
+        "The metrics disagree (p by Holm over 4): better in validation loss (-0.0042, p < 0.0001) and validation "
+        "accuracy (+0.42 points, p < 0.0001); no difference seen in test loss (+0.0001, p = 1) and test accuracy "
+        "(-0.01 points, p = 1)."
+    )
+    assert result.metrics["disagreements"] == 1
+    assert [(row["metric"], row["verdict"]) for row in tables["metrics"]] == [
+        ("validation loss", "better"), ("validation accuracy", "better"),
+        ("test loss", "no difference seen"), ("test accuracy", "no difference seen"),
+    ]  # fmt: skip
 
 
-def test_a_repeat_compares_the_same_runs_again(mlfound):
-    made("a"), made("b", SHIFTED, model__relu_shift=0.5)
-    first = mlfound("compare", "--group", "model.relu_shift")
-    made("c", WIDER, model__relu_shift=0.7)
-    again = mlfound("compare", first.path / "config.yaml")
-    assert again.code == 0, again
-    assert again.rows("comparisons") == first.rows("comparisons")
-    assert mlfound("compare", "--group", "model.relu_shift").rows("comparisons") != first.rows("comparisons")
+def test_a_verdict_that_the_correction_for_several_metrics_takes_away():
+    weak = [wrong - 3 + (-4, 2, 3)[seed % 3] for seed, wrong in enumerate(WRONG)]
+    result, tables = compared(made("a"), made("b", weak, model__hidden=[100]))
+    alone, corrected = tables["comparisons"][0]["p"], tables["metrics"][0]["p"]
+    assert alone < 0.05 < corrected == pytest.approx(4 * alone)
+    line = result.findings[1]
+    assert line.startswith("The metrics disagree (p by Holm over 4): no difference seen in validation loss (")
+    assert line.endswith("; better in validation loss taken alone.")
 
 
-def test_a_key_that_is_younger_than_a_run_has_its_default(mlfound):
-    a, b = made("a"), made("b", SHIFTED, model__relu_shift=0.5)
-    config = (a / "config.yaml").read_text()
-    assert "  relu_shift: 0.0\n" in config
-    (a / "config.yaml").write_text(config.replace("  relu_shift: 0.0\n", ""))
-    assert "relu_shift 0.5 and relu_shift 0.0" in mlfound("compare", "--group", "model.relu_shift").out
-    assert "relu_shift 0.5 and relu_shift 0.0" in mlfound("compare", a, b).out
+def test_metrics_of_several_comparisons_in_one_line():
+    a, b = made("a", test=SHIFTED), made("b", WIDER, test=WRONG, model__hidden=[100])
+    c, d = made("c", WIDER, model__hidden=[200]), made("d", model__hidden=[20])
+    assert (
+        "The metrics disagree on hidden [100] (p by Holm over all): better in validation loss and "
+        "validation accuracy; no difference seen in test loss and test accuracy."
+    ) in compared(a, b, d)[0].findings
+    both = "The metrics disagree in 2 (p by Holm over all; tables/metrics.csv): hidden [100], "
+    e = made("e", WIDER, test=WRONG, model__hidden=[80])
+    assert any(line.startswith(both) for line in compared(a, b, e, d)[0].findings)
+    names = "validation loss, validation accuracy, test loss and test accuracy"
+    assert f"The metrics agree ({names}; p by Holm over all)." in compared(d, c, c)[0].findings
 
 
-def test_a_run_has_the_defaults_of_its_own_kind_only(mlfound):
-    """Keys that are younger than a run have their defaults, but none that its optimizer lacks."""
-    a, b = made("a"), made("b", SHIFTED, optimizer__name="adam", optimizer__weight_decay=0.005)
-    config = (b / "config.yaml").read_text()
-    (b / "config.yaml").write_text(config.replace("  beta2: 0.999\n", ""))
-    rows = {row["key"]: list(row.values())[1:] for row in mlfound("compare", a, b).rows("settings")}
-    assert rows["optimizer.momentum"] == ["0.9", "null"]
-    assert rows["optimizer.beta2"] == ["null", "0.999"]
-    assert "optimizer.weight_decay" not in rows
-    made("c", SHIFTED, optimizer__name="adam", optimizer__weight_decay=0.005, optimizer__beta2=0.99)
-    outcome = mlfound("compare", "--group", "optimizer.beta2")
-    assert "between beta2 0.99 and beta2 0.999" in " ".join(outcome.out.split()), "adam's default comes first"
+def test_a_metric_that_the_sides_lack_is_left_out():
+    a, b = made("a"), made("b", WIDER, model__hidden=[100])
+    for run in (a, b):
+        rows = [{**figures(seed, 280 + seed, 290), "test_loss": ""} for seed in range(3)]
+        write_csv(run / "tables" / "seeds.csv", rows)
+    assert "All 3 metrics agree" in compared(a, b)[0].findings[1]
+
+
+def test_commits_that_differ_between_the_sides():
+    def at(commit):
+        return {"environment": {"cpu": "a", "git": {"commit": commit, "dirty": False}}}
+
+    warning = "Different git commits: "
+    a, b = made("a", facts=at("a" * 40)), made("b", WIDER, model__hidden=[100], facts=at("b" * 40))
+    assert f"{warning}aaaaaaaaaa, bbbbbbbbbb; the code may matter." in compared(a, b)[0].findings
+    c = made("c", WIDER, model__hidden=[100], epochs=3, facts=at("a" * 40))
+    assert not [line for line in compared(a, c)[0].findings if warning in line or "Not run alike" in line]
+
+
+@pytest.mark.parametrize("others", [1, 2, 3, 9])
+def test_twelve_lines_of_80_columns_are_enough(others):
+    """For the verdicts, a caution of each kind and the path: what comes after them is method."""
+    facts = {"environment": {"cpu": "b", "git": {"commit": "c" * 40}}, "threads": 2}
+    runs = []
+    for number in range(1, others + 1):
+        keys = {"first_seed": number // 5, "model__relu_shift": number / 10, "epochs": number}
+        runs.append(made(f"{number}", WIDER if number % 2 else SHIFTED, facts=facts, **keys))
+    findings = compared(made("a"), *runs, metric="test_accuracy")[0].findings
+    [last] = [number for number, line in enumerate(findings) if line.startswith("Not run alike")]
+    cautions = [line.split()[0] for line in findings[last - 3 : last]]
+    assert [cautions[0], cautions[2]] == ["Caution:", "Different"]
+    assert sum(len(textwrap.wrap(line, 80)) for line in findings[:last]) + 1 <= 12, findings
 
 
 def test_runs_of_another_command_stand_side_by_side(mlfound):
@@ -404,26 +328,6 @@ def test_bad_input(mlfound):
     refused(mlfound("compare", "nothing.yaml"), "nothing.yaml: there is no such file")
 
 
-@pytest.mark.parametrize(
-    ("group", "words"),
-    [
-        ("model.relu_shfit", ["--group model.relu_shfit", "unknown key", "did you mean 'model.relu_shift'"]),
-        ("model", ["--group model", "unknown key 'model'"]),
-        ("optimizer.beta2", ["--group optimizer.beta2", "sgd has no beta2; rmsprop, adam, adamw and lamb"]),
-        ("seed", ["--group seed", "averages over"]),
-        ("epochs", ["--group epochs", "no two of 2 runs of train differ in epochs and nothing else"]),
-    ],
-)
-def test_groups_that_cannot_be(mlfound, group, words):
-    made("a"), made("b", SHIFTED, model__relu_shift=0.5)
-    refused(mlfound("compare", "--group", group), *words)
-
-
-def test_no_runs_at_all(mlfound):
-    refused(mlfound("compare", "--group", "epochs"), "no two of 0 runs")
-    refused(mlfound("compare", "--group", "epoch"), "did you mean 'epochs'")
-
-
 DAMAGES = [
     ("tables/seeds.csv", "seed,test_accuracy\n0,many\n"),
     ("tables/seeds.csv", "test_accuracy\n0.97\n"),
@@ -462,7 +366,7 @@ def test_a_metric_that_a_run_does_not_have(mlfound):
     write_csv(
         b / "tables" / "seeds.csv", [{"seed": 0, "test_accuracy": ""}, {"seed": 1, "test_accuracy": "nan"}]
     )
-    refused(mlfound("compare", a, b), "no seed of", "test_accuracy")
+    refused(mlfound("compare", a, b), "no seed of", "valid_loss")
 
 
 def test_a_learning_curve_has_a_band_of_one_standard_deviation():

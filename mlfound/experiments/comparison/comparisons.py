@@ -1,9 +1,11 @@
-"""Every side against the first: paired by seed where the seeds allow it, all p-values adjusted together."""
+"""Every side against the first: paired by seed where the seeds allow it, p adjusted for all on the same data."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mlfound.errors import UserError
+from mlfound.experiments.comparison.differences import content
 from mlfound.experiments.comparison.figures import Measure
 from mlfound.experiments.comparison.sides import Family, Side
 from mlfound.stats.differences import ALPHA, Effect, holm, paired_effect, welch_effect
@@ -55,13 +57,24 @@ class Comparison:
 
 def compare(families: Sequence[Family], measure: Measure, minimum: float) -> list[Comparison]:
     """Of each family the first side with every other, in order."""
-    comparisons = [
+    return adjusted([
         Comparison(first, second, measure, minimum, *evaluate(first, second, measure.name))
         for first, *others in families
         for second in others
-    ]
-    adjusted = holm([each.p for each in comparisons])
-    return [replace(each, p=p, level=level) for each, (p, level) in zip(comparisons, adjusted, strict=True)]
+    ])  # fmt: skip
+
+
+def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The same, p and interval by Holm over those on the same data: what runs on other data say changes nothing."""
+    on_data = defaultdict(list)
+    for number, each in enumerate(comparisons):
+        on_data[content(each.first.runs[0])].append(number)
+    found = list(comparisons)
+    for numbers in on_data.values():
+        holms = holm([comparisons[number].p for number in numbers])
+        for number, (p, level) in zip(numbers, holms, strict=True):
+            found[number] = replace(found[number], p=p, level=level)
+    return found
 
 
 def evaluate(first: Side, second: Side, metric: str) -> tuple[list[int], Effect, float | None]:

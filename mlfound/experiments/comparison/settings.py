@@ -6,7 +6,16 @@ from typing import Any
 
 from mlfound.config.documents import flat
 from mlfound.experiments.comparison.comparisons import Comparison
-from mlfound.experiments.comparison.sides import CHANCE, Side, differing, formatted, settings
+from mlfound.experiments.comparison.differences import (
+    ABSENT,
+    CHANCE,
+    differing,
+    formatted,
+    settings,
+    shared,
+    some,
+)
+from mlfound.experiments.comparison.sides import Side
 from mlfound.results import Column, EarlierRun, Result, Table
 
 MAX_VALUES = 3  # of one side in a cell
@@ -30,30 +39,57 @@ def run(sides: Sequence[Side]) -> Result:
 
 def values(side: Side, read: Callable[[EarlierRun], Mapping[str, Any]], key: str) -> str:
     """The different values of the side's runs for a key, and how many more there are."""
-    different = list(dict.fromkeys(formatted(read(run).get(key)) for run in side.runs))
+    different = list(dict.fromkeys(formatted(read(run).get(key, ABSENT)) for run in side.runs))
     more = len(different) - MAX_VALUES
     return "; ".join(different[:MAX_VALUES]) + (f"; {more} more" if more > 0 else "")
 
 
 def circumstances(run: EarlierRun) -> dict[str, Any]:
+    """What a run ran on and with, by dotted name, and the code."""
+    return {**machine(run), "git commit": commit(run)}
+
+
+def machine(run: EarlierRun) -> dict[str, Any]:
     """What a run ran on and with, by dotted name."""
-    environment = {**run.facts["environment"]}
-    git = environment.pop("git", None) or {}
+    environment = {name: value for name, value in run.facts["environment"].items() if name != "git"}
     facts = {name: value for name, value in flat(environment) if name not in ASIDE}
-    facts |= {name: run.facts.get(name) for name in ("device", "threads", "engine")}
-    commit = str(git.get("commit", "unknown"))[:10]
-    return {**facts, "git commit": f"{commit} and uncommitted changes" if git.get("dirty") else commit}
+    return {**facts, **{name: run.facts.get(name) for name in ("device", "threads", "engine")}}
+
+
+def commit(run: EarlierRun) -> str:
+    """The code that a run ran."""
+    git = run.facts["environment"].get("git") or {}
+    name = str(git.get("commit", "unknown"))[:10]
+    return f"{name} and uncommitted changes" if git.get("dirty") else name
 
 
 def cautions(comparisons: Sequence[Comparison], sides: Sequence[Side]) -> Iterator[str]:
+    """What to beware of, the gravest first: a line for each kind."""
+    measure = comparisons[0].measure
+    if measure.name.startswith("test_"):
+        yield f"Caution: settings chosen by {measure.label} are fitted to the test set."
+    yield from several_settings(comparisons)
+    commits = [{commit(run) for run in side.runs} for side in sides]
+    if any({*map(commit, each.first.runs)} != {*map(commit, each.second.runs)} for each in comparisons):
+        yield f"Different git commits: {some(sorted(set().union(*commits)))}; the code may matter."
+    if names := differing([machine(run) for side in sides for run in side.runs]):
+        yield f"Not run alike (tables/environment.csv): {some([*names])}."
+
+
+def several_settings(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """Of sides that differ in no setting, or in more than one."""
+    unlike = {}
     for each in comparisons:
         first, second = each.first.runs[0], each.second.runs[0]
-        keys = differing([settings(first), settings(second)], besides=CHANCE)
+        keys = shared(differing([settings(first), settings(second)], besides=CHANCE))
         if first.path == second.path:
             yield f"{each.first.title} and {each.second.title} are the same run."
         elif not keys:
             yield f"{each.first.title} and {each.second.title} have the same settings, but for the seeds."
         elif len(keys) > 1:
-            yield f"{each.second.title} differs in {len(keys)} settings, {', '.join(keys)}: it may be any."
-    if names := differing([circumstances(run) for side in sides for run in side.runs]):
-        yield f"Not run alike: {', '.join(names)} differ{'s' * (len(names) == 1)}."
+            unlike[each.second.title] = keys
+    if len(unlike) == 1:
+        [(title, keys)] = unlike.items()
+        yield f"{title} differs in {len(keys)} settings: {some(keys)}; it may be any."
+    elif unlike:
+        yield f"{len(unlike)} of them differ in several settings: tables/settings.csv."

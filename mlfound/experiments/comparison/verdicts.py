@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from mlfound.experiments.comparison.comparisons import Comparison
+from mlfound.experiments.comparison.figures import Measure
 from mlfound.results import Column, Result, Table
-from mlfound.stats.differences import ALPHA, MAX_EXACT_PAIRS, MAX_SEEDS, RANDOM_FLIPS
+from mlfound.stats.differences import ALPHA, MAX_SEEDS
+
+MAX_LISTED = 4  # comparisons on the screen
 
 
 def run(comparisons: Sequence[Comparison]) -> Result:
@@ -27,7 +30,7 @@ def run(comparisons: Sequence[Comparison]) -> Result:
         }
     return Result(
         {name: value for name, value in metrics.items() if value is not None},
-        findings=[*map(sentence, comparisons), *methods(comparisons)],
+        findings=[*sentences(comparisons)],
         tables=[table(comparisons)],
     )
 
@@ -47,8 +50,8 @@ def table(comparisons: Sequence[Comparison]) -> Table:
         Column("p", format=".2g"),
         Column("sign_flips_p", "sign flips p", ".2g", "effect.flips_p"),
         Column("test", of=lambda each: "paired t" if each.effect.paired else "Welch's t"),
-        Column("seeds_first", "seeds", of=lambda each: each.effect.seeds[0]),
-        Column("seeds_second", "seeds", of=lambda each: each.effect.seeds[1]),
+        Column("seeds_first", "seeds of first", of=lambda each: each.effect.seeds[0]),
+        Column("seeds_second", "seeds of second", of=lambda each: each.effect.seeds[1]),
         Column("seeds_needed", f"seeds to see {minimum:g}", ","),
         Column("verdict"),
     ]
@@ -58,51 +61,96 @@ def table(comparisons: Sequence[Comparison]) -> Table:
     return Table.of("comparisons", title, columns, comparisons)
 
 
+def sentences(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """One for a single comparison; of several a count, then a short line each, those with a difference first."""
+    if len(comparisons) == 1:
+        yield sentence(comparisons[0])
+        return
+    seen = [each for each in comparisons if each.seen]
+    references = {each.first.label for each in comparisons}
+    reference = references.pop() if len(references) == 1 else "the first of their family"
+    measure = comparisons[0].measure
+    what = f"{measure.label}{', in ' * bool(measure.unit)}{measure.unit}"
+    yield f"{len(seen)} of {len(comparisons)} differ from {reference} in {what}:"
+    ranked = sorted(comparisons, key=lambda each: not each.seen)
+    listed = comparisons if len(comparisons) <= MAX_LISTED else ranked[:MAX_LISTED]
+    yield from map(brief, listed)
+    if more := len(comparisons) - len(listed):
+        yield f"And {more} more: tables/comparisons.csv."
+
+
+def brief(each: Comparison) -> str:
+    """`B: better by 0.0128 (0.0101 to 0.0155), p < 0.0001.` or `C: no difference seen (-0.01 to +0.02), p = 0.2.`"""
+    what, needed = f"{each.verdict}{bracketed(ends(each, '+'))}", each.seeds_needed
+    if each.seen:
+        between = bracketed(sorted(end.lstrip("-") for end in ends(each)))
+        what = f"{each.verdict} by {abs(each.difference):{each.measure.format}}{between}"
+    elif each.p is not None and needed is not None and needed > min(each.effect.seeds):
+        return (
+            f"{each.second.title}: {what}, {p_value(each)}; {few(needed)} seeds would show {each.minimum:g}."
+        )
+    return f"{each.second.title}: {', '.join(filter(None, (what, p_value(each))))}."
+
+
+def few(seeds: int) -> str:
+    return f"more than {MAX_SEEDS:,}" if seeds > MAX_SEEDS else f"{seeds:,}"
+
+
 def sentence(each: Comparison) -> str:
     """Better or worse by how much, or how many seeds it would take to see the minimum difference."""
     family = f"{each.first.family}: " if each.first.family else ""
-    if each.p is not None:
-        return f"{family}{seen(each) if each.seen else unseen(each)}."
-    if min(each.effect.seeds) > 1:
-        return f"{family}{against(each)}; neither side has a spread to judge it by."
-    return f"{family}{against(each)}; one seed says nothing about chance: train more, as in --replicates 10."
-
-
-def against(each: Comparison, certainty: str = "") -> str:
-    """`B is better by 0.42 points, 10 seeds, against A: 41.8 of 10,000 test images`."""
-    measure, size = each.measure, f"{abs(each.difference):{each.measure.format}} {each.measure.unit}".rstrip()
-    what = f"is {measure.direction(each.difference)} by {size}{certainty}"
-    if not each.difference:
-        what = f"has the same {measure.label}"
-    images = measure.images(each.effect.difference, each.first)
-    return f"{each.second.label} {what}, {count(each)}, against {each.first.label}{images}"
+    if each.p is None:
+        why = "neither side has a spread to judge it by"
+        if min(each.effect.seeds) == 1:
+            why = "one seed says nothing about chance: train more, as in --replicates 10"
+        return f"{family}{each.second.label} against {each.first.label}: {size(each)}, {count(each)}; {why}."
+    return f"{family}{seen(each) if each.seen else unseen(each)}."
 
 
 def seen(each: Comparison) -> str:
-    ends = sorted(abs(end) for end in each.interval if end is not None)
-    between = " to ".join(f"{end:{each.measure.format}}" for end in ends)
+    """`B is better than A: validation loss lower by 0.0128 (0.0101 to 0.0155), p < 0.0001, 10 seeds`."""
+    is_better = f"is {each.verdict} than" if each.measure.better else "differs from"
     level = "" if each.level == 1 - ALPHA else f" at {each.level:.1%}"
-    return against(each, f"{f' ({between}{level})' if ends else ''}, {p_value(each)}")
+    between = bracketed(sorted(end.lstrip("-") for end in ends(each)), level)
+    images = each.measure.images(each.effect.difference, each.first)
+    head = f"{each.second.label} {is_better} {each.first.label}"
+    return f"{head}: {size(each)}{between}, {p_value(each)}, {count(each)}{images}"
 
 
 def unseen(each: Comparison) -> str:
+    """`No difference seen between B and A: test loss lower by 0.0005 (-0.0014 to +0.0004), p = 0.25, 10 seeds`."""
     measure, needed = each.measure, each.seeds_needed
-    sides = f"between {each.second.label} and {each.first.label}"
+    between = f"between {each.second.label} and {each.first.label}"
     if not each.effect.spread and not each.difference:
-        return f"No difference {sides}: the {measure.label} is the same in every seed, {count(each)}"
-    values = [value for value in (each.difference, *each.interval) if value is not None]
-    mean, *ends = (f"{value:+{measure.format}}" for value in values)
-    unit = f" {measure.unit}" if measure.unit else ""
-    size = f"{mean}, from {' to '.join(ends)}{unit}" if ends else f"{mean}{unit} in every seed"
-    text = f"No difference seen {sides} ({size}), {p_value(each)}, {count(each)}"
-    what = f"{each.minimum:g}{unit}"
+        return f"No difference {between}: the {measure.label} is the same in every seed, {count(each)}"
+    interval = bracketed(ends(each, "+")) if each.effect.test else " in every seed"
+    text = f"No difference seen {between}: {size(each)}{interval}, {p_value(each)}, {count(each)}"
+    what = f"{each.minimum:g} {unit(measure)}".rstrip()
     if needed is None:
         return text
-    if needed > MAX_SEEDS:
-        return f"{text}; more than {MAX_SEEDS:,} seeds would be needed to see {what}"
     if needed <= min(each.effect.seeds):
         return f"{text}; these are enough to see {what} in most trials"
-    return f"{text}; {needed:,} seeds would be needed to see {what}"
+    return f"{text}; {few(needed)} seeds would be needed to see {what}"
+
+
+def size(each: Comparison) -> str:
+    """`validation loss lower by 0.0128`."""
+    way = "lower" if each.difference < 0 else "higher"
+    amount = f"{abs(each.difference):{each.measure.format}} {unit(each.measure)}".rstrip()
+    return f"{each.measure.label} {way} by {amount}" if each.difference else f"same {each.measure.label}"
+
+
+def unit(measure: Measure) -> str:
+    return "percentage points" if measure.unit == "points" else measure.unit
+
+
+def ends(each: Comparison, sign: str = "") -> list[str]:
+    """The ends of the interval, if there is one."""
+    return [f"{end:{sign}{each.measure.format}}" for end in each.interval if end is not None]
+
+
+def bracketed(words: Sequence[str], ending: str = "") -> str:
+    return f" ({' to '.join(words)}{ending})" if words else ""
 
 
 def count(each: Comparison) -> str:
@@ -115,31 +163,3 @@ def count(each: Comparison) -> str:
 
 def p_value(each: Comparison) -> str:
     return "" if each.p is None else "p < 0.0001" if each.p < 0.0001 else f"p = {each.p:.2g}"
-
-
-def methods(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """How the verdicts came about, and what to beware of."""
-    unequal = [each.effect for each in comparisons if each.effect.spread or each.effect.difference]
-    pairs = [effect for effect in unequal if effect.flips_p is not None]
-    if pairs:
-        exact = max(effect.seeds[0] for effect in pairs) <= MAX_EXACT_PAIRS
-        how = "exact" if exact else f"{RANDOM_FLIPS:,} random"
-        flips = f"p = {pairs[0].flips_p:.2g}" if len(comparisons) == 1 else "their p stands beside it"
-        yield f"Paired by seed, the paired t-test decides; a second opinion by {how} sign flips: {flips}."
-    if not all(effect.spread for effect in pairs):
-        yield "Where every pair differs alike there is no spread for a t-test, and the sign flips decide."
-    for few in sorted({effect.seeds[0] for effect in pairs if 2 * 0.5 ** effect.seeds[0] >= ALPHA}):
-        smallest = f"the smallest p is 2/{2**few}; six or more can"
-        yield f"{few} pairs can never reach {ALPHA} by sign flips: {smallest}."
-    if any(not each.effect.paired and each.p is not None for each in comparisons):
-        yield "Too few seeds in common to pair: Welch's t-test decides, as between independent groups."
-    for each in comparisons:
-        extra = [(len(side.seeds) - len(each.common), side.title) for side in (each.first, each.second)]
-        left = " and ".join(f"{count} of {title}" for count, title in extra if count)
-        if each.effect.paired and left:
-            yield f"Paired by the {len(each.common)} common seeds; left out: {left}."
-    for side in {id(side): side for each in comparisons for side in (each.first, each.second)}.values():
-        if side.repeats:
-            yield f"{side.title}: {side.repeats} of its seeds were trained again; the newest run of each counts."
-    if (adjusted := sum(each.p is not None for each in comparisons)) > 1:
-        yield f"{adjusted} comparisons: p is Holm's, and each interval is as wide as agrees with it."
