@@ -99,8 +99,8 @@ def least_above_chance(images: int, share: float, alpha: float) -> int:
     Of the binomial distribution; `images`, all of them, where even that does not do.
     """
     chance = Binomial(images, torch.tensor(share, dtype=torch.float64))
-    of_each = chance.log_prob(torch.arange(images + 1, dtype=torch.float64)).exp()
-    as_many = of_each.flip(0).cumsum(0).flip(0)
+    each: Tensor = chance.log_prob(torch.arange(images + 1, dtype=torch.float64))  # type: ignore[no-untyped-call]
+    as_many = each.exp().flip(0).cumsum(0).flip(0)
     return min(images, int((as_many > alpha).sum()))
 
 
