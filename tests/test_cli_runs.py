@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlfound.runs.folder import point_latest
+from tests.support.commands import refused
 from tests.support.run_folders import SUMMARY, make_run
 
 RUNS = Path("runs")
@@ -26,10 +27,17 @@ def test_the_list(mlfound, two_runs):
     outcome = mlfound("runs")
     assert outcome.code == 0
     head, newest, oldest = outcome.out.splitlines()
-    assert head.split() == ["run", "command", "status", "took", "key", "figures"]
+    assert head.split() == [
+        "run",
+        "command",
+        "status",
+        "data",
+        "seeds",
+        *["test", "accuracy", "95%", "interval", "took"],
+    ]
     assert newest.split()[:3] == [SECOND, "init-stats", "failed"]
-    assert oldest.split()[:5] == [FIRST, "train", "completed", "7.50", "s"]
-    assert "test accuracy 97.50%, test wrong 250" in oldest
+    assert oldest.split()[:5] == [FIRST, "train", "completed", "mnist", "0"]
+    assert oldest.endswith("97.50%  97.00% to 98.00%  7.50 s")
 
 
 def test_the_list_for_programs(mlfound, two_runs):
@@ -37,6 +45,31 @@ def test_the_list_for_programs(mlfound, two_runs):
     assert (newest["id"], newest["status"]) == (SECOND, "failed")
     assert oldest["metrics"]["test_accuracy"] == 0.975
     assert (oldest["seconds"], oldest["path"], oldest["problem"]) == (7.5, f"runs/{FIRST}", None)
+    assert oldest["config"] == {"epochs": 10, "optimizer": {"lr": 0.1}}
+    assert (oldest["seeds"], oldest["dataset"], oldest["tags"], oldest["note"]) == ([0], "mnist", [], "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--command", "trian"), ("--command trian", "'train'")),
+        (("--where", "optimizer.lrr=1"), ("--where optimizer.lrr=1", "'optimizer.lr'")),
+        (("--where", "epochs"), ("--where epochs", "KEY=VALUE")),
+        (("--sort", "test_acuracy"), ("--sort test_acuracy", "'test_accuracy'")),
+        (("--columns", "run,test_acuracy"), ("--columns test_acuracy", "'test_accuracy'")),
+        (("--columns", "\x1b[31m"), ("--columns \\x1b[31m",)),
+    ],
+)
+def test_a_typo_is_one_line(mlfound, two_runs, arguments, words):
+    refused(mlfound("runs", *arguments), *words)
+
+
+def test_the_list_as_the_user_wants_it(mlfound, two_runs):
+    outcome = mlfound("runs", "--where", "epochs=10", "--sort", "run", "--columns", "optimizer.lr,test_wrong")
+    assert [line.split() for line in outcome.out.splitlines()] == [
+        ["run", "optimizer.lr", "test_wrong"], [FIRST, "0.1", "250"], [SECOND, "0.1", "250"]
+    ]  # fmt: skip
+    assert mlfound("runs", "--where", "epochs=11").out == "No runs with epochs=11 in runs.\n"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +181,7 @@ def test_report_opens_the_browser(mlfound, two_runs, monkeypatch):
 
 
 def test_help_shows_an_example(mlfound):
-    assert "Example: mlfound runs --command train" in " ".join(mlfound("runs", "--help").out.split())
+    assert "Example: mlfound runs --where optimizer.lr=0.1" in " ".join(mlfound("runs", "--help").out.split())
     assert "Example: mlfound runs show latest" in " ".join(mlfound("runs", "show", "--help").out.split())
     assert "Example: mlfound report latest" in " ".join(mlfound("report", "--help").out.split())
 
@@ -157,7 +190,7 @@ def test_the_list_is_light(two_runs):
     """Nothing slow is imported to list: seconds would be a habit of the machine's, modules are a fact."""
     code = (
         "import sys\nfrom mlfound.cli import app\ntry:\n    app(['runs'])\nexcept SystemExit:\n    pass\n"
-        "print(sorted({'torch', 'matplotlib', 'yaml', 'numpy', 'scipy', 'jinja2'} & set(sys.modules)))"
+        "print(sorted({'torch', 'matplotlib', 'numpy', 'scipy', 'jinja2', 'filelock'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -59,7 +59,7 @@ def test_no_ladder_is_a_lookup_error():
 
 def test_a_config_is_loaded_without_torch():
     """That is why the names are read from the files."""
-    code = "import sys; from mlfound.config import load; load('train'); print('torch' in sys.modules)"
+    code = "import sys; from mlfound.config.loading import load; load('train'); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

@@ -2,18 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from mlfound.cli import run_changes
 from mlfound.cli.failures import one_line_errors
 from mlfound.cli.options import path_of_user, takes
-
-if TYPE_CHECKING:
-    from mlfound.results import Table
-    from mlfound.runs.reader import Run as Entry
-
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A path, an id, the beginning of one, or latest.")]
 
 app = typer.Typer(name="runs", invoke_without_command=True, rich_markup_mode=None)
 
@@ -25,14 +20,31 @@ def runs(
     command: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only runs of this command, such as train.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the newest N.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="Only runs with this in their config or run.json; repeatable."
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="By a metric, a column or a config key, the highest first."),
+    ] = None,
+    reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,C", help="These columns: metrics, config keys, keys of run.json."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the first N.")] = None,
+    html: Annotated[bool, typer.Option("--html", help="Write them as a page, index.html.")] = False,
     **flags: Any,
 ) -> None:
-    """List the runs, newest first, or show one.
+    """List the runs, newest first: what tells them apart, and their key figure. Or do something with one.
 
     \b
     Example:
-      mlfound runs --command train --limit 10
+      mlfound runs --where optimizer.lr=0.1 --sort test_accuracy
+      mlfound runs --command train --columns optimizer.lr,test_loss
       mlfound runs show latest
     """
     if context.invoked_subcommand is not None:
@@ -40,50 +52,41 @@ def runs(
         return
     runs_dir = flags["runs_dir"]
     with one_line_errors():
-        from mlfound.runs.listing import list_runs
+        from mlfound.runs.query import Query, nothing_found, select
 
-        entries = [entry for entry in list_runs(runs_dir) if command in (None, entry.command)][:limit]
+        query = Query(command, where or (), sort, reverse, limit)
+        found = select(query, runs_dir)
         if flags["json_"]:
-            from mlfound.runs.folder import finite
+            print_json([run.as_json() for run in found])
+        elif html:
+            from mlfound.runs.pages import write_index
 
-            typer.echo(json.dumps([finite(entry.as_json()) for entry in entries], indent=2))
-        elif entries:
+            typer.echo(str(write_index(found, runs_dir)))
+        elif found:
             from mlfound.report.lines import show_lines
             from mlfound.report.terminal import screen
+            from mlfound.runs.columns import chosen_columns, columns_of
 
-            show_lines(entry_table(entries), screen(), COLOURS, spare=1)
+            listed = columns_of(found, sort) if columns is None else chosen_columns(columns, found)
+            show_lines(listed, screen(), COLOURS)
         else:
-            typer.echo(f"No runs{f' of {command}' if command else ''} in {runs_dir} yet.")
+            typer.echo(nothing_found(query, runs_dir))
 
 
-COLOURS = {"running": "blue", "crashed": "red", "damaged": "red", "diverged": "red", "failed": "red"}
+RED = ("crashed", "damaged", "diverged", "failed")
+COLOURS = {"running": "blue", "interrupted": "yellow", **dict.fromkeys(RED, "red")}
 
 
-def entry_table(entries: "list[Entry]") -> "Table":
-    """One row per run."""
-    from mlfound.report.figures import elapsed, headlines
-    from mlfound.results import Column, Table
+def print_json(value: Any) -> None:
+    """One document, numbers that are not finite as null."""
+    from mlfound.runs.folder import finite
 
-    def figures(entry: "Entry") -> str:
-        return ", ".join(f"{each.label} {each.text}" for each in headlines(entry.metrics, 2))
-
-    rows = [
-        (
-            entry.id,
-            entry.command,
-            entry.status,
-            None if entry.seconds is None else elapsed(entry.seconds),
-            entry.problem or figures(entry),
-        )
-        for entry in entries
-    ]
-    labels = ("run", "command", "status", "took", "key figures")
-    return Table("runs", "Runs", [Column(label) for label in labels], rows)
+    typer.echo(json.dumps(finite(value), indent=2))
 
 
 @app.command()
 @takes("runs_dir", "json_")
-def show(run: Run, **flags: Any) -> None:
+def show(run: run_changes.Run, **flags: Any) -> None:
     """Show one run: config, figures, checks and files.
 
     \b
@@ -97,9 +100,8 @@ def show(run: Run, **flags: Any) -> None:
         contents = read_contents(find_run(run, flags["runs_dir"]))
         if flags["json_"]:
             from mlfound.report.contents import as_json
-            from mlfound.runs.folder import finite
 
-            typer.echo(json.dumps(finite(as_json(contents)), indent=2))
+            print_json(as_json(contents))
         else:
             from mlfound.report.run import show_run
             from mlfound.report.terminal import screen
@@ -107,17 +109,21 @@ def show(run: Run, **flags: Any) -> None:
             show_run(contents, screen())
 
 
+for change in (run_changes.diff, run_changes.tag, run_changes.note, run_changes.delete):
+    app.command()(change)
+
+
 @app.command()
 @takes("runs_dir")
 def export(
-    run: Run,
+    run: run_changes.Run,
     tensorboard: Annotated[
         Path,
         typer.Option(metavar="DIR", parser=path_of_user, help="Where the run's folder of event files goes."),
     ],
     **flags: Any,
 ) -> None:
-    """Write a run for another program: curves, pictures, config and figures as TensorBoard reads them.
+    """Write a run as TensorBoard reads it: curves, pictures, config and figures.
 
     \b
     Example:
@@ -132,7 +138,7 @@ def export(
 
 @takes("runs_dir")
 def report(
-    run: Run,
+    run: run_changes.Run,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     **flags: Any,
 ) -> None:

@@ -58,6 +58,20 @@ def read_file(path: str | Path, follow_links: bool = True) -> tuple[dict[str, Va
     return value, lines
 
 
+def read_back(path: Path) -> dict[str, Value]:
+    """The mapping in a YAML file that `write` wrote, by PyYAML's parser in C where it has one: eight times as fast.
+
+    It takes some texts that `read` refuses, such as a tab between words; what it refuses, `read_file` explains.
+    """
+    content = read_plain(path, MAX_CONFIG_BYTES)
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(content.decode("utf-8"))
+        value, _ = _document(iter(loader.get_event, None))
+    except (DocumentError, yaml.YAMLError, ValueError, OverflowError):
+        value = None
+    return value if isinstance(value, dict) else read_file(path, follow_links=False)[0]
+
+
 def read(text: str) -> tuple[Value, dict[str, int]]:
     """The one value in a YAML text (None if empty), and the line of each key in the order of the text."""
     try:
@@ -130,7 +144,7 @@ def _name(event: Any) -> str:
 
 
 def _scalar(event: yaml.ScalarEvent) -> Value:
-    if event.style is None:  # neither quoted nor a block
+    if not event.style:  # neither quoted nor a block: None, or "" of the parser in C
         for pattern, convert in WORDS.values():
             if pattern.match(event.value):
                 return convert(event.value)

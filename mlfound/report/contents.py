@@ -38,6 +38,8 @@ class Contents:
     sheets: Sequence[Sheet] = ()
     plots: Sequence[Plot] = ()
     problems: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    note: str = ""
 
 
 def as_json(contents: Contents) -> dict[str, Any]:
@@ -46,6 +48,8 @@ def as_json(contents: Contents) -> dict[str, Any]:
         **{key: contents.facts.get(key) for key in ("id", "command", "status")},
         "path": contents.path,
         "seconds": contents.seconds,
+        "tags": list(contents.tags),
+        "note": contents.note,
         "run": contents.facts,
         "config": contents.config,
         "metrics": contents.summary.get("metrics", {}),

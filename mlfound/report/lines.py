@@ -1,42 +1,107 @@
-"""A table of one line per row, fast enough for thousands of rows."""
+"""A list of one line per row, fast enough for thousands of rows, that fits the terminal."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
 from mlfound.errors import printable
-from mlfound.report.tables import cell
-from mlfound.results import Table
 
 GAP = 2  # spaces between columns
-MIN_LAST_WIDTH = 24  # characters of the last column
+MAX_CELL_WIDTH = 40  # on a terminal, of all columns but the first, which names the row
+MIN_LAST_WIDTH = 24  # what the last column is cut to, before others give way to it
 
 
-def show_lines(table: Table, console: Console, colours: Mapping[str, str], spare: int) -> None:
+@dataclass(frozen=True)
+class ListColumn:
+    """A label and a text for each row; `keys`, what the texts of numbers are sorted by, None where there is none.
+
+    `folds`: said once below the list, where all rows say the same. Where the terminal is too narrow, the columns of
+    the highest `rank` give way.
+    """
+
+    label: str
+    cells: Sequence[str]
+    rank: int = 0
+    keys: Sequence[float | None] = ()
+    folds: bool = False
+
+    @property
+    def width(self) -> int:
+        return max(map(cell_len, (self.label, *self.cells)))
+
+
+def show_lines(columns: Sequence[ListColumn], console: Console, colours: Mapping[str, str]) -> None:
     """Print head and rows; a cell whose text is a key of `colours` is drawn so.
 
-    On a terminal lines are cut at its width, and column number `spare` is left out if the last has too little room.
+    On a terminal no line is wider than it, and what was left out for that is named below; elsewhere all is printed.
     """
-    columns = [
-        [column.label or column.name, *(printable(cell(row[index], column)) for row in table.rows)]
-        for index, column in enumerate(table.columns)
-    ]
-    if console.is_terminal and console.width - _width(columns[:-1]) < MIN_LAST_WIDTH:
-        del columns[spare]
-    widths = [_width([column]) for column in columns[:-1]]
+    columns = [_printable(column) for column in columns]
+    folded, hidden = [], []
+    if console.is_terminal:
+        columns = [columns[0], *map(_cut, columns[1:])]
+        folded = [each for each in columns if each.folds and len(each.cells) > 1 and len({*each.cells}) == 1]
+        columns = [each for each in columns if each not in folded]
+        shown = _fitting(columns, console.width)
+        hidden = [each for each in columns if each not in shown]
+        columns = shown
+    console.print(Text("\n").join(_rows(columns, console, colours)), soft_wrap=True)
+    if folded:
+        same = ", ".join(f"{each.label} {each.cells[0]}" for each in folded)
+        _say(f"All: {same}.", console)
+    if hidden:
+        _say(f"Not shown for want of room: {', '.join(each.label for each in hidden)}.", console)
+
+
+def _say(text: str, console: Console) -> None:
+    for line in Text(text, "dim").wrap(console, console.width):
+        line.rstrip()
+        console.print(line)
+
+
+def _fitting(columns: Sequence[ListColumn], room: int) -> list[ListColumn]:
+    """As many as fit, in their order: those of the lowest rank first, those of rank 0 in any case."""
+    chosen: list[ListColumn] = []
+    for column in sorted(columns, key=lambda column: column.rank):
+        more = [each for each in columns if each in (*chosen, column)]
+        if column.rank == 0 or _least_width(more) <= room:
+            chosen = more
+    return chosen
+
+
+def _rows(columns: Sequence[ListColumn], console: Console, colours: Mapping[str, str]) -> list[Text]:
+    """The head and a line per row."""
+    widths = [column.width for column in columns]
     lines = []
-    for number, (*cells, end) in enumerate(zip(*columns, strict=True)):
+    for number, cells in enumerate(zip(*((each.label, *each.cells) for each in columns), strict=True)):
         line = Text(style="bold" if number == 0 else "")
-        for text, width in zip(cells, widths, strict=True):
-            line.append(set_cell_size(text, width), colours.get(text, ""))
-        line.append(end)
+        for text, width, column in zip(cells, widths, columns, strict=True):
+            room = " " * (width - cell_len(text))
+            line.append(room if column.keys else "")
+            line.append(text, colours.get(text, ""))
+            line.append(("" if column.keys else room) + " " * GAP)
+        line.rstrip()
         if console.is_terminal:
             line.truncate(console.width, overflow="ellipsis")
         lines.append(line)
-    console.print(Text("\n").join(lines), soft_wrap=True)
+    return lines
 
 
-def _width(columns: Sequence[Sequence[str]]) -> int:
-    return sum(max(map(cell_len, column)) + GAP for column in columns)
+def _least_width(columns: Sequence[ListColumn]) -> int:
+    *others, last = (column.width for column in columns)
+    return sum(others) + GAP * len(others) + min(last, MIN_LAST_WIDTH)
+
+
+def _printable(column: ListColumn) -> ListColumn:
+    cells = [printable(cell) for cell in column.cells]
+    return replace(column, label=printable(column.label), cells=cells)
+
+
+def _cut(column: ListColumn) -> ListColumn:
+    cells = [
+        cell if cell_len(cell) <= MAX_CELL_WIDTH else f"{set_cell_size(cell, MAX_CELL_WIDTH - 1).rstrip()}…"
+        for cell in column.cells
+    ]
+    return replace(column, cells=cells)

@@ -20,7 +20,7 @@ TEMPLATES = Path(__file__).parent / "html"
 def page(contents: Contents) -> str:
     """The whole HTML text, under 3 MB: what does not fit is left out and named."""
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    policy = _policy(style, script)
+    policy = policy_of(style, script)
     return _rendered("page.html", contents, style=Markup(style), script=Markup(script), policy=policy)
 
 
@@ -30,17 +30,22 @@ def card(contents: Contents) -> str:
 
 
 def _rendered(template: str, contents: Contents, **more: str) -> str:
-    environment = Environment(
+    return environment().get_template(template).render(view(contents), **more)
+
+
+def environment() -> Environment:
+    """The templates in `html/`, every text in them escaped."""
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(view(contents), **more)
 
 
-def _policy(style: str, script: str) -> str:
+def policy_of(style: str, script: str) -> str:
+    """A content security policy for a page with just these."""
     allowed = f"img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
     return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
 

@@ -1,12 +1,14 @@
 """One run on the terminal: status, config, figures, checks, and where its files are."""
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from mlfound.errors import printable
 from mlfound.report.contents import Contents
 from mlfound.report.terminal import show
 from mlfound.report.views import view
@@ -18,6 +20,8 @@ def show_run(contents: Contents, console: Console) -> None:
     seen = view(contents)
     _say(console, f"{seen['id']}  {seen['status']}", "bold")
     _say(console, ", ".join(seen["facts_in_short"]))
+    for line in filter(None, (", ".join(contents.tags), contents.note)):
+        _say(console, printable(line))
     for problem in seen["problems"]:
         _say(console, problem, "red")
     _say(console, f"\n{seen['config']}\n")
@@ -30,8 +34,37 @@ def show_run(contents: Contents, console: Console) -> None:
         _say(console, f"\ntables: {', '.join(sheets)}")
     if contents.plots:
         _say(console, f"plots: {', '.join(plot.name for plot in contents.plots)}")
+    for line in _ending(contents):
+        _say(console, printable(line))
     _say(console, f"Repeat with: {seen['repeat']}")
     _say(console, seen["path"])
+
+
+def _ending(contents: Contents) -> Iterator[str]:
+    """Why a run ended before its time, what it said last, and how to go on."""
+    status, error = contents.facts["status"], contents.facts.get("error")
+    if status == "interrupted":
+        yield ""
+        yield f"Interrupted by {SIGNALS.get(str(error), 'a signal')}."
+    elif status == "crashed":
+        yield ""
+        yield "Crashed: its process is gone and left no word (killed, out of memory, or the machine went down)."
+    elif status == "failed" and error:
+        yield ""
+        yield f"Failed: {error}"
+    else:
+        return
+    log = contents.log.splitlines()[-LOG_LINES:] if status != "interrupted" else ()
+    if log:
+        yield "The end of log.txt:"
+        yield from (f"  {line}" for line in log)
+    if contents.facts.get("command") == "train":
+        yield f"Go on with: {shlex.join(['mlfound', 'train', '--resume', contents.path])}"
+
+
+# what run.json keeps of a signal
+SIGNALS = {"KeyboardInterrupt()": "Ctrl-C", "Terminated()": "SIGTERM"}
+LOG_LINES = 10
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

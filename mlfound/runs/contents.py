@@ -45,6 +45,8 @@ def read_contents(path: Path) -> Contents:
         log=run.read(end_of_log, "log.txt", ""),
         sheets=sheets,
         plots=read_all(run, read_plot, "plots", ".png", summary.get("pictures")),
+        tags=run.notes.tags,
+        note=run.notes.text,
         problems=run.problems,
     )
 

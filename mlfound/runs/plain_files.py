@@ -15,7 +15,7 @@ MAX_LEVELS = 20  # a list in a list in ...
 INT_DIGITS = 300  # a float can hold as many
 FILES = (
     ".lock", "run.json", "config.yaml", "metrics.jsonl", "log.txt", "summary.json", "model.safetensors",
-    "report.html",
+    "report.html", "notes.json",
 )  # fmt: skip
 FOLDERS = {"tables": (".csv",), "plots": (".png",), "checkpoints": (".json", ".safetensors")}
 PREVIOUS = ".previous"  # what stood in the folder before its run went on, under the same names

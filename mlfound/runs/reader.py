@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from mlfound.errors import UserError
 from mlfound.files import read_plain
 from mlfound.report.contents import Sheet
+from mlfound.runs.notes import NOTES, Notes, read_notes
 from mlfound.runs.plain_files import parse_json, read_json
 from mlfound.runs.status import moment, read_facts, schema_problem, seconds_taken
 
@@ -87,15 +88,21 @@ class Run:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """The resolved config, sections as mappings."""
-        from mlfound.config.documents import read_file  # here: a list of runs need not wait for yaml
+        from mlfound.config.documents import read_back  # here: what needs no config need not wait for yaml
 
-        return self.read(lambda path: read_file(path, follow_links=False)[0], "config.yaml", {}, needed=True)
+        return self.read(read_back, "config.yaml", {}, needed=bool(self.facts))
 
     @cached_property
     def summary(self) -> Mapping[str, Any]:
         """`summary.json`, which a run has that came to its end."""
         ended = self.status in ("completed", "diverged")
         return self.read(read_json, "summary.json", {}, needed=ended) if self.facts else {}
+
+    @cached_property
+    def notes(self) -> Notes:
+        """Its tags and its note, which are the user's."""
+        there = os.path.lexists(self.path / NOTES)
+        return self.read(read_notes, NOTES, Notes()) if there else Notes()
 
     @property
     def metrics(self) -> dict[str, float | int]:
@@ -145,6 +152,11 @@ class Run:
             "command": self.command,
             "start": start.isoformat(timespec="seconds") if start else None,
             "seconds": self.seconds,
+            "seeds": self.facts.get("seeds"),
+            "dataset": at(self.facts, "dataset.name"),
+            "config": self.config,
+            "tags": self.notes.tags,
+            "note": self.notes.text,
             "metrics": self.metrics,
             "checks_passed": verdicts.count(True),
             "checks_failed": verdicts.count(False),

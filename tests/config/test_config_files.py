@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mlfound.config import load
 from mlfound.config.documents import read_file
 from mlfound.config.keys import fields
+from mlfound.config.loading import load
 from mlfound.config.models import CONFIGS
 
 FOLDER = Path(__file__).parents[2] / "configs"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mlfound.config import Loaded, load, parse_set
+from mlfound.config.loading import Loaded, load, parse_set
 from mlfound.config.models import CONFIGS
 from mlfound.errors import UserError
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlfound.config import Loaded, Override, dump, load, parse_set
 from mlfound.config.documents import read
 from mlfound.config.explaining import wanted
 from mlfound.config.keys import Count, Kind, Kinds, defaults, fields, members, name_of
+from mlfound.config.loading import Loaded, Override, dump, load, parse_set
 from mlfound.config.models import CONFIGS
 from mlfound.config.optimizers import AdamConfig, AdamWConfig, LAMBConfig, RMSpropConfig, SGDConfig
 from mlfound.config.schedules import PieceConfig

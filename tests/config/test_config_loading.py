@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mlfound.config import Loaded, Override, dump, load, parse_flag, parse_set
 from mlfound.config.explaining import wanted
 from mlfound.config.keys import fields, section_of
+from mlfound.config.loading import Loaded, Override, dump, load, parse_flag, parse_set
 from mlfound.config.models import CONFIGS, DownloadConfig
 from mlfound.config.training import TrainConfig
 from mlfound.errors import UserError

@@ -1,83 +1,10 @@
 """The page in a real browser, headless, from `file://`: it works, it is quiet, and nothing leaves it."""
 
-import json
-import os
-import shutil
-
-import pytest
-
 from mlfound.results import Column, Table
 from mlfound.runs.pages import write_page
 from tests.support.run_folders import hostile_run, make_run
 
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,900",
-)  # fmt: skip
-PHONE, DESK = 390, 1280
-
-
-class Browser:
-    """Chromium, and what the tests ask of it."""
-
-    def __init__(self, driver):
-        self.driver = driver
-        self.run = driver.execute_script
-
-    def open(self, path):
-        """A page, and nothing of what was said about the one before."""
-        self.width(DESK)
-        self.driver.get("about:blank")
-        self.console(), self.requests()
-        self.driver.get(path.resolve().as_uri())
-        return self
-
-    def width(self, pixels):
-        size = {"width": pixels, "height": 844, "deviceScaleFactor": 1, "mobile": pixels == PHONE}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-
-    def prefer(self, scheme):
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-    def console(self):
-        return [entry["message"] for entry in self.driver.get_log("browser")]
-
-    def requests(self):
-        """The addresses of all that was asked for."""
-        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
-        return [each["request"]["url"] for each in sent]
-
-    def column(self, number, table=0):
-        """The texts of a column, from the top."""
-        code = "return [...document.querySelectorAll('table.sortable')[arguments[0]].tBodies[0].rows]"
-        return self.run(f"{code}.map(row => row.cells[arguments[1]].textContent)", table, number)
-
-    def heads(self, table=0):
-        return self.driver.find_elements("css selector", "table.sortable")[table].find_elements(
-            "css selector", "th"
-        )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """One for all tests here. In CI it must be there; elsewhere the tests skip."""
-    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and chromedriver):
-        missing = "needs chromium and chromedriver (Debian: chromium, chromium-driver)"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    webdriver = pytest.importorskip("selenium.webdriver")
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(chromedriver))
-    yield Browser(driver)
-    driver.quit()
+PHONE = 390
 
 
 def test_it_opens_from_the_disk_whole_and_quiet(browser, tmp_path):

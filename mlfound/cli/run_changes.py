@@ -1,0 +1,132 @@
+"""`mlfound runs tag`, `note`, `diff` and `delete`."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from mlfound.cli.failures import one_line_errors
+from mlfound.cli.options import takes
+from mlfound.errors import UserError
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A path, an id, the beginning of one, or latest.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+@takes("runs_dir")
+def tag(
+    run: Run,
+    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="The tags.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Remove these tags.")] = False,
+    **flags: Any,
+) -> None:
+    """Tag a run, or remove tags of it with --remove.
+
+    \b
+    Example:
+      mlfound runs tag latest baseline
+      mlfound runs --where tags=baseline
+    """
+    with one_line_errors():
+        from mlfound.runs.find import find_run
+        from mlfound.runs.notes import with_tags, without_tags, write_notes
+        from mlfound.runs.reader import Run
+
+        found = Run(find_run(run, flags["runs_dir"]))
+        notes = (without_tags if remove else with_tags)(found.notes, words)
+        write_notes(found.path, notes)
+        typer.echo(f"{found.id}: {', '.join(notes.tags) or 'no tags'}")
+
+
+@takes("runs_dir")
+def note(
+    run: Run,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="One line; an empty one removes the note.")],
+    **flags: Any,
+) -> None:
+    """Write a line about a run, which the list shows.
+
+    \b
+    Example:
+      mlfound runs note latest "with the old cache"
+    """
+    with one_line_errors():
+        from mlfound.runs.find import find_run
+        from mlfound.runs.notes import Notes, checked_note, write_notes
+        from mlfound.runs.reader import Run
+
+        found = Run(find_run(run, flags["runs_dir"]))
+        noted = checked_note(text)
+        write_notes(found.path, Notes(found.notes.tags, noted))
+        typer.echo(f"{found.id}: {noted or 'no note'}")
+
+
+@takes("runs_dir", "json_")
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A run.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    **flags: Any,
+) -> None:
+    """Show in what two runs differ: config, environment and figures.
+
+    \b
+    Example:
+      mlfound runs diff 20261123-043146 latest
+    """
+    with one_line_errors():
+        from mlfound.cli.runs import print_json
+        from mlfound.runs.differences import differences
+        from mlfound.runs.find import find_run
+        from mlfound.runs.reader import Run
+
+        first, second = (Run(find_run(each, flags["runs_dir"])) for each in (a, b))
+        first.forgiving = second.forgiving = True  # runs they are; of the rest, as much as can be read
+        found = differences(first, second)
+        if flags["json_"]:
+            keys = ("key", "a", "b")
+            sections = {
+                title: [dict(zip(keys, row, strict=True)) for row in rows] for title, rows in found.items()
+            }
+            print_json({"a": first.id, "b": second.id, **sections})
+        else:
+            from mlfound.report.sides import show_sides
+            from mlfound.report.terminal import screen
+
+            show_sides((first.id, second.id), found, screen())
+
+
+@takes("runs_dir")
+def delete(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Paths, ids, beginnings of ids, latest.")
+    ],
+    yes: Yes = False,
+    **flags: Any,
+) -> None:
+    """Delete runs of the runs folder, after asking.
+
+    \b
+    Example:
+      mlfound runs delete 20261123-043146 20261123-050102
+    """
+    with one_line_errors():
+        from mlfound.runs.deleting import deletable, delete
+
+        doomed = deletable(runs, flags["runs_dir"])
+        for each in doomed:
+            typer.echo(f"{each.path}  {each.bytes / 1e6:,.2f} MB")
+        if yes or agreed(f"Delete {'this run' if len(doomed) == 1 else f'these {len(doomed)} runs'}?"):
+            delete(doomed, flags["runs_dir"])
+            typer.echo("Deleted.")
+        else:
+            typer.echo("Nothing was deleted.")
+
+
+def agreed(question: str) -> bool:
+    """Whether the user types y; UserError where nobody can be asked."""
+    typer.echo(f"{question} [y/N] ", nl=False, err=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        typer.echo(err=True)
+        raise UserError("nobody answers; --yes deletes without asking")
+    return answer.strip().lower() in ("y", "yes")

@@ -1,0 +1,207 @@
+"""What the list of runs says of each: what tells them apart first, as text."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from mlfound.config.documents import flat
+from mlfound.errors import UserError
+from mlfound.report.figures import elapsed, figure, headlines, words
+from mlfound.report.lines import ListColumn
+from mlfound.runs.listing import NOTHING, advice, keys_of, value_of
+from mlfound.runs.reader import Run, at
+
+# settings that have a column of their own
+SHOWN = {"data.dataset", "dataset", "model.name", "model.hidden", "seed", "replicates"}
+# settings that change no result, or only its last digits: their columns give way first
+HOUSEKEEPING = ("checkpoint", "device", "threads", "engine", "product", "processes")
+ENDED = ("completed", "failed")  # statuses of runs whose figures are final
+
+
+def columns_of(runs: Sequence[Run], sort: str | None = None) -> list[ListColumn]:
+    """The columns of a list without `--columns`; `sort` is the key that it is sorted by, which is to be seen."""
+    name = key_metric(runs)
+    settings = differing(runs)
+    found = [
+        column("run", runs, rank=0),
+        column("command", runs, rank=90, folds=True),
+        column("status", runs, rank=91, folds=True),
+        column("data", runs, rank=5, folds=True),
+        column("model", runs, rank=9, folds=True),
+        *(setting_column(key, settings, runs, number) for number, key in enumerate(settings)),
+        column("seeds", runs, rank=7, folds=True),
+        figure_column(name, runs),
+        interval_column(name, runs),
+        column("took", runs, rank=99),
+        column("tags", runs, rank=1),
+        column("note", runs, rank=8),
+    ]
+    if sort is not None and sort not in (name, *settings, *OWN):
+        found.insert(-2, named_column(sort, runs, 0))
+    return [each for each in found if any(each.cells) or each.label == "run"]
+
+
+def chosen_columns(names: str, runs: Sequence[Run]) -> list[ListColumn]:
+    """Those of `--columns a,b,c`, the run in front; UserError for a name that none of the runs has."""
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    refuse_unknown("--columns", chosen, runs)
+    return [named_column(name, runs, rank) for rank, name in enumerate(dict.fromkeys(["run", *chosen]))]
+
+
+def sorted_by(key: str, runs: Sequence[Run]) -> list[Run]:
+    """The largest number first, texts in the order of the alphabet; runs that lack it last."""
+    refuse_unknown("--sort", [key], runs)
+
+    def order(run: Run) -> tuple[int, float, str]:
+        value = raw(run, key)
+        if isinstance(value, int | float):
+            return 0, -value, ""
+        return (2, 0.0, "") if value in (None, "") else (1, 0.0, text(value))
+
+    return sorted(runs, key=order)
+
+
+def refuse_unknown(flag: str, names: Iterable[str], runs: Sequence[Run]) -> None:
+    known = [*OWN, *keys_of(runs)]
+    for name in names:
+        if runs and name not in OWN and all(value_of(run, name) is NOTHING for run in runs):
+            raise UserError(f"{flag} {name}: no run has this; {advice(name, known)}")
+
+
+def named_column(name: str, runs: Sequence[Run], rank: int) -> ListColumn:
+    """A column under the name by which the user knows it."""
+    if name in OWN:
+        return column(name, runs, rank)
+    values = [value_of(run, name) for run in runs]
+    of_metrics = any(value is run.metrics.get(name, NOTHING) for value, run in zip(values, runs, strict=True))
+    cells = [figure(name, value) if of_metrics and value is not NOTHING else text(value) for value in values]
+    return ListColumn(name, cells, rank, numbers(values))
+
+
+def column(name: str, runs: Sequence[Run], rank: int, folds: bool = False) -> ListColumn:
+    """One of OWN."""
+    took = name == "took"
+    values = [OWN[name](run) for run in runs]
+    cells = ["" if value is None else elapsed(value) if took else str(value) for value in values]
+    return ListColumn(name, cells, rank, numbers(values), folds)
+
+
+def raw(run: Run, name: str) -> Any:
+    """What a run is sorted by."""
+    value = OWN[name](run) if name in OWN else value_of(run, name)
+    return None if value is NOTHING else value
+
+
+def differing(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """The values, run by run, of the settings in which these runs differ; first those in which most do.
+
+    Of runs of several commands, a setting differs if those that have it differ.
+    """
+    configs = [dict(flat(run.config)) for run in runs]
+    keys = dict.fromkeys(key for config in configs for key in config if key not in SHOWN)
+    values = {key: [config.get(key, NOTHING) for config in configs] for key in keys}
+    counts = {
+        key: Counter(text(value) for value in column if value is not NOTHING)
+        for key, column in values.items()
+    }
+
+    def order(key: str) -> tuple[bool, int]:
+        others = sum(counts[key].values()) - max(counts[key].values())
+        return key.startswith(HOUSEKEEPING), -others
+
+    return {key: values[key] for key in sorted(keys, key=order) if len(counts[key]) > 1}
+
+
+def setting_column(
+    key: str, settings: Mapping[str, list[Any]], runs: Sequence[Run], number: int
+) -> ListColumn:
+    """Under the last word of its key, where no other has the same."""
+    last = key.rpartition(".")[2]
+    alone = sum(each.rpartition(".")[2] == last for each in settings) == 1 and last not in OWN
+    values = settings[key]
+    rank = 10 + number if number or key.startswith(HOUSEKEEPING) else 3
+    return ListColumn(last if alone else key, [text(value) for value in values], rank, numbers(values))
+
+
+def key_metric(runs: Iterable[Run]) -> str | None:
+    """The first figure of the runs that ended, if it is the same of all."""
+    first = {next(iter(run.metrics), None) for run in runs if run.status in ENDED} - {None}
+    return first.pop() if len(first) == 1 else None
+
+
+def figure_column(name: str | None, runs: Sequence[Run]) -> ListColumn:
+    """The key figure, with its label where the runs have different ones; the status where there is none."""
+    cells = []
+    for run in runs:
+        found = run.metrics if run.status in ENDED else {}
+        if name is not None:
+            says = figure(name, found[name]) if name in found else ""
+        else:
+            says = next((f"{each.label} {each.text}" for each in headlines(found, 1)), "")
+        cells.append(says if run.status == "completed" else ", ".join(filter(None, [run.status, says])))
+    keys = [run.metrics.get(name) for run in runs] if name else ()
+    return ListColumn(words(name) if name else "key figure", cells, keys=keys)
+
+
+def interval_column(name: str | None, runs: Sequence[Run]) -> ListColumn:
+    """The 95% interval of the key figure."""
+    cells, keys = [], []
+    for run in runs:
+        of = name or next(iter(run.metrics), None)
+        low, high = (run.metrics.get(f"{of}_{end}") for end in ("low", "high"))
+        known = low is not None and high is not None
+        cells.append(f"{figure(of, low)} to {figure(of, high)}" if of and known else "")
+        keys.append(low)
+    return ListColumn("95% interval", cells, 6, keys)
+
+
+def numbers(values: Sequence[Any]) -> Sequence[float | None]:
+    """What the texts of these are sorted by, where all are numbers."""
+    found = [None if value is NOTHING else value for value in values]
+    numeric = all(isinstance(value, int | float | None) and not isinstance(value, bool) for value in found)
+    return found if numeric and any(value is not None for value in found) else ()
+
+
+def data(run: Run) -> str:
+    """The name of the data set; of a folder, its last part."""
+    name = at(run.facts, "dataset.name") or at(run.config, "data.dataset") or run.config.get("dataset")
+    return PurePath(str(name)).name if name else ""
+
+
+def model(run: Run) -> str:
+    """The kind of the model, and its hidden layers: `mlp 100-50`."""
+    kind, hidden = at(run.config, "model.name"), at(run.config, "model.hidden")
+    units = "-".join(map(str, hidden)) if isinstance(hidden, list) else ""
+    return f"{kind} {units}".strip() if kind else ""
+
+
+def seeds(run: Run) -> str:
+    """`0`, `0-9`, or `0, 2, 5`."""
+    found = run.facts.get("seeds") or [run.config.get("seed")]
+    if not isinstance(found, list) or not all(isinstance(seed, int) for seed in found):
+        return ""
+    in_turn = len(found) > 1 and found == list(range(found[0], found[0] + len(found)))
+    return f"{found[0]}-{found[-1]}" if in_turn else ", ".join(map(str, found))
+
+
+# What `--columns` and `--sort` know besides keys and metrics
+OWN: dict[str, Callable[[Run], Any]] = {
+    "run": lambda run: run.id,
+    "command": lambda run: run.command,
+    "status": lambda run: run.status,
+    "data": data,
+    "model": model,
+    "seeds": seeds,
+    "took": lambda run: run.seconds,
+    "tags": lambda run: " ".join(run.notes.tags),
+    "note": lambda run: "; ".join(filter(None, [run.problem, run.notes.text])),
+}
+
+
+def text(value: Any) -> str:
+    """A value as configs spell it; empty where there is none."""
+    if value is NOTHING:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,107 @@
+"""Deletes run folders: only those, only in the runs folder, never a running one, and never through a link."""
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlfound.errors import UserError
+from mlfound.runs import folder
+from mlfound.runs.find import find_run, latest
+from mlfound.runs.listing import list_runs
+from mlfound.runs.plain_files import FILES, FOLDERS, PREVIOUS
+from mlfound.runs.reader import Run
+from mlfound.runs.status import is_held
+
+ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z]")  # how the names of run folders begin
+OURS = {*FILES, *FOLDERS, PREVIOUS}
+GONE = ".deleted-"  # how the name of a run begins that is being deleted: nobody lists it
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """A run folder that may be deleted, and the bytes of its files."""
+
+    path: Path
+    bytes: int
+
+
+def deletable(names: Sequence[str], runs_dir: Path) -> list[Doomed]:
+    """The folders of the runs that are meant (see find_run), each once; UserError if one must not be deleted."""
+    paths = dict.fromkeys(_checked(name, runs_dir) for name in names)
+    return [Doomed(path, size(path)) for path in paths]
+
+
+def _checked(name: str, runs_dir: Path) -> Path:
+    path = find_run(name, runs_dir)
+    if path.name == "latest":
+        path = latest(path.parent)
+    if path.is_symlink():
+        raise UserError(f"{path}: a link, not a run folder; delete what it points to, or remove the link")
+    if path.resolve().parent != runs_dir.resolve():
+        raise UserError(f"{path}: not in {runs_dir}; only its runs are deleted, or name another --runs-dir")
+    run = Run(path, forgiving=True)
+    if not is_ours(run):
+        raise UserError(f"{path}: this is no run, so it is not deleted")
+    refuse_running(run)
+    return runs_dir / path.resolve().name
+
+
+def is_ours(run: Run) -> bool:
+    """Whether a run made this folder: its `run.json` says so, or where it does not, its name and files."""
+    if isinstance(run.facts.get("schema"), int):
+        return True
+    found = os.listdir(run.path)
+    debris = re.compile(r"\..+-[0-9a-f]{8}")  # of writes that were killed
+    return bool(ID.match(run.id)) and all(name in OURS or debris.fullmatch(name) for name in found)
+
+
+def refuse_running(run: Run) -> None:
+    if run.status == "running" or is_held(run.path / ".lock"):
+        raise UserError(f"{run.path}: this run is running; end it first, or wait")
+
+
+def size(path: Path) -> int:
+    """Bytes of all files in a folder; links count as themselves."""
+    return sum(
+        os.lstat(os.path.join(above, name)).st_size
+        for above, _, names in os.walk(path, followlinks=False)
+        for name in names
+    )
+
+
+def delete(doomed: Sequence[Doomed], runs_dir: Path) -> None:
+    """Delete them, and let `latest` point to the newest that is left. UserError if one has been taken up since."""
+    for each in doomed:
+        with suppress(FileNotFoundError):  # another has deleted it
+            _delete(each.path)
+    _repoint(runs_dir)
+
+
+def _delete(path: Path) -> None:
+    """Out of sight at once: a run half deleted is never listed."""
+    refuse_running(Run(path, forgiving=True))
+    lock = folder.lock(path)
+    gone = path.with_name(f"{GONE}{os.urandom(4).hex()}")
+    try:
+        os.replace(path, gone)
+    finally:
+        lock.release()
+    shutil.rmtree(gone)
+
+
+def _repoint(runs_dir: Path) -> None:
+    pointer = runs_dir / "latest"
+    if not os.path.lexists(pointer):
+        return
+    try:
+        latest(runs_dir)
+    except UserError:
+        left = [run.path for run in list_runs(runs_dir) if run.facts]
+        if left:
+            folder.point_latest(left[0])
+        elif pointer.is_symlink() or pointer.is_file():
+            pointer.unlink()
