@@ -20,8 +20,9 @@ def show_run(contents: Contents, console: Console) -> None:
     seen = view(contents)
     _say(console, f"{seen['id']}  {seen['status']}", "bold")
     _say(console, ", ".join(seen["facts_in_short"]))
-    for line in filter(None, (", ".join(contents.tags), contents.note)):
-        _say(console, printable(line))
+    for label, text in (("tags", ", ".join(contents.tags)), ("note", contents.note)):
+        if text:
+            _say(console, printable(f"{label}: {text}"))
     for problem in seen["problems"]:
         _say(console, problem, "red")
     _say(console, f"\n{seen['config']}\n")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from mlfound.runs import folder
 from mlfound.runs.find import find_run, latest
 from mlfound.runs.listing import list_runs
 from mlfound.runs.plain_files import FILES, FOLDERS, PREVIOUS
+from mlfound.runs.previous import remove
 from mlfound.runs.reader import Run
 from mlfound.runs.status import is_held
 
@@ -78,6 +78,8 @@ def delete(doomed: Sequence[Doomed], runs_dir: Path) -> None:
     for each in doomed:
         with suppress(FileNotFoundError):  # another has deleted it
             _delete(each.path)
+    for path in runs_dir.glob(f"{GONE}*"):  # of an earlier call that was interrupted
+        remove(path)
     _repoint(runs_dir)
 
 
@@ -90,7 +92,7 @@ def _delete(path: Path) -> None:
         os.replace(path, gone)
     finally:
         lock.release()
-    shutil.rmtree(gone)
+    remove(gone)
 
 
 def _repoint(runs_dir: Path) -> None:

@@ -38,9 +38,9 @@ class Outcome:
         return json.loads((self.path / name).read_text(encoding="utf-8"))
 
 
-def mlfound(*arguments: str | Path | float) -> Outcome:
+def mlfound(*arguments: str | Path | float, typed: str = "") -> Outcome:
     """Run `mlfound` with these arguments: mlfound("train", "--set", "epochs=1"). A traceback is a bug and raised."""
-    result = CliRunner().invoke(app, [str(each) for each in arguments], prog_name="mlfound")
+    result = CliRunner().invoke(app, [str(each) for each in arguments], input=typed, prog_name="mlfound")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Outcome(result.exit_code, result.stdout, result.stderr)
