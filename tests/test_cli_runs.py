@@ -134,6 +134,35 @@ def test_show_says_what_is_damaged(mlfound, two_runs):
     assert "epochs: 10" in outcome.out
 
 
+@pytest.mark.parametrize(
+    ("facts", "why", "resumes", "quotes"),
+    [
+        ({"status": "interrupted", "error": "KeyboardInterrupt()"}, "Interrupted by Ctrl-C.", True, False),
+        ({"status": "interrupted", "error": "Terminated()"}, "Interrupted by SIGTERM.", True, False),
+        ({"status": "running", "end": None}, "Crashed: its process is gone", True, True),
+        (
+            {"status": "failed", "error": "OSError(28, 'No\x1b[31m space')"},
+            "Failed: OSError(28, 'No",
+            True,
+            True,
+        ),
+        ({"status": "running", "command": "init-stats"}, "Crashed: its process is gone", False, True),
+        ({"status": "failed"}, None, False, False),
+        ({"status": "diverged"}, None, False, False),
+    ],
+)
+def test_show_says_why_a_run_ended_and_how_to_go_on(mlfound, facts, why, resumes, quotes):
+    path = make_run(RUNS, FIRST, **facts)
+    (path / "log.txt").write_text("".join(f"line {number}\n" for number in range(30)) + "the \x1b[31mlast\n")
+    out = mlfound("runs", "show", FIRST).out
+    assert "\x1b" not in out
+    assert (why is None) or any(line.startswith(why) for line in out.splitlines())
+    assert ("Crashed" in out or "Interrupted" in out or "Failed:" in out) == (why is not None)
+    assert (f"Go on with: mlfound train --resume runs/{FIRST}\n" in out) == resumes
+    assert ("  line 29\n  the \\x1b[31mlast\n" in out) == quotes
+    assert "line 20\n" not in out, "the end of it"
+
+
 @pytest.mark.parametrize("command", [("runs", "show"), ("report",)])
 def test_the_runs_folder_may_be_named(mlfound, two_runs, command):
     RUNS.rename("elsewhere")
@@ -195,6 +224,14 @@ def test_the_list_is_light(two_runs):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert len(done.stdout.splitlines()) == 4
+
+
+def test_the_page_of_all_runs(mlfound, two_runs):
+    assert mlfound("runs", "--html").out == "runs/index.html\n"
+    assert FIRST in (RUNS / "index.html").read_text()
+    assert mlfound("runs", "--html", "--command", "train", "--limit", "1").code == 0
+    assert SECOND not in (RUNS / "index.html").read_text()
+    assert [run["id"] for run in json.loads(mlfound("runs", "--json").out)] == [SECOND, FIRST], "it is no run"
 
 
 def test_every_run_has_a_page(mlfound):

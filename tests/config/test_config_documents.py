@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from math import inf
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 
 from mlfound.config import documents
 from mlfound.config.documents import MAX_DEPTH, DocumentError, read, shown, write
+from mlfound.errors import UserError
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -151,3 +155,23 @@ def test_values_in_messages_are_short_and_harmless() -> None:
     assert len(shown([1] * 10_000)) < 70
     assert shown([50, 0]) == "[50, 0]"
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", shown({"a": ["\x1b", "\x9b\x7f"]}))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml")), ids=lambda path: path.name
+)
+def test_the_parser_in_c_reads_what_python_s_reads(path: Path, tmp_path: Path) -> None:
+    value, _ = documents.read_file(path)
+    (tmp_path / "written.yaml").write_text(write(value))
+    for file in (path, tmp_path / "written.yaml"):
+        assert repr(documents.read_back(file)) == repr(value)
+
+
+@pytest.mark.parametrize("text", [text for text, _, _ in REFUSED])
+def test_what_is_refused_is_refused_of_a_run_too(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as refusal:
+        documents.read_file(path)
+    with pytest.raises(UserError, match=re.escape(str(refusal.value))):
+        documents.read_back(path)

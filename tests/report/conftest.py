@@ -36,6 +36,16 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
+    def contrast_in_schemes(self):
+        """How much brighter the page's ground is than its ink, from -255 to 255."""
+        colours = "const seen = getComputedStyle(document.body); return [seen.backgroundColor, seen.color]"
+        found = {}
+        for scheme in ("light", "dark", ""):
+            self.prefer(scheme)
+            back, ink = map(brightness, self.run(colours))
+            found[scheme] = back - ink
+        return found
+
     def console(self):
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
@@ -74,3 +84,8 @@ def browser(tmp_path_factory):
     driver = webdriver.Chrome(options=options, service=Service(chromedriver))
     yield Browser(driver)
     driver.quit()
+
+
+def brightness(colour):
+    """Of "rgb(r, g, b)", from 0 to 255."""
+    return sum(map(float, colour[colour.index("(") + 1 : -1].split(",")[:3])) / 3
