@@ -117,11 +117,12 @@ def test_delete_asks_and_latest_moves_on(mlfound):
     for answer in ("n\n", "\n", "yesterday\n"):
         outcome = mlfound("runs", "delete", "latest", typed=answer)
         assert (outcome.code, outcome.out.splitlines()[-1]) == (0, "Nothing was deleted.")
-        assert "Delete this run? [y/N]" in outcome.err
+        assert "Delete this run, 0.00 MB? [y/N]" in outcome.err
     assert left() == [FIRST, SECOND, THIRD]
     outcome = mlfound("runs", "delete", "latest", THIRD, typed="y\n")
     assert outcome.code == 0
     assert outcome.out.splitlines()[0].startswith(f"runs/{THIRD}  0.00 MB")
+    assert outcome.out.splitlines()[-1] == "Deleted: 1."
     assert left() == [FIRST, SECOND]
     assert os.readlink(RUNS / "latest") == SECOND
     assert mlfound("runs", "delete", FIRST, "--yes").code == 0
@@ -261,3 +262,35 @@ def test_a_runs_folder_behind_a_link(mlfound):
     assert mlfound("runs", "delete", FIRST, f"real/{SECOND}", "--yes").code == 0
     assert left() == [THIRD]
     assert stat.S_ISLNK(RUNS.lstat().st_mode)
+
+
+def spent(name, *gone, **facts):
+    """A run that ended long ago, without these files."""
+    path = make_run(RUNS, name, plots=(), **facts)
+    for each in gone:
+        (path / each).unlink()
+    os.utime(path, (0, 0))
+    return path
+
+
+def test_gc_takes_what_has_no_results_and_no_checkpoint_and_nothing_else(mlfound):
+    spent("20261101-080000-train", "summary.json", status="failed")
+    spent("20261102-080000-train", "summary.json", "run.json", "config.yaml", "log.txt")
+    spent("20261103-080000-train", status="failed")
+    (spent("20261104-080000-train", "summary.json", status="interrupted") / "checkpoints").mkdir()
+    (RUNS / "20261104-080000-train/checkpoints/step-1.safetensors").touch()
+    mlfound("runs", "tag", spent("20261105-080000-train", "summary.json", status="failed").name, "mine")
+    (make_run(RUNS, "20261106-080000-train", status="failed") / "summary.json").unlink()  # just now
+    make_thesis()
+    for path in RUNS.iterdir():
+        if path.name != "20261106-080000-train":
+            os.utime(path, (0, 0))
+    before = left()
+    outcome = mlfound("runs", "gc", typed="n\n")
+    assert [line.split()[0] for line in outcome.out.splitlines()] == [
+        "runs/20261101-080000-train", "runs/20261102-080000-train", "Nothing"
+    ]  # fmt: skip
+    assert left() == before
+    assert mlfound("runs", "gc", "--yes").code == 0
+    assert left() == sorted(set(before) - {"20261101-080000-train", "20261102-080000-train"})
+    assert mlfound("runs", "gc").out == "Every run in runs has results, can be resumed, or is tagged.\n"

@@ -1,13 +1,17 @@
-"""`mlfound runs tag`, `note`, `diff` and `delete`."""
+"""`mlfound runs tag`, `note`, `diff`, `delete` and `gc`."""
 
 import sys
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mlfound.cli.failures import one_line_errors
 from mlfound.cli.options import takes
 from mlfound.errors import UserError
+
+if TYPE_CHECKING:
+    from mlfound.runs.deleting import Doomed
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A path, an id, the beginning of one, or latest.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -110,16 +114,45 @@ def delete(
       mlfound runs delete 20261123-043146 20261123-050102
     """
     with one_line_errors():
-        from mlfound.runs.deleting import deletable, delete
+        from mlfound.runs.deleting import deletable
 
         doomed = deletable(runs, flags["runs_dir"])
-        for each in doomed:
-            typer.echo(f"{each.path}  {each.bytes / 1e6:,.2f} MB")
-        if yes or agreed(f"Delete {'this run' if len(doomed) == 1 else f'these {len(doomed)} runs'}?"):
-            delete(doomed, flags["runs_dir"])
-            typer.echo("Deleted.")
-        else:
-            typer.echo("Nothing was deleted.")
+        these = "this run" if len(doomed) == 1 else f"these {len(doomed)} runs"
+        delete_if_agreed(doomed, flags["runs_dir"], f"Delete {these}", yes)
+
+
+@takes("runs_dir")
+def gc(yes: Yes = False, **flags: Any) -> None:
+    """Delete what ended without results and cannot be resumed, after saying what that frees.
+
+    Runs with a tag or a note are kept.
+
+    \b
+    Example:
+      mlfound runs gc
+    """
+    with one_line_errors():
+        from mlfound.runs.deleting import without_results
+
+        doomed = without_results(flags["runs_dir"])
+        if not doomed:
+            typer.echo(f"Every run in {flags['runs_dir']} has results, can be resumed, or is tagged.")
+            return
+        delete_if_agreed(doomed, flags["runs_dir"], "Delete what ended without results", yes)
+
+
+def delete_if_agreed(doomed: "list[Doomed]", runs_dir: Path, question: str, yes: bool) -> None:
+    """Show what would go and what that frees, ask, and do it."""
+    from mlfound.runs.deleting import delete
+
+    for each in doomed:
+        typer.echo(f"{each.path}  {each.bytes / 1e6:,.2f} MB")
+    freed = sum(each.bytes for each in doomed) / 1e6
+    if yes or agreed(f"{question}, {freed:,.2f} MB?"):
+        delete(doomed, runs_dir)
+        typer.echo(f"Deleted: {len(doomed)}.")
+    else:
+        typer.echo("Nothing was deleted.")
 
 
 def agreed(question: str) -> bool:

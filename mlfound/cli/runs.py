@@ -37,6 +37,7 @@ def runs(
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the first N.")] = None,
     html: Annotated[bool, typer.Option("--html", help="Write them as a page, index.html.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="The same, and open it in the browser.")] = False,
     **flags: Any,
 ) -> None:
     """List the runs, newest first: what tells them apart, and their key figure. Or do something with one.
@@ -58,10 +59,10 @@ def runs(
         found = select(query, runs_dir)
         if flags["json_"]:
             print_json([run.as_json() for run in found])
-        elif html:
+        elif html or open_:
             from mlfound.runs.pages import write_index
 
-            typer.echo(str(write_index(found, runs_dir)))
+            show_path(write_index(found, runs_dir), open_)
         elif found:
             from mlfound.report.lines import show_lines
             from mlfound.report.terminal import screen
@@ -109,7 +110,7 @@ def show(run: run_changes.Run, **flags: Any) -> None:
             show_run(contents, screen())
 
 
-for change in (run_changes.diff, run_changes.tag, run_changes.note, run_changes.delete):
+for change in (run_changes.diff, run_changes.tag, run_changes.note, run_changes.delete, run_changes.gc):
     app.command()(change)
 
 
@@ -152,9 +153,13 @@ def report(
         from mlfound.runs.find import find_run
         from mlfound.runs.pages import write_page
 
-        path = write_page(find_run(run, flags["runs_dir"]))
-        if open_:
-            import webbrowser
+        show_path(write_page(find_run(run, flags["runs_dir"])), open_)
 
-            webbrowser.open(path.resolve().as_uri())
-        typer.echo(str(path))
+
+def show_path(page: Path, open_: bool) -> None:
+    """Where the page is, and if wanted the page itself."""
+    if open_:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
+    typer.echo(str(page))

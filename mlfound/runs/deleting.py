@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from mlfound.errors import UserError
 from mlfound.runs import folder
 from mlfound.runs.find import find_run, latest
 from mlfound.runs.listing import list_runs
+from mlfound.runs.notes import Notes
 from mlfound.runs.plain_files import FILES, FOLDERS, PREVIOUS
 from mlfound.runs.previous import remove
 from mlfound.runs.reader import Run
@@ -18,6 +20,7 @@ from mlfound.runs.status import is_held
 
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z]")  # how the names of run folders begin
 OURS = {*FILES, *FOLDERS, PREVIOUS}
+MIN_AGE_SECONDS = 60  # of a folder without results, before `gc` takes it
 GONE = ".deleted-"  # how the name of a run begins that is being deleted: nobody lists it
 
 
@@ -48,6 +51,19 @@ def _checked(name: str, runs_dir: Path) -> Path:
         raise UserError(f"{path}: this is no run, so it is not deleted")
     refuse_running(run)
     return runs_dir / path.resolve().name
+
+
+def without_results(runs_dir: Path) -> list[Doomed]:
+    """The runs that ended without results and without a checkpoint to resume from, but for those tagged or noted."""
+    found = []
+    for run in list_runs(runs_dir):
+        results = os.path.lexists(run.path / "summary.json") or os.path.lexists(run.path / PREVIOUS)
+        kept = results or run.notes != Notes() or any((run.path / "checkpoints").glob("*.safetensors"))
+        # a run has no lock in its first moment, and what just ended may be looked into
+        if not kept and time.time() - run.path.stat().st_mtime > MIN_AGE_SECONDS:
+            with suppress(UserError):  # no run folder, or one that is running
+                found += deletable([run.id], runs_dir)
+    return found
 
 
 def is_ours(run: Run) -> bool:
