@@ -123,9 +123,9 @@ def delete(
 
 @takes("runs_dir")
 def gc(yes: Yes = False, **flags: Any) -> None:
-    """Delete what ended without results and cannot be resumed, after saying what that frees.
+    """Delete all that ended without results, after asking.
 
-    Runs with a tag or a note are kept.
+    What can be resumed, and what has a tag or a note, is kept.
 
     \b
     Example:

@@ -124,7 +124,9 @@ def export(
     ],
     **flags: Any,
 ) -> None:
-    """Write a run as TensorBoard reads it: curves, pictures, config and figures.
+    """Write a run as TensorBoard reads it.
+
+    Curves, pictures, config and figures.
 
     \b
     Example:

@@ -18,8 +18,8 @@ MIN_LAST_WIDTH = 24  # what the last column is cut to, before others give way to
 class ListColumn:
     """A label and a text for each row; `keys`, what the texts of numbers are sorted by, None where there is none.
 
-    `folds`: said once below the list, where all rows say the same. Where the terminal is too narrow, the columns of
-    the highest `rank` give way.
+    `folds`: said once below the list, where all rows that say something say the same. Where the terminal is too
+    narrow, the columns of the highest `rank` give way.
     """
 
     label: str
@@ -27,6 +27,11 @@ class ListColumn:
     rank: int = 0
     keys: Sequence[float | None] = ()
     folds: bool = False
+
+    @property
+    def said(self) -> list[str]:
+        """The texts in it, each once."""
+        return [text for text in dict.fromkeys(self.cells) if text]
 
     @property
     def width(self) -> int:
@@ -42,14 +47,14 @@ def show_lines(columns: Sequence[ListColumn], console: Console, colours: Mapping
     folded, hidden = [], []
     if console.is_terminal:
         columns = [columns[0], *map(_cut, columns[1:])]
-        folded = [each for each in columns if each.folds and len(each.cells) > 1 and len({*each.cells}) == 1]
+        folded = [each for each in columns if each.folds and len(each.cells) > 1 and len(each.said) == 1]
         columns = [each for each in columns if each not in folded]
         shown = _fitting(columns, console.width)
         hidden = [each for each in columns if each not in shown]
         columns = shown
     console.print(Text("\n").join(_rows(columns, console, colours)), soft_wrap=True)
     if folded:
-        same = ", ".join(f"{each.label} {each.cells[0]}" for each in folded)
+        same = ", ".join(f"{each.label} {each.said[0]}" for each in folded)
         _say(f"All: {same}.", console)
     if hidden:
         _say(f"Not shown for want of room: {', '.join(each.label for each in hidden)}.", console)

@@ -102,16 +102,21 @@ def differing(runs: Sequence[Run]) -> dict[str, list[Any]]:
     configs = [dict(flat(run.config)) for run in runs]
     keys = dict.fromkeys(key for config in configs for key in config if key not in SHOWN)
     values = {key: [config.get(key, NOTHING) for config in configs] for key in keys}
-    counts = {
-        key: Counter(text(value) for value in column if value is not NOTHING)
-        for key, column in values.items()
-    }
+    values = {key: column for key, column in values.items() if not _all_the_same(column)}
+    counts = {key: Counter(map(text, column)) for key, column in values.items()}
+    for each in counts.values():
+        each.pop(text(NOTHING), None)
 
     def order(key: str) -> tuple[bool, int]:
         others = sum(counts[key].values()) - max(counts[key].values())
         return key.startswith(HOUSEKEEPING), -others
 
-    return {key: values[key] for key in sorted(keys, key=order) if len(counts[key]) > 1}
+    return {key: values[key] for key in sorted(values, key=order)}
+
+
+def _all_the_same(values: Sequence[Any]) -> bool:
+    found = [value for value in values if value is not NOTHING]
+    return all(value == found[0] for value in found)
 
 
 def setting_column(
