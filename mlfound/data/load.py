@@ -1,6 +1,7 @@
 """Makes verified bytes into tensors: training, validation and test rows, scaled to [0, 1) as in the lesson."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,9 @@ from mlfound.data.fetch import Arrival, Progress, fetch, silent
 from mlfound.data.raw import dimensions
 from mlfound.data.registry import Dataset
 from mlfound.errors import UserError
+from mlfound.files import read_plain
 
+MAX_LABELS_BYTES = 64 * 1024
 LEVELS = 256  # the lesson's pickle holds byte / 256, not / 255
 
 
@@ -37,7 +40,8 @@ class Split:
 class Splits:
     """The three splits of a dataset; `shape` is (height, width) of a row's image.
 
-    `files` are the SHA-256 of the raw files by name, `digest` the SHA-256 of those four digests in order.
+    `files` are the SHA-256 of the raw files by name, `digest` the SHA-256 of those four digests in order. `labels`
+    are what the classes are called, and `noun` what an image shows: a digit, or just an image.
     """
 
     train: Split
@@ -47,6 +51,8 @@ class Splits:
     classes: int
     digest: str
     files: dict[str, str]
+    labels: Sequence[int | str]
+    noun: str = "image"
 
     def first(self, train_rows: int) -> "Splits":
         """The same with the first `train_rows` training rows only; a UserError if there are fewer."""
@@ -75,15 +81,39 @@ def decode(dataset: Dataset, arrivals: Sequence[Arrival]) -> Splits:
     _check_fit(train_x, train_y, test_x, test_y, dataset.name)
     cut = len(train_x) - (dataset.valid_rows or len(train_x) // 6)
     digests = {each.file: each.sha256 for each in arrivals}
+    classes = int(train_y.max()) + 1
     return Splits(
         train=_split(train_x[:cut], train_y[:cut]),
         valid=_split(train_x[cut:], train_y[cut:]),
         test=_split(test_x, test_y),
         shape=(train_x.shape[1], train_x.shape[2]),
-        classes=int(train_y.max()) + 1,
+        classes=classes,
         digest=hashlib.sha256("".join(digests.values()).encode()).hexdigest(),
         files=digests,
+        labels=labels(dataset, classes),
+        noun=dataset.noun,
     )
+
+
+def labels(dataset: Dataset, classes: int) -> Sequence[int | str]:
+    """The names of the classes, in the user's own data those in `labels.txt`, one per line; else their numbers."""
+    if dataset.folder and os.path.lexists(file := dataset.folder / "labels.txt"):
+        return read_labels(file, classes)
+    return dataset.class_names[:classes] or range(classes)
+
+
+def read_labels(file: Path, classes: int) -> Sequence[str]:
+    """As many names as there are classes; a UserError if they are no names, or too few."""
+    try:
+        names = read_plain(file, MAX_LABELS_BYTES, follow_links=True).decode().strip().splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: not UTF-8; write one name per line", key="data.dataset") from error
+    if odd := [name for name in names if not name.isprintable() or names.count(name) > 1]:
+        message = f"{file}: {odd[0]!r} is not a name of one class; write a different one in each line"
+        raise UserError(message, key="data.dataset")
+    if len(names) < classes:
+        raise UserError(f"{file}: {len(names)} names, and there are {classes} classes", key="data.dataset")
+    return names[:classes]
 
 
 def _check_fit(train_x: Tensor, train_y: Tensor, test_x: Tensor, test_y: Tensor, name: str) -> None:

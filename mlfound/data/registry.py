@@ -54,6 +54,8 @@ class Dataset:
     folder: Path | None = None  # read in place and never fetched
     train_counts: tuple[int, ...] = ()  # images of each class in the training files, validation included
     test_counts: tuple[int, ...] = ()
+    noun: str = "image"  # what an image shows, if that is one thing for all classes
+    class_names: tuple[str, ...] = ()  # without them classes are numbers
 
 
 def default_data_dir() -> Path:
@@ -119,6 +121,7 @@ DATASETS: Mapping[str, Dataset] = {
         ),
         train_counts=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
         test_counts=(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+        noun="digit",
     ),
     "fashion-mnist": Dataset(
         name="fashion-mnist",
@@ -139,6 +142,18 @@ DATASETS: Mapping[str, Dataset] = {
         ),
         train_counts=(6_000,) * 10,
         test_counts=(1_000,) * 10,
+        class_names=(
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
     ),
     "mnist-sample": Dataset(
         name="mnist-sample",
@@ -154,5 +169,6 @@ DATASETS: Mapping[str, Dataset] = {
         folder=Path(__file__).parent / "sample",
         train_counts=(579, 670, 581, 598, 624, 525, 605, 656, 569, 593),
         test_counts=(85, 126, 116, 107, 110, 87, 87, 99, 89, 94),
+        noun="digit",
     ),
 }

@@ -61,7 +61,11 @@ def digits(dataset: Dataset, splits: Splits) -> Picture:
     """The first training images."""
     train = splits.train.first(SHOWN_DIGITS)
     title = f"{dataset.title}: the first {len(train.x)} training images"
-    data = {"title": title, "images": train.x.view(-1, *splits.shape), "labels": train.y.tolist()}
+    data = {
+        "title": title,
+        "images": train.x.view(-1, *splits.shape),
+        "labels": [splits.labels[n] for n in train.y.tolist()],
+    }
     return Picture("digits", "digits", data)
 
 

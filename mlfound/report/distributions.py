@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from mlfound.report.palette import BLUE, GREEN, GREY, INK, ORANGE, PALE, SKY
 from mlfound.report.style import WIDTH, finite, head, note, paper
 
+MAX_NAMES, MAX_LETTERS = 26, 80  # of classes along an axis; beyond the second, names stand upright
+
 
 def pixel_histograms(
     *, title: str, edges: ArrayLike, counts: ArrayLike, mean: ArrayLike, std: ArrayLike, zero_share: float
@@ -59,8 +61,13 @@ def mean_and_std_images(*, title: str, mean: ArrayLike, std: ArrayLike) -> Figur
     return figure
 
 
-def class_balance(*, title: str, splits: Sequence[str], counts: ArrayLike) -> Figure:
-    """The share of each class in each split, from `counts` (splits, classes); a class that is missing is marked."""
+def class_balance(
+    *, title: str, splits: Sequence[str], counts: ArrayLike, names: Sequence[str] | None = None
+) -> Figure:
+    """The share of each class in each split, from `counts` (splits, classes); a class that is missing is marked.
+
+    `names` are those of the classes; without them, and of many, the classes are numbers.
+    """
     table = finite(counts)
     rows = np.maximum(table.sum(axis=1, keepdims=True), 1)
     shares = table / rows
@@ -79,7 +86,12 @@ def class_balance(*, title: str, splits: Sequence[str], counts: ArrayLike) -> Fi
     axes.axhline(1 / len(classes), color=INK, linestyle="--", linewidth=1)
     axes.set_xlim(-0.7, len(classes) - 0.3)
     axes.set_ylim(0, 1.2 * (shares + whiskers).max())
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=30, integer=True))
+    if names and len(names) <= MAX_NAMES:
+        axes.set_xticks(
+            classes, names, parse_math=False, rotation=0 if sum(map(len, names)) < MAX_LETTERS else 90
+        )
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=30, integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     axes.set(xlabel="class", ylabel="share of the split", axisbelow=True)
     axes.legend(ncols=len(splits), loc="upper right")

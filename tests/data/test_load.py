@@ -207,3 +207,27 @@ def test_what_was_fetched_is_neither_read_nor_hashed_again(made, tmp_path, monke
     assert (splits.digest, splits.files) == (again.digest, again.files)
     assert splits.train.x.equal(again.train.x)
     assert splits.test.y.equal(again.test.y)
+
+
+def test_classes_are_called_as_labels_txt_says(own, tmp_path):
+    assert list(own().labels) == [0, 1, 2]
+    (tmp_path / "labels.txt").write_text("cat\nT-shirt/top\n¿qué?\nnever seen\n", encoding="utf-8")
+    assert own().labels == ["cat", "T-shirt/top", "¿qué?"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"cat\ndog\n", "2 names, and there are 3 classes"),
+        (b"", "0 names, and there are 3 classes"),
+        (b"cat\ndog\ncat\n", "'cat' is not a name of one class"),
+        (b"cat\ndog\nred \x1b[31m\n", "is not a name of one class"),
+        (b"cat\ndog\n\xff\n", "not UTF-8"),
+    ],
+)
+def test_labels_txt_that_names_no_classes(own, tmp_path, content, words):
+    (tmp_path / "labels.txt").write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        own()
+    assert f"{tmp_path / 'labels.txt'}: " in str(caught.value)
+    assert words in str(caught.value)

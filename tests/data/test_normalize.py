@@ -64,7 +64,7 @@ def test_none_leaves_the_numbers_as_they_are(splits):
 def test_pixels_that_never_change_are_not_blown_up(how, rows):
     """253/256 many times: a float32 sum would round, and the std be a tiny number instead of 0."""
     same = Split(torch.full((rows, 2), 253 / 256), torch.zeros(rows, dtype=torch.int64))
-    after, mean, std = normalized(Splits(same, same, same, (1, 2), 1, "", {}), how)
+    after, mean, std = normalized(Splits(same, same, same, (1, 2), 1, "", {}, ["one"]), how)
     assert torch.all(std == 1)
     assert torch.all(mean == 253 / 256)
     assert torch.all(after.train.x == 0)

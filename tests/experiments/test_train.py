@@ -197,7 +197,7 @@ def test_a_schedule_of_pieces_is_planned_and_drawn():
 def planned(*changes):
     """The plan of this config for a hundred images."""
     split = Split(torch.zeros(100, 784), torch.zeros(100, dtype=torch.int64))
-    splits = Splits(split, split, split, (28, 28), 10, "", {})
+    splits = Splits(split, split, split, (28, 28), 10, "", {}, range(10))
     changes = ("batch_size=10", "device=cpu", "threads=1", *changes)
     made = plan(load("train", None, [parse_set(text) for text in changes]).config, splits)
     require_memory(made, splits)

@@ -175,9 +175,20 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
         "tall": {"title": "", "mean": np.eye(60, 4), "std": np.eye(60, 4)},
     },
     "class_balance": {
-        "ordinary": {"title": "Classes", "splits": ["training", "test"], "counts": [[9, 20, 7], [4, 0, 3]]},
+        "ordinary": {
+            "title": "Classes",
+            "splits": ["training", "test"],
+            "counts": [[9, 20, 7], [4, 0, 3]],
+            "names": ["Bag", "$a$", "T-shirt/top"],
+        },
         "one class": {"title": "", "splits": ["$a$"], "counts": [[3]]},
         "many": {"title": "", "splits": ["a", "b", "c"], "counts": RANDOM.poisson(3, (3, 256))},
+        "long names": {
+            "title": "",
+            "splits": ["a"],
+            "counts": [[1] * 26],
+            "names": ["a rather long name"] * 26,
+        },
     },
     "duration_dots": {
         "ordinary": {

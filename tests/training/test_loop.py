@@ -26,7 +26,14 @@ def images():
     x = torch.randn(300, 12, generator=draws)
     y = (x @ torch.randn(12, 10, generator=draws)).argmax(1)
     return Splits(
-        Split(x[:210], y[:210]), Split(x[210:250], y[210:250]), Split(x[250:], y[250:]), (3, 4), 10, "", {}
+        Split(x[:210], y[:210]),
+        Split(x[210:250], y[210:250]),
+        Split(x[250:], y[250:]),
+        (3, 4),
+        10,
+        "",
+        {},
+        range(10),
     )
 
 

@@ -52,11 +52,15 @@ def class_findings(splits: Splits) -> list[str]:
         there, share = counts.nonzero()[:, 0].tolist(), rows / splits.classes
         if len(there) == 1:
             why = "the labels are wrong, or the images are sorted by class"
-            sentences.append(f"All {which} images are of class {there[0]}: {why}.")
+            sentences.append(f"All {which} images are of class {splits.labels[there[0]]}: {why}.")
             continue
-        if absent := [str(number) for number in range(splits.classes) if not counts[number]]:
+        if absent := [str(label) for label, count in zip(splits.labels, counts, strict=True) if not count]:
             sentences.append(f"No {which} image is of class {listed(absent)}.")
-        if rare := [f"{number} ({counts[number]:,})" for number in there if counts[number] < RARE * share]:
+        if rare := [
+            f"{splits.labels[number]} ({counts[number]:,})"
+            for number in there
+            if counts[number] < RARE * share
+        ]:
             sentences.append(
                 f"Few {which} images are of class {listed(rare)}: less than a tenth of an even share of {share:,.0f}."
             )
@@ -76,5 +80,6 @@ def class_balance(splits: Splits, name: str) -> Picture:
         "title": f"How often each class of {name} occurs",
         "splits": [FULL_NAMES[split] for split in counts],
         "counts": [each.tolist() for each in counts.values()],
+        "names": [str(label) for label in splits.labels],
     }
     return Picture("classes", "class_balance", data)

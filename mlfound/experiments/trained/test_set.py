@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from mlfound.data.load import Splits
 from mlfound.experiments.trained.history import tested_epoch
 from mlfound.foundations.layers import Layer, Linear, Loss, Sequential
 from mlfound.results import Column, Picture, Result, Table
@@ -34,7 +35,7 @@ def on_test_set(
             findings=[test_sentence(metrics, len(test.y))],
             tables=[seed_table(tested_epoch(planned, epochs), scores, epochs)],
         )
-        + by_class(confusion(test.y, scores[0].predicted, splits.classes), whose)
+        + by_class(confusion(test.y, scores[0].predicted, splits.classes), splits, whose)
         + by_mistake(inputs, scores[0], whose)
         + Result({}, pictures=weight_pictures(first, splits.shape, whose))
     )
@@ -106,29 +107,32 @@ def seed_table(tested: Sequence[Epoch], scores: Sequence[Score], epochs: Sequenc
     return Table.of("seeds", "Seeds", columns, networks, shown=len(networks) > 1)
 
 
-def by_class(counts: Tensor, whose: str) -> Result:
+def by_class(counts: Tensor, splits: Splits, whose: str) -> Result:
     """The confusion matrix `counts`, rows true and columns predicted, and the commonest mistake of each class."""
     wrong = counts.clone().fill_diagonal_(0)
-    matrix, rows = counts.tolist(), []
-    for digit, row in enumerate(matrix):
-        times, other = wrong[digit].max(0)
-        accuracy = row[digit] / sum(row) if sum(row) else None
-        rows.append((digit, sum(row), row[digit], accuracy, int(other) if times else None, int(times)))
+    matrix, labels, rows = counts.tolist(), splits.labels, []
+    for n, row in enumerate(matrix):
+        times, other = wrong[n].max(0)
+        accuracy = row[n] / sum(row) if sum(row) else None
+        mostly = labels[int(other)] if times else None
+        rows.append((labels[n], sum(row), row[n], accuracy, mostly, int(times)))
+    a_class = "digit" if splits.noun == "digit" else "class"
     columns = (
-        Column("digit"),
+        Column(a_class),
         Column("images", format=","),
         Column("right", format=","),
         Column("accuracy", format=".2%"),
         Column("mostly_taken_for", "mostly taken for"),
         Column("times"),
     )
-    predicted = [Column("true"), *(Column(f"predicted_{digit}") for digit in range(len(matrix)))]
-    true = [(digit, *row) for digit, row in enumerate(matrix)]
-    picture = {"title": f"Test digits: true against predicted{whose}", "counts": counts.cpu()}
+    predicted = [Column("true"), *(Column(f"predicted_{label}") for label in labels)]
+    true = [(label, *row) for label, row in zip(labels, matrix, strict=True)]
+    title = f"Test {splits.noun}s: true against predicted{whose}"
+    picture = {"title": title, "counts": counts.cpu(), "names": [str(label) for label in labels]}
     return Result(
         {},
         tables=[
-            Table("classes", f"Test accuracy by digit{whose}", columns, rows),
+            Table("classes", f"Test accuracy by {a_class}{whose}", columns, rows),
             Table("confusion", f"Confusion matrix{whose}", predicted, true, shown=False),
         ],
         pictures=[Picture("confusion", "confusion", picture)],
@@ -137,12 +141,14 @@ def by_class(counts: Tensor, whose: str) -> Result:
 
 def by_mistake(inputs: Inputs, score: Score, whose: str) -> Result:
     """The most confidently wrong predictions: `row` counts the test images from 0."""
-    test = inputs.splits.test
+    test, splits = inputs.splits.test, inputs.splits
     rows = worst_mistakes(score, test.y, SHOWN_MISTAKES)
     tensors = {"true": test.y, "predicted": score.predicted, score.kind: score.strength}
     figures = {name: values[rows].tolist() for name, values in tensors.items()}
-    images = (test.x[rows].cpu() * inputs.std + inputs.mean).view(-1, *inputs.splits.shape)
-    picture = {"title": f"The most confidently wrong test digits{whose}", "images": images, **figures}
+    for name in ("true", "predicted"):
+        figures[name] = [splits.labels[number] for number in figures[name]]
+    images = (test.x[rows].cpu() * inputs.std + inputs.mean).view(-1, *splits.shape)
+    picture = {"title": f"The most confidently wrong test {splits.noun}s{whose}", "images": images, **figures}
     columns = [Column(name) for name in ("row", *figures)]
     lines = list(zip(rows.tolist(), *figures.values(), strict=True))
     return Result(
