@@ -13,6 +13,7 @@ from mlfound.report.style import head, paper
 
 MAX_CLASSES = 32  # with more, numbers are too small to read and take minutes to draw
 SHOWN_CLASSES = 20  # of more than MAX_CLASSES
+MAX_LETTERS = 105  # of the names side by side, with two spaces between them
 
 
 def confusion(*, title: str, counts: ArrayLike, names: Sequence[str] | None = None) -> Figure:
@@ -31,10 +32,8 @@ def confusion(*, title: str, counts: ArrayLike, names: Sequence[str] | None = No
     table = whole[np.ix_(shown, shown)]
     figure, axes = paper(7.8)
     _cells(axes, table)
-    longest = max(map(len, labels))
-    axes.set_xticks(
-        range(len(shown)), labels, parse_math=False, rotation=0 if longest * len(shown) < 90 else 90
-    )
+    upright = sum(map(len, labels)) + 2 * len(labels) > MAX_LETTERS
+    axes.set_xticks(range(len(shown)), labels, parse_math=False, rotation=90 if upright else 0)
     axes.set_yticks(range(len(shown)), labels, parse_math=False)
     axes.set(xlabel="predicted", ylabel="true")
     shares = axes.secondary_yaxis("right")

@@ -116,6 +116,22 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
         },
     },
     "confusion": {
+        "clothes": {
+            "title": "",
+            "counts": np.eye(10, dtype=int),
+            "names": [
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle-boot",
+            ],
+        },
         "ordinary": {"title": "Confusion", "counts": [[980, 2], [7, 1_100]], "names": ["Shirt", "$Bag$"]},
         "one class": {"title": "", "counts": [[3]]},
         "no rows": {"title": "", "counts": np.zeros((10, 10), int)},
@@ -478,6 +494,13 @@ def test_confusion_of_many_classes_shows_those_with_the_most_errors(classes: int
     assert len(axes.texts) == 1 + len(shown) ** 2  # the line below the title
     assert any("tables/confusion.csv" in text for text in texts(figure)) == (classes > 32)
     assert no_overlap(axes.get_xticklabels(), figure)
+
+
+def test_names_of_classes_lie_flat_where_they_fit() -> None:
+    figure = figure_of("confusion", "clothes")
+    labels = figure.axes[0].get_xticklabels()
+    assert no_overlap(labels, figure)
+    assert {label.get_rotation() for label in labels} == {0}
 
 
 def no_overlap(labels: list[Text], figure: Figure) -> bool:
