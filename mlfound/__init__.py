@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # to import `typing` takes longer than all else here, and
 if TYPE_CHECKING:  # torch only once it is needed: `mlfound --help` imports this file
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import Any
+    from typing import Any, Literal
 
     from torch import Tensor
 
@@ -68,13 +68,16 @@ def _folder(given: str | PathLike[str] | None) -> "Path":
     return Path(os.path.expanduser(given or os.environ.get("MLFOUND_RUNS_DIR") or "runs"))
 
 
-def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[Sequential, Tensor, Tensor]":
+def load_model(
+    run: str | PathLike[str], seed: int | None = None, checkpoint: "Literal['last', 'best'] | None" = None
+) -> "tuple[Sequential, Tensor, Tensor]":
     """The trained network of a run folder, and the mean and std of its training pixels.
 
         model, mean, std = load_model("runs/latest")
         outputs = model((pixels - mean) / std)  # pixels: float32 (rows, features) in [0, 1), bytes / 256
 
-    Of a run with `replicates`, the network of `seed`, or the first. A UserError where there is none to read.
+    Of a run with `replicates`, the network of `seed`, or the first. It is that which was tested, unless `checkpoint`
+    names an epoch: the "last", or the "best", of the lowest validation loss. A UserError where there is none to read.
     """
     import json
 
@@ -85,6 +88,8 @@ def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[Sequ
     from mlfound.foundations.layers import bound
     from mlfound.foundations.models import MODELS
 
+    if checkpoint not in (None, "last", "best"):
+        raise UserError(f'checkpoint={checkpoint!r} is not valid; write "last" or "best"')
     path = os.path.join(run, "model.safetensors")
     try:
         content = read_plain(path, MAX_MODEL_BYTES)
@@ -97,6 +102,9 @@ def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[Sequ
         own = prefix if len(seeds) > 1 else ""
         network = {name.removeprefix(own): tensors[name] for name in tensors if name.startswith(own)}
         model = MODELS[about["model"]["name"]](about["model"], tuple(about["input_shape"]))
+        if checkpoint and (epoch := about["epochs"][checkpoint]) != about["epoch"]:
+            seed = seeds[0] if seed is None else seed
+            network = _of_epoch(run, epoch, {name: f"{name} of seed {seed}" for name in network})
         return bound(model, network), mean, std
     except UserError as error:
         raise UserError(
@@ -106,3 +114,15 @@ def load_model(run: str | PathLike[str], seed: int | None = None) -> "tuple[Sequ
         raise UserError(
             f"{path}: no trained model can be read here ({error}); name the folder of a train run"
         ) from error
+
+
+def _of_epoch(run: str | PathLike[str], epoch: int, names: "Mapping[str, str]") -> "dict[str, Tensor]":
+    """A network as it was after `epoch`; `names` are those that its tensors have in a checkpoint."""
+    from pathlib import Path
+
+    from mlfound.runs.checkpoints import Checkpoints
+    from mlfound.runs.plain_files import read_json
+
+    path = Path(run)
+    tensors = Checkpoints(path / "checkpoints", read_json(path / "run.json")["id"]).of_epoch(epoch).tensors
+    return {name: tensors[named] for name, named in names.items()}

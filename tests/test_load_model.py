@@ -1,6 +1,7 @@
 """The weights of a run, loaded back."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+import mlfound
 from mlfound import load_model
 from mlfound.data.load import load
 from mlfound.data.registry import DATASETS
 from mlfound.errors import UserError
+from mlfound.foundations.layers import Loss
 
 
 @pytest.mark.parametrize("options", [(), ("--set", "model.relu_shift=0.5", "--set", "data.normalize=pixel")])
@@ -51,6 +54,41 @@ def test_the_file_says_what_it_holds(mlfound):
     assert {*about["normalize"].values()} <= names
 
 
+@pytest.mark.parametrize("stops", [True, False])
+def test_the_best_and_the_last_epoch(tmp_path, stops):
+    """Their validation losses are those in the table, also where the best one was long before the last."""
+    settings = {"replicates": 2, "seed": 3, "epochs": 8, "checkpoint.seconds": 0, "threads": 1}
+    settings |= {"early_stop.patience": 5} if stops else {}
+    run = mlfound.run("train", {"data.dataset": "mnist-sample", "data.train_rows": 500}, **HIGH, **settings)
+    rows, best, last = run.table("epochs"), run.metrics["best_epoch"], run.metrics["epochs"]
+    assert best < last - 2, "no test of the best epoch's own checkpoint"
+    valid = load(DATASETS["mnist-sample"], tmp_path).valid
+
+    def loss(seed, **checkpoint):
+        model, mean, std = load_model(run, seed, **checkpoint)
+        return Loss("cross-entropy")(model((valid.x - mean) / std), valid.y).item()
+
+    wanted = {(row["epoch"], row["seed"]): pytest.approx(row["valid_loss"], rel=1e-6) for row in rows}
+    for seed in (3, 4):
+        assert loss(seed, checkpoint="best") == wanted[best, seed]
+        assert loss(seed, checkpoint="last") == wanted[last, seed]
+        assert loss(seed) == wanted[best if stops else last, seed]
+    assert loss(None, checkpoint="best") == wanted[best, 3]
+    assert loss(None, checkpoint="last") == wanted[last, 3]
+
+    with pytest.raises(UserError, match='\'bst\' is not valid; write "last" or "best"'):
+        load_model(run, checkpoint="bst")
+    shutil.rmtree(run.path / "checkpoints")
+    assert loss(3) == wanted[best if stops else last, 3]
+    with pytest.raises(UserError, match="no checkpoint of epoch"):
+        load_model(run, checkpoint="last" if stops else "best")
+
+
+HIGH = {
+    "schedule": "constant",
+    "optimizer.lr": 0.3,
+    "optimizer.weight_decay": 0,
+}  # overfits after a few epochs
 ABOUT = {
     "model": {"name": "mlp", "relu_shift": 0.0},
     "normalize": {"mean": "mean", "std": "std"},

@@ -79,6 +79,14 @@ class Checkpoints:
             )
         return None
 
+    def of_epoch(self, epoch: int) -> Checkpoint:
+        """The newest generation of this epoch's end; UserError if there is none, or if a newer one is damaged."""
+        for number in sorted(self.generations("json"), reverse=True):
+            checkpoint = self.read(number)
+            if (checkpoint.facts["epoch"], checkpoint.facts["step"]) == (epoch, 0):
+                return checkpoint
+        raise UserError(f"{self.folder}: no checkpoint of epoch {epoch}")
+
     def read(self, number: int) -> Checkpoint:
         """This generation, if it is whole; UserError says which file is not."""
         path = self.path(number, "json")

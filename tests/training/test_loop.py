@@ -54,11 +54,15 @@ def trainer_of(config):
     return closing(build(plan(config, splits), splits))
 
 
+def copies(networks):
+    return [{name: p.clone() for name, p in network.items()} for network in networks]
+
+
 def trained(config):
     recorder = Memory()
     with trainer_of(config) as trainer:
         divergence = trainer.run(context_of(recorder))
-        weights = [{name: p.clone() for name, p in network.items()} for network in trainer.engine.networks]
+        weights = copies(trainer.engine.networks)
     return weights, recorder, divergence
 
 
@@ -135,7 +139,10 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(kind, where, monkeypat
     """A check a step, seven steps an epoch: in its middle, before and while it is evaluated, at its beginning."""
     monkeypatch.setattr("mlfound.training.loop.MAX_STEPS_PER_CHECK", 1)
     config = config_of("replicates=2", *kind)
-    whole, undisturbed, _ = trained(config)
+    undisturbed = Memory()
+    with trainer_of(config) as trainer:
+        trainer.run(context_of(undisturbed))
+        whole, halves = copies(trainer.engine.networks), trainer.halves
 
     begun = Memory()
     with trainer_of(config) as trainer:
@@ -147,6 +154,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(kind, where, monkeypat
     with trainer_of(config) as trainer:
         assert trainer.run(context_of(rest, Resumed(checkpoint, begun.rows, {}))) is None
         assert same(trainer.engine.networks, whole)
+        assert same_halves(trainer.halves, halves)
     timeless = [
         [(row["epoch"], row["seed"], row["train_loss"], row["valid_loss"]) for row in rows]
         for rows in (begun.rows + rest.rows, undisturbed.rows)
@@ -200,6 +208,95 @@ def test_the_best_epoch_is_kept_whether_a_checkpoint_is_due_or_not(losses, setti
             rows = memory.rows[: checkpoint.facts["epoch"]]
             trainer.run(context_of(resumed=Resumed(checkpoint, rows, {})))
             assert same(trainer.engine.networks, whole)
+
+
+def networks_after(epoch, *changes):
+    """As they are after so many epochs of a training that is not stopped early."""
+    with trainer_of(config_of(*changes)) as trainer:
+        trainer.run(context_of(), at(trainer, epoch, 0))
+        return copies(trainer.engine.networks)
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "epochs", "best"),
+    [
+        ([5, 4, 3, 2, 1, 0], 1, 6, 6),
+        ([5, 3, 4, 2, 1, 0], 1, 3, 2),
+        ([5, 3, 4, 2, 1, 0], 2, 6, 6),
+        ([5, 3, 4, 3, 1, 0], 2, 4, 2),  # as low as before is not lower
+        ([5, 4, 4, 4, 4, 4], 4, 6, 2),
+        ([5, 4, 4, 4, 4, 4], 9, 6, 2),
+    ],
+)
+def test_early_stopping_waits_for_a_lower_loss_and_keeps_the_best_networks(losses, patience, epochs, best):
+    """The steps are those of a run that is not stopped: the schedule keeps its planned length."""
+    shared, memory = ("epochs=6", "replicates=2"), Memory()
+    with trainer_of(config_of(*shared, f"early_stop.patience={patience}")) as trainer:
+        of_both = [each for loss in losses for each in (loss + 10, loss)]  # what counts is their mean
+        with_losses(trainer, of_both).run(context_of(memory))
+        assert [row["epoch"] for row in memory.rows[::2]] == list(range(1, epochs + 1))
+        assert memory.checkpoints[-1][0].facts["epoch"] == epochs, "the last one is always written"
+        assert same(trainer.result, networks_after(best, *shared))
+        assert same(trainer.engine.networks, networks_after(epochs, *shared))
+
+
+@pytest.mark.parametrize("where", [(1, 3), (3, 0), (3, 5), (4, 0), (5, 0)], ids=str)
+def test_early_stopping_survives_an_interruption(where, monkeypatch):
+    """Before, at and after the best epoch, which is the second, and after it has stopped, which it does after 5."""
+    monkeypatch.setattr("mlfound.training.loop.MAX_STEPS_PER_CHECK", 1)
+    config, losses = config_of("epochs=9", "early_stop.patience=3"), [5, 3, 4, 5, 6]
+    with trainer_of(config) as trainer:
+        with_losses(trainer, losses).run(context_of())
+        wanted, halves = copies(trainer.result), trainer.halves
+        assert trainer.epoch == 5
+    begun, rest = Memory(), Memory()
+    with trainer_of(config) as trainer:
+        with_losses(trainer, losses).run(context_of(begun), at(trainer, *where))
+    resumed = Resumed(begun.checkpoints[-1][0], begun.rows, {})
+    with trainer_of(config) as trainer:
+        with_losses(trainer, losses[where[0] :]).run(context_of(rest, resumed))
+        assert same(trainer.result, wanted)
+        assert trainer.epoch == 5
+        assert same_halves(trainer.halves, halves)
+    assert len(begun.rows + rest.rows) == 5
+    with trainer_of(config_of("epochs=9")) as trainer:  # it may be switched off
+        trainer.run(context_of(resumed=resumed))
+        assert same(trainer.result, networks_after(9, "epochs=9"))
+
+
+def same_halves(one, other):
+    means = [(each.epoch, each.even, each.train, each.last_train) for each in (one, other)]
+    tensors = ((one.odd, other.odd), (one.last_odd, other.last_odd))
+    return means[0] == means[1] and all(torch.equal(*pair) for pair in tensors)
+
+
+@pytest.mark.parametrize("replicates", [1, 2])
+def test_what_is_judged_are_the_losses_of_the_odd_rows(replicates):
+    """Of the epoch with the lowest loss on the even rows, and of the last one; calculated here from the networks."""
+    changes = ("epochs=5", f"replicates={replicates}", "optimizer.lr=2", "schedule=constant")
+    with trainer_of(config_of(*changes)) as trainer:
+        trainer.run(context_of())
+        halves = trainer.halves
+    valid, train = images().valid, images().train.first(500)
+    model, losses, of_train = MODELS["mlp"](config_of().model.model_dump(), (12,)), [], []
+    for epoch in range(1, 6):
+        networks = [bound(model, network) for network in networks_after(epoch, *changes)]
+        losses.append(
+            [torch.nn.functional.cross_entropy(net(valid.x), valid.y, reduction="none") for net in networks]
+        )
+        of_train.append(
+            sum(Loss("cross-entropy")(net(train.x), train.y).item() for net in networks) / replicates
+        )
+    losses = torch.stack([torch.stack(each) for each in losses])
+    even, odd = losses[..., ::2].mean((1, 2)), losses[..., 1::2]
+    odd = odd.mean(2, keepdim=True) if replicates > 1 else odd
+    best = even.argmin().item()
+    assert best < 4, "no test of a last epoch that is not the best"
+    assert halves.epoch == best + 1
+    assert halves.even == pytest.approx(even[best].item(), rel=1e-6)
+    assert halves.odd == pytest.approx(odd[best], rel=1e-5)
+    assert halves.last_odd == pytest.approx(odd[-1], rel=1e-5)
+    assert (halves.train, halves.last_train) == pytest.approx((of_train[best], of_train[-1]), rel=1e-6)
 
 
 def test_an_interrupted_training_leaves_its_best_epoch_too(monkeypatch):
