@@ -102,6 +102,11 @@ def test_the_stories_claims_hold_or_not_as_the_lesson_should_have_said(story):
         "fan_out keeps the signal forward (784 394 198 99 50)",
     ]
     assert len(said) == 16
+    assert kinds(story) == dict.fromkeys(said, "claim") | dict.fromkeys(wrong[1:], "counter-example")
+
+
+def kinds(outcome):
+    return {row["claim"]: row["kind"] for row in rows_of(outcome, "claims")}
 
 
 def test_the_figures_of_one_layer(story):
@@ -179,6 +184,8 @@ def test_ten_draws_as_the_lesson_prints_them(quick):
     assert {row["init"] for row in rows_of(outcome, "stats")} == {"kaiming"}
     assert holds(outcome)["ReLU - 0.5 brings the mean back near 0"]
     assert not holds(outcome)["... and lowers the variance"]
+    assert "'-0.061 to 0.159" in [row["lesson"] for row in rows_of(outcome, "claims")]  # as a CSV may hold it
+    assert set(kinds(outcome).values()) == {"claim"}
 
 
 def test_the_floor_is_another_function(quick):
@@ -191,6 +198,7 @@ def test_the_floor_is_another_function(quick):
     assert float(floor["std_theory_gaussian"]) == pytest.approx(0.9899, abs=1e-4)
     assert not holds(outcome)["max(x, -0.5) brings the mean back near 0"]
     assert "It is not max(x, 0) - 0.5" in outcome.out
+    assert "0.159" not in outcome.out, "the lesson's range is of another function"
 
 
 def test_a_floor_above_zero_lowers_the_variance(quick):
@@ -202,6 +210,8 @@ def test_a_floor_above_zero_lowers_the_variance(quick):
 def test_a_shift_may_be_too_large(quick):
     outcome = quick(*SAMPLE, "--relu-shift", "2", "--draws", "3")
     assert not holds(outcome)["ReLU - 2 brings the mean back near 0"]
+    assert kinds(outcome)["ReLU - 2 brings the mean back near 0"] == "counter-example", "the lesson's is 0.5"
+    assert "0.159" not in outcome.out
 
 
 def test_one_draw_has_no_interval(quick):
@@ -258,6 +268,7 @@ def test_residual_blocks(quick):
     assert said["fixup carries the signal through 600 layers"]
     assert said["fixup, factor only carries the signal through 600 layers"]
     assert not said["kaiming carries the signal through 600 layers"]
+    assert [*kinds(outcome).values()] == ["counter-example", "counter-example", "claim", "comparison"]
     assert "no feat" in outcome.out
     check = checks_of(outcome)["fixup: change of the signal through the stack"]
     assert (check["value"], check["passed"]) == (0, True)

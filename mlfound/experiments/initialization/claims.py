@@ -22,10 +22,18 @@ class Claim:
     theory: float | None
     holds: bool
     lesson: str = ""  # the lesson's figure
+    said: bool = True  # by the lesson; what it never said shows what its claims are worth
+
+    @property
+    def kind(self) -> str:
+        if self.said:
+            return "claim"
+        return "comparison" if self.holds else "counter-example"
 
 
 CLAIM_COLUMNS = (
     Column("claim"),
+    Column("kind"),
     Column("figure", "what was measured"),
     Column("measured", "", ".4g", lambda claim: getattr(claim.measured, "value", claim.measured)),
     Column("half_width", "±", ".2g", lambda claim: getattr(claim.measured, "half", None)),
@@ -36,7 +44,7 @@ CLAIM_COLUMNS = (
 
 
 def claim_table(claims: Iterable[Claim]) -> Table:
-    return Table.of("claims", "The lesson's claims", CLAIM_COLUMNS, claims)
+    return Table.of("claims", "The lesson's claims, and counter-examples", CLAIM_COLUMNS, claims)
 
 
 def with_one_claim_table(result: Result) -> Result:

@@ -18,7 +18,7 @@ from mlfound.stats.estimates import Estimate, t_quantile
 from mlfound.training.inputs import Inputs
 
 SCHEMES = ("normal", "small", "xavier", "kaiming", "kaiming-fan-out", "torch-default")
-LESSON_SHIFT, LESSON_UNITS = 0.5, 50
+LESSON_UNITS = 50
 FALSE_ALARM_RATE = 1e-6  # how seldom a correct run may fail a check
 LESSON = {  # mean and std in the lesson's text; the shifted one in its notebook
     ("xavier", "linear"): "-0.0155, 1.0006",
@@ -31,7 +31,9 @@ LESSON = {  # mean and std in the lesson's text; the shifted one in its notebook
 def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_progress: OnProgress) -> Result:
     """The schemes, then what a shift does to one of them, on the same draws."""
     x = inputs.splits.valid.x[: config.rows]
-    activations = chosen_activations(config, LESSON_SHIFT if config.relu_shift is None else config.relu_shift)
+    activations = chosen_activations(
+        config, shift.LESSON_SHIFT if config.relu_shift is None else config.relu_shift
+    )
     layers = list[Layer]()
     for n, init in enumerate(schemes):
         random = generator(config.seed, f"init-stats layer {init}")

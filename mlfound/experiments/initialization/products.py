@@ -99,9 +99,10 @@ def funnel_claims(x: Tensor, hidden: int, generator: Generator, draws: int) -> I
         halves = [init.std(shape) ** 2 / 2 for shape in shapes]  # of the variance, which a ReLU leaves
         fans_in, fans_out = zip(*shapes, strict=True)
         text = f"{fan} keeps the signal forward ({' '.join(map(str, widths))})"
-        yield Claim(text, FACTOR, forward, theory(halves, fans_in), is_kept(forward.value))
+        is_in = fan == "fan_in"  # the lesson: fan_in keeps the variance forward, fan_out backward
+        yield Claim(text, FACTOR, forward, theory(halves, fans_in), is_kept(forward.value), said=is_in)
         text = f"{fan} keeps the gradient backward"
-        yield Claim(text, FACTOR, backward, theory(halves, fans_out), is_kept(backward.value))
+        yield Claim(text, FACTOR, backward, theory(halves, fans_out), is_kept(backward.value), said=not is_in)
 
 
 def theory(halves: Sequence[float], fans: Sequence[int]) -> float:

@@ -16,6 +16,7 @@ from mlfound.results import Column, Picture, Result, Table
 from mlfound.stats.estimates import Estimate
 from mlfound.training.inputs import Inputs
 
+LESSON_SHIFT = 0.5
 SHOWN_DRAWS = 10
 MAX_MEAN_LEFT = 0.2  # of the mean before: a mean that is left is near 0
 MIN_STD_LOST = 0.001  # of the std before: less is rounding
@@ -54,8 +55,13 @@ def draws_table(relu: Layer, shifted: Layer) -> Table:
     for name, layer in (("relu", relu), ("shifted", shifted)):
         columns.append(Column(f"{name}_mean", f"{layer.label}: mean", "z.4f"))
         columns.append(Column(f"{name}_std", f"{layer.label}: std", ".4f"))
-    lessons = "the lesson's ten: means -0.061 to 0.159, stds 0.719 to 0.937"
-    return Table("ten-draws", f"{len(shown)} draws of {relu.init}, one by one ({lessons})", columns, rows)
+    lessons = " (the lesson's ten: means -0.061 to 0.159, stds 0.719 to 0.937)" if is_lessons(shifted) else ""
+    return Table("ten-draws", f"{len(shown)} draws of {relu.init}, one by one{lessons}", columns, rows)
+
+
+def is_lessons(shifted: Layer) -> bool:
+    """Whether the lesson has figures for this scheme and function: its code's max(x, 0) - 0.5 after kaiming."""
+    return (shifted.init, shifted.label) == ("kaiming", f"relu - {LESSON_SHIFT:g}")
 
 
 def claims(relu: Layer, shifted: Layer) -> list[Claim]:
@@ -66,9 +72,11 @@ def claims(relu: Layer, shifted: Layer) -> list[Claim]:
     text = f"{shifted.label.replace('relu', 'ReLU')} brings the mean back near 0"
     is_near_0 = abs(now.value) < MAX_MEAN_LEFT * was
     is_lower = change.value < -MIN_STD_LOST * relu.std.value
+    lesson = "-0.061 to 0.159" if is_lessons(shifted) else ""
+    said = shifted.shift == LESSON_SHIFT
     return [
-        Claim(text, f"mean (was {was:.4f})", now, mean, is_near_0, "-0.061 to 0.159"),
-        Claim("... and lowers the variance", "change of the std", change, wanted, is_lower),
+        Claim(text, f"mean (was {was:.4f})", now, mean, is_near_0, lesson, said),
+        Claim("... and lowers the variance", "change of the std", change, wanted, is_lower, said=said),
     ]
 
 

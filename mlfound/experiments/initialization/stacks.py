@@ -123,9 +123,10 @@ def residual_claims(stacks: Sequence[Stack]) -> Iterator[Claim]:
     for stack in stacks:
         factor, layers = stack.factor, stack.end.layer
         text = f"{stack.init} carries the signal through {layers:,} layers"
-        lesson = "10,000 layers" if stack.init == "fixup" else ""
+        is_fixup = stack.init == "fixup"
+        lesson = "10,000 layers" if is_fixup else ""
         theory = None if stack.theory is None else (torch.tensor(stack.theory).double() ** layers).item()
-        yield Claim(text, FACTOR, factor, theory, 0.5 <= factor <= 2, lesson)
+        yield Claim(text, FACTOR, factor, theory, 0.5 <= factor <= 2, lesson, is_fixup)
 
 
 def checks(stacks: Sequence[Stack]) -> Iterator[Check]:
