@@ -171,9 +171,9 @@ FLAGS: dict[str, Flag] = {
     "tolerance": number("X", "How far the training mean may be from 0 and the std from 1."),
     "replicates": text("N", "Train N networks together: seeds SEED to SEED + N - 1.", kind=int),
     "group": text("KEY", "Compare all train runs that differ in this key alone."),
-    "metric": text("NAME", "The figure to compare; default: test_accuracy."),
+    "metric": text("NAME", "The figure that decides; default: valid_loss."),
     "difference": number(
-        "X", "A difference to detect, 0.1 for 0.1 percentage points: shows how many seeds it takes."
+        "X", "A difference to detect, 0.1 for 0.1 points of an accuracy: shows how many seeds it takes."
     ),
     "timeout": number("SECONDS", "Time limit of one cell."),
     "kernel": text("NAME", "A kernel other than the notebook's own, such as python3."),

@@ -118,12 +118,26 @@ def test_a_run_has_the_defaults_of_its_own_kind_only(mlfound):
         ("model", ["--group model", "unknown key 'model'"]),
         ("optimizer.beta2", ["--group optimizer.beta2", "sgd has no beta2; rmsprop, adam, adamw and lamb"]),
         ("seed", ["--group seed", "averages over"]),
-        ("epochs", ["--group epochs", "no two of 2 runs of train differ in epochs and nothing else"]),
+        (
+            "epochs",
+            [
+                "--group epochs",
+                "no two of 2 runs of train differ in epochs and nothing else: all have epochs 10",
+            ],
+        ),
     ],
 )
 def test_groups_that_cannot_be(mlfound, group, words):
     made("a"), made("b", SHIFTED, model__relu_shift=0.5)
     refused(mlfound("compare", "--group", group), *words)
+
+
+def test_what_else_differs_is_said_where_nothing_can_be_grouped(mlfound):
+    made("a"), made("b", SHIFTED, loss="mse", model__outputs=1)
+    made("c", SHIFTED, loss="mse", model__outputs=1, facts={"dataset": SAMPLE}, epochs=3)
+    ends = "20261123-1200-train-a and 20261123-1200-train-c differ in data, model.outputs, epochs too\n"
+    assert mlfound("compare", "--group", "loss").err.endswith(ends)
+    refused(mlfound("compare", "--group", "data.dataset"), "figures of different data are not compared")
 
 
 def test_no_runs_at_all(mlfound):

@@ -13,7 +13,7 @@ from mlfound.experiments.comparison.differences import (
     distinguishing,
     numbered,
 )
-from mlfound.experiments.comparison.grouping import families
+from mlfound.experiments.comparison.grouping import families, obstacle
 from mlfound.experiments.comparison.sides import Family, Side
 from mlfound.results import Context, EarlierRun
 
@@ -32,7 +32,7 @@ def chosen(config: CompareConfig, context: Context) -> tuple[list[Family], list[
     found = families(config.group, runs)
     if not found:
         message = f"no two of {len(runs)} runs of train differ in {config.group} and nothing else"
-        raise UserError(message, key="group")
+        raise UserError(f"{message}{obstacle(config.group, runs)}", key="group")
     taken = len({run.path for family in found for side in family for run in side.runs})
     if taken > MAX_RUNS:
         raise UserError(f"{taken} runs are too many; name at most {MAX_RUNS} of them", key="group")

@@ -28,6 +28,7 @@ from mlfound.experiments.comparison.differences import (
     setting,
     settings,
     shared,
+    some,
     usual,
     without,
 )
@@ -99,8 +100,28 @@ def rank(key: str, run: EarlierRun) -> tuple[bool, float, str, int, str]:
 
 
 def are_counterparts(key: str, first: EarlierRun, second: EarlierRun) -> bool:
-    different = distinguishing([first, second], {*CHANCE, *HOW, "data.dataset"} - {key})
-    return settings(first).get(key) != settings(second).get(key) and {*shared(different)} <= {key}
+    return settings(first).get(key) != settings(second).get(key) and not besides(key, first, second)
+
+
+def besides(key: str, first: EarlierRun, second: EarlierRun) -> list[str]:
+    """In what two runs differ that are to differ in `key` alone."""
+    different = distinguishing([first, second], (*CHANCE, *HOW, "data.dataset"))
+    return ["data"] * (content(first) != content(second)) + [
+        each for each in shared(different) if each != key
+    ]
+
+
+def obstacle(key: str, runs: Sequence[EarlierRun]) -> str:
+    """Why the newest run has no counterpart: what else differs in the one that is nearest to it."""
+    if not runs:
+        return ""
+    newest, value = runs[-1], settings(runs[-1]).get(key)
+    others = [run for run in runs if settings(run).get(key) != value]
+    if not others:
+        return f": all have {setting(key, value)}"
+    nearest = min(others, key=lambda run: len(besides(key, newest, run)))
+    ids = f"{nearest.facts['id']} and {newest.facts['id']}"
+    return f": {ids} differ in {some(besides(key, newest, nearest))} too"
 
 
 def labels(key: str, group: Group) -> list[str]:
