@@ -26,7 +26,9 @@ def show_sides(heads: tuple[str, str], sections: Mapping[str, Rows], console: Co
         widths = _fitted(widths, console.width)
     console.print(_line(rows[0], widths, "bold"), soft_wrap=True)
     for title, found in sections.items():
-        console.print(Text(title if found else f"{title}: no difference", "bold" if found else ""))
+        console.print(
+            Text(title if found else f"{title}: no difference", "bold" if found else ""), soft_wrap=True
+        )
         for row in found:
             console.print(_line(row, widths), soft_wrap=True)
 
