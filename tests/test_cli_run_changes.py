@@ -1,9 +1,11 @@
 """`mlfound runs tag`, `note`, `diff` and `delete`: what they change, and what they never touch."""
 
+import fcntl
 import json
 import os
 import shutil
 import stat
+from errno import ENOLCK
 from pathlib import Path
 
 import pytest
@@ -54,7 +56,6 @@ def test_tags_and_a_note_are_kept_shown_and_found(mlfound):
         (("tag", FIRST, ""), ("tag ''",)),
         (("tag", FIRST, "x" * 33), ("1 to 32 letters",)),
         (("tag", FIRST, "\u202egnp"), ("tag '\\u202egnp'",)),
-        (("tag", FIRST, *map(str, range(21))), ("22 tags", "at most 20")),
         (("tag", FIRST, "good", "\n"), ("tag '\\n'",)),
         (("tag", FIRST, "--remove", "basline"), ("'basline'", "no such tag", "'baseline'")),
         (("tag", FIRST, "--remove", "zzz"), ("it has baseline",)),
@@ -102,9 +103,9 @@ def test_diff_says_what_differs_and_nothing_else(mlfound):
         ["figures"], ["test_accuracy", "97.50%", "98.00%"], ["test_loss", "0.1"],
     ]  # fmt: skip
     document = json.loads(mlfound("runs", "diff", FIRST, "other", "--json").out)
-    assert (document["a"], document["b"]) == (FIRST, "other")
-    assert document["run.json"] == [{"key": "device", "a": "cpu", "b": "cuda"}]
-    assert document["config"][1] == {"key": "optimizer.momentum", "a": "", "b": "0.9"}
+    assert document["runs"] == [FIRST, "other"]
+    assert document["run.json"] == [["device", "cpu", "cuda"]]
+    assert document["config"][1] == ["optimizer.momentum", "", "0.9"]
 
 
 def test_diff_of_a_run_with_itself(mlfound):
@@ -213,6 +214,24 @@ def test_a_running_run_is_never_deleted(mlfound, where, monkeypatch):
     lock.release()
     assert mlfound("runs", "delete", path.name, "--yes").code == 0, "it has crashed"
     assert not path.exists()
+
+
+def test_a_completed_run_that_is_taken_up_again_is_not_deleted_nor_are_those_beside_it(mlfound):
+    with FileLock(RUNS / SECOND / ".lock").acquire(timeout=0):
+        outcome = mlfound("runs", "delete", FIRST, SECOND, "--yes")
+    assert (outcome.code, "another process is running this run" in outcome.err) == (2, True)
+    assert left() == [FIRST, SECOND, THIRD]
+
+
+def test_on_a_disk_without_locks_what_has_ended_can_be_deleted(mlfound, monkeypatch):
+    def lacking(descriptor, operation):
+        raise OSError(ENOLCK, "No locks available")
+
+    make_run(RUNS, "20261125-080000-train", status="running")
+    monkeypatch.setattr(fcntl, "flock", lacking)
+    assert mlfound("runs", "delete", FIRST, "--yes").code == 0
+    refused(mlfound("runs", "delete", "20261125", "--yes"), "this run is running")
+    assert left() == [SECOND, THIRD, "20261125-080000-train"]
 
 
 @pytest.mark.parametrize("name", ["run.json", "summary.json", "tables", "plots"])

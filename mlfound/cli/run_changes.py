@@ -8,7 +8,7 @@ import typer
 
 from mlfound.cli.failures import one_line_errors
 from mlfound.cli.options import takes
-from mlfound.errors import UserError
+from mlfound.errors import UserError, printable
 
 if TYPE_CHECKING:
     from mlfound.runs.deleting import Doomed
@@ -39,7 +39,7 @@ def tag(
         found = Run(find_run(run, flags["runs_dir"]))
         notes = (without_tags if remove else with_tags)(found.notes, words)
         write_notes(found.path, notes)
-        typer.echo(f"{found.id}: {', '.join(notes.tags) or 'no tags'}")
+        typer.echo(printable(f"{found.id}: {', '.join(notes.tags) or 'no tags'}"))
 
 
 @takes("runs_dir")
@@ -62,7 +62,7 @@ def note(
         found = Run(find_run(run, flags["runs_dir"]))
         noted = checked_note(text)
         write_notes(found.path, Notes(found.notes.tags, noted))
-        typer.echo(f"{found.id}: {noted or 'no note'}")
+        typer.echo(printable(f"{found.id}: {noted or 'no note'}"))
 
 
 @takes("runs_dir", "json_")
@@ -87,11 +87,7 @@ def diff(
         first.forgiving = second.forgiving = True  # runs they are; of the rest, as much as can be read
         found = differences(first, second)
         if flags["json_"]:
-            keys = ("key", "a", "b")
-            sections = {
-                title: [dict(zip(keys, row, strict=True)) for row in rows] for title, rows in found.items()
-            }
-            print_json({"a": first.id, "b": second.id, **sections})
+            print_json({"runs": [first.id, second.id], **found})
         else:
             from mlfound.report.sides import show_sides
             from mlfound.report.terminal import screen
@@ -146,7 +142,7 @@ def delete_if_agreed(doomed: "list[Doomed]", runs_dir: Path, question: str, yes:
     from mlfound.runs.deleting import delete
 
     for each in doomed:
-        typer.echo(f"{each.path}  {each.bytes / 1e6:,.2f} MB")
+        typer.echo(printable(f"{each.path}  {each.bytes / 1e6:,.2f} MB"))
     freed = sum(each.bytes for each in doomed) / 1e6
     if yes or agreed(f"{question}, {freed:,.2f} MB?"):
         delete(doomed, runs_dir)

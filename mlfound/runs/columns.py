@@ -30,7 +30,7 @@ def columns_of(runs: Sequence[Run], sort: str | None = None) -> list[ListColumn]
         column("status", runs, rank=91, folds=True),
         column("data", runs, rank=5, folds=True),
         column("model", runs, rank=9, folds=True),
-        *(setting_column(key, settings, runs, number) for number, key in enumerate(settings)),
+        *(setting_column(key, settings, number) for number, key in enumerate(settings)),
         column("seeds", runs, rank=7, folds=True),
         figure_column(name, runs),
         interval_column(name, runs),
@@ -56,7 +56,7 @@ def sorted_by(key: str, runs: Sequence[Run]) -> list[Run]:
 
     def order(run: Run) -> tuple[int, float, str]:
         value = raw(run, key)
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and value == value:  # nan is no place in an order
             return 0, -value, ""
         return (2, 0.0, "") if value in (None, "") else (1, 0.0, text(value))
 
@@ -102,26 +102,17 @@ def differing(runs: Sequence[Run]) -> dict[str, list[Any]]:
     configs = [dict(flat(run.config)) for run in runs]
     keys = dict.fromkeys(key for config in configs for key in config if key not in SHOWN)
     values = {key: [config.get(key, NOTHING) for config in configs] for key in keys}
-    values = {key: column for key, column in values.items() if not _all_the_same(column)}
-    counts = {key: Counter(map(text, column)) for key, column in values.items()}
-    for each in counts.values():
-        each.pop(text(NOTHING), None)
-
-    def order(key: str) -> tuple[bool, int]:
-        others = sum(counts[key].values()) - max(counts[key].values())
-        return key.startswith(HOUSEKEEPING), -others
-
-    return {key: values[key] for key in sorted(values, key=order)}
+    deviating = {}  # how many runs have another value than most
+    for key, column in values.items():
+        found = [value for value in column if value is not NOTHING]
+        if any(value != found[0] for value in found):
+            counts = Counter(map(text, found))
+            deviating[key] = len(found) - max(counts.values())
+    order = sorted(deviating, key=lambda key: (key.startswith(HOUSEKEEPING), -deviating[key]))
+    return {key: values[key] for key in order}
 
 
-def _all_the_same(values: Sequence[Any]) -> bool:
-    found = [value for value in values if value is not NOTHING]
-    return all(value == found[0] for value in found)
-
-
-def setting_column(
-    key: str, settings: Mapping[str, list[Any]], runs: Sequence[Run], number: int
-) -> ListColumn:
+def setting_column(key: str, settings: Mapping[str, list[Any]], number: int) -> ListColumn:
     """Under the last word of its key, where no other has the same."""
     last = key.rpartition(".")[2]
     alone = sum(each.rpartition(".")[2] == last for each in settings) == 1 and last not in OWN

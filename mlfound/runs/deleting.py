@@ -16,7 +16,6 @@ from mlfound.runs.notes import Notes
 from mlfound.runs.plain_files import FILES, FOLDERS, PREVIOUS
 from mlfound.runs.previous import remove
 from mlfound.runs.reader import Run
-from mlfound.runs.status import is_held
 
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z]")  # how the names of run folders begin
 OURS = {*FILES, *FOLDERS, PREVIOUS}
@@ -76,7 +75,7 @@ def is_ours(run: Run) -> bool:
 
 
 def refuse_running(run: Run) -> None:
-    if run.status == "running" or is_held(run.path / ".lock"):
+    if run.status == "running":
         raise UserError(f"{run.path}: this run is running; end it first, or wait")
 
 
@@ -91,24 +90,23 @@ def size(path: Path) -> int:
 
 def delete(doomed: Sequence[Doomed], runs_dir: Path) -> None:
     """Delete them, and let `latest` point to the newest that is left. UserError if one has been taken up since."""
-    for each in doomed:
-        with suppress(FileNotFoundError):  # another has deleted it
-            _delete(each.path)
-    for path in runs_dir.glob(f"{GONE}*"):  # of an earlier call that was interrupted
-        remove(path)
-    _repoint(runs_dir)
-
-
-def _delete(path: Path) -> None:
-    """Out of sight at once: a run half deleted is never listed."""
-    refuse_running(Run(path, forgiving=True))
-    lock = folder.lock(path)
-    gone = path.with_name(f"{GONE}{os.urandom(4).hex()}")
+    paths = [each.path for each in doomed if each.path.is_dir()]
+    locks = []
     try:
-        os.replace(path, gone)
+        for path in paths:
+            refuse_running(Run(path, forgiving=True))
+            locks.append(
+                folder.lock(path)
+            )  # a run that is taken up again holds it before its run.json says so
+        for path in paths:  # out of sight at once: a run half deleted is never listed
+            os.replace(path, path.with_name(f"{GONE}{os.urandom(4).hex()}"))
     finally:
-        lock.release()
-    remove(gone)
+        for lock in locks:
+            lock.release()
+        _repoint(runs_dir)
+    for path in runs_dir.glob(f"{GONE}*"):  # those of an earlier call that was interrupted, too
+        with suppress(FileNotFoundError):  # another removes it
+            remove(path)
 
 
 def _repoint(runs_dir: Path) -> None:

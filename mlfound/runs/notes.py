@@ -1,5 +1,6 @@
 """What a user says of a run: tags and a note, in `notes.json` of its folder."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -9,8 +10,7 @@ from mlfound.errors import UserError
 from mlfound.runs.plain_files import read_json
 
 NOTES = "notes.json"
-MAX_TAG_CHARACTERS = 32
-MAX_TAGS = 20
+TAG = re.compile(r"\w[\w.+:/=-]{0,31}")
 MAX_NOTE_CHARACTERS = 1_000
 
 
@@ -44,10 +44,7 @@ def write_notes(run: Path, notes: Notes) -> None:
 
 def with_tags(notes: Notes, words: Iterable[str]) -> Notes:
     """The same with these tags; UserError for one that could not be typed again or would confuse a terminal."""
-    tags = tuple(dict.fromkeys([*notes.tags, *map(checked_tag, words)]))
-    if len(tags) > MAX_TAGS:
-        raise UserError(f"{len(tags)} tags: a run has at most {MAX_TAGS}; remove some with --remove")
-    return Notes(tags, notes.text)
+    return Notes(tuple(dict.fromkeys([*notes.tags, *map(checked_tag, words)])), notes.text)
 
 
 def without_tags(notes: Notes, words: Iterable[str]) -> Notes:
@@ -56,20 +53,15 @@ def without_tags(notes: Notes, words: Iterable[str]) -> Notes:
     for word in sorted(gone.difference(notes.tags)):
         near = get_close_matches(word, notes.tags, n=1)
         has = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(notes.tags) or 'none'}"
-        raise UserError(f"{word[:MAX_TAG_CHARACTERS]!r}: the run has no such tag; {has}")
+        raise UserError(f"{word[:40]!r}: the run has no such tag; {has}")
     return Notes(tuple(tag for tag in notes.tags if tag not in gone), notes.text)
 
 
 def checked_tag(word: str) -> str:
     """A tag is one word that shells, tables and lists of tags leave as it is."""
-    if not 0 < len(word) <= MAX_TAG_CHARACTERS or not word[0].isalnum() or not word.isprintable():
-        usable = False
-    else:
-        usable = all(letter.isalnum() or letter in "._-+:/=" for letter in word)
-    if not usable:
+    if not TAG.fullmatch(word):
         raise UserError(
-            f"tag {word[:MAX_TAG_CHARACTERS]!r}: write 1 to {MAX_TAG_CHARACTERS} letters and digits, "
-            "with any of . _ - + : / = after the first"
+            f"tag {word[:40]!r}: write 1 to 32 letters and digits, with any of . _ - + : / = after the first"
         )
     return word
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlfound.errors import UserError
+from mlfound.errors import UserError, printable
 from mlfound.runs.columns import sorted_by
 from mlfound.runs.listing import advice, list_runs, those_with
 from mlfound.runs.reader import Run
@@ -56,4 +56,4 @@ def nothing_found(query: Query, runs_dir: Path) -> str:
     """What to say of an empty list."""
     of = f" of {query.command}" if query.command else ""
     with_ = f" with {' and '.join(query.where)}" if query.where else ""
-    return f"No runs{of}{with_} in {runs_dir}{'' if query.where else ' yet'}."
+    return printable(f"No runs{of}{with_} in {runs_dir}{'' if query.where else ' yet'}.")
