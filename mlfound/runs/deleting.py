@@ -95,9 +95,8 @@ def delete(doomed: Sequence[Doomed], runs_dir: Path) -> None:
     try:
         for path in paths:
             refuse_running(Run(path, forgiving=True))
-            locks.append(
-                folder.lock(path)
-            )  # a run that is taken up again holds it before its run.json says so
+            # a run that is taken up again holds it before its run.json says so
+            locks.append(folder.lock(path))
         for path in paths:  # out of sight at once: a run half deleted is never listed
             os.replace(path, path.with_name(f"{GONE}{os.urandom(4).hex()}"))
     finally:

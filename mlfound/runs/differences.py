@@ -1,14 +1,14 @@
 """In what two runs differ: config, environment and figures."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlfound.config.documents import flat
 from mlfound.report.figures import figure
+from mlfound.runs.columns import text
+from mlfound.runs.listing import NOTHING
 from mlfound.runs.reader import Run
 
-NOTHING: Any = object()
 # facts of `run.json` that two runs never share, or that another section shows
 OWN_FACTS = ("schema", "id", "command_line", "start", "end", "error", "resumed", "paused_seconds")
 
@@ -18,7 +18,7 @@ def differences(a: Run, b: Run) -> dict[str, list[tuple[str, str, str]]]:
     return {
         "config": _differing(a.config, b.config),
         "run.json": _differing(facts(a), facts(b)),
-        "figures": _differing(a.metrics, b.metrics, of_metrics=True),
+        "figures": _differing(a.metrics, b.metrics, figure),
     }
 
 
@@ -27,26 +27,17 @@ def facts(run: Run) -> dict[str, Any]:
 
 
 def _differing(
-    a: Mapping[str, Any], b: Mapping[str, Any], of_metrics: bool = False
+    a: Mapping[str, Any],
+    b: Mapping[str, Any],
+    write: Callable[[str, Any], str] = lambda key, value: text(value),
 ) -> list[tuple[str, str, str]]:
     first, second = dict(flat(a)), dict(flat(b))
     rows = []
     for key in {**first, **second}:
-        values = first.get(key, NOTHING), second.get(key, NOTHING)
-        if _plain(values[0]) != _plain(values[1]):
-            left, right = (_text(key, value, of_metrics) for value in values)
-            if left == right:  # they differ in digits that are not shown
-                left, right = map(_plain, values)
-            rows.append((key, left, right))
+        values = [each.get(key, NOTHING) for each in (first, second)]
+        plain = [text(value) for value in values]
+        if plain[0] != plain[1]:
+            left, right = ("" if value is NOTHING else write(key, value) for value in values)
+            # the same where they differ in digits that are not shown
+            rows.append((key, *((left, right) if left != right else (plain[0], plain[1]))))
     return rows
-
-
-def _text(key: str, value: Any, of_metrics: bool) -> str:
-    return figure(key, value) if of_metrics and value is not NOTHING else _plain(value)
-
-
-def _plain(value: Any) -> str:
-    """As configs spell it."""
-    if value is NOTHING:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value)

@@ -11,7 +11,7 @@ from mlfound.report.lines import ListColumn, show_lines
 COLUMNS = [
     ListColumn("run", ["20261123-043146-train", "字" * 12]),
     ListColumn("the command", ["train", ""], rank=9),
-    ListColumn("status", ["failed", "a\x1b[31m"], rank=2),
+    ListColumn("status", ["failed", "a\x1b[31m"], rank=2, folds=True),
     ListColumn("lr", ["0.05", "1"], rank=1, keys=[0.05, 1]),
     ListColumn("data", ["mnist", "mnist"], rank=3, folds=True),
     ListColumn("last", ["x" * 50, "[bold]"], rank=4),
