@@ -4,7 +4,7 @@ To import a ladder is to import torch, which takes seconds, so its names are rea
 """
 
 import ast
-from importlib.resources import files
+from pathlib import Path
 
 
 def names(file: str, ladder: str) -> tuple[str, ...]:
@@ -12,7 +12,7 @@ def names(file: str, ladder: str) -> tuple[str, ...]:
 
     `names("foundations/matmul.py", "MATMULS")`. LookupError if there is none.
     """
-    tree = ast.parse(files("mlfound").joinpath(file).read_text(encoding="utf-8"))
+    tree = ast.parse((Path(__file__).parent / file).read_text(encoding="utf-8"))
     for node in tree.body:
         match node:
             case (

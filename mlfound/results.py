@@ -19,11 +19,19 @@ class Column:
     name: str
     label: str = ""  # on screen; without one the name is shown
     format: str = ""  # a format spec for the screen (".4f", ".2%"), or "duration"; the CSV keeps every digit
+    rank: int = field(
+        default=2, kw_only=True
+    )  # 1 tells rows apart, as the first column does; the highest gives way
     of: str | Callable[[Any], Any] = ""  # of a record: a dotted attribute ("timing.median") or a function
 
     def value(self, record: Any) -> Any:
         """What this column shows of a record; without an `of`, the attribute of its name."""
         return self.of(record) if callable(self.of) else attrgetter(self.of or self.name)(record)
+
+
+# Where a table is on the screen: by default above the findings, or without any, as a ladder with a line a rung is;
+# only with --verbose; or not at all, since it is too long, and the CSV has it
+Shown = Literal["always", "alone", "verbose", "never"]
 
 
 @dataclass(frozen=True)
@@ -34,11 +42,16 @@ class Table:
     title: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Any]]
-    shown: bool = True  # False: saved, but too long for the screen
+    shown: Shown = "verbose"
 
     @classmethod
     def of(
-        cls, name: str, title: str, columns: Sequence[Column], records: Iterable[Any], shown: bool = True
+        cls,
+        name: str,
+        title: str,
+        columns: Sequence[Column],
+        records: Iterable[Any],
+        shown: Shown = "verbose",
     ) -> "Table":
         """A row for each record; each column knows what it shows of one."""
         rows = [[column.value(record) for column in columns] for record in records]
@@ -66,7 +79,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found. `findings` are whole sentences, `tensors` the final weights.
+    """What a run found. `findings` are whole sentences, the most important first, `tensors` the final weights.
 
     `metrics` are numbers, the most important first; their names say label and unit: `train_seconds`, `test_accuracy`.
     A verdict among them is true or false: `overfitting`.
@@ -137,7 +150,7 @@ class Recorder(Protocol):
         ...
 
     def metrics(self, rows: Sequence[Mapping[str, float | int]], line: str) -> None:
-        """Rows for `metrics.jsonl`, kept at once; a `line` of them for the log, and for who has no progress bar."""
+        """Rows for `metrics.jsonl`, kept at once; a `line` of them for stderr and the log."""
         ...
 
     def checkpoint(self, checkpoint: Checkpoint, keep: int, best: bool = False) -> None:

@@ -288,7 +288,7 @@ def test_json_of_a_diverged_run_is_json(mlfound):
 @pytest.mark.parametrize("columns", ["0", "1", "-3", "wide"])
 def test_a_width_that_cannot_be_hides_nothing(mlfound, monkeypatch, columns):
     commands = [
-        ("normalize-check", "--set", "data.dataset=mnist-sample"), ("runs",), ("runs", "show", "latest"),
+        ("normalize-check", "--set", "data.dataset=mnist-sample", "--verbose"), ("runs",), ("runs", "show", "latest"),
         ("download", "--list"),
     ]  # fmt: skip
     mlfound(*commands[0])
@@ -362,14 +362,14 @@ def test_a_run_stands_where_a_config_may(mlfound):
 
 def test_a_flag_that_is_no_shared_one_is_a_key_of_its_command():
     from mlfound.cli import app, notebook
-    from mlfound.cli.execute import KEYS
+    from mlfound.cli.options import KEYS
     from mlfound.config.keys import fields
     from mlfound.config.models import CONFIGS
 
     commands = {each.callback.__name__.replace("_", "-"): each.callback for each in app.registered_commands}
     commands["notebook-test"] = notebook.run_all
     for name, model in CONFIGS.items():
-        taken = {flag.rstrip("_") for flag in inspect.signature(commands[name]).parameters if flag in KEYS}
+        taken = {KEYS[flag] for flag in inspect.signature(commands[name]).parameters if flag in KEYS}
         assert taken <= fields(model).keys(), name
         assert taken or name == "download", name
 

@@ -8,9 +8,9 @@ from mlfound.results import Check, Column, Picture, Result, Table
 def test_a_table_of_records_has_a_cell_for_each_column():
     columns = [Column("seed"), Column("loss", of="valid.loss"), Column("half", of=lambda each: each.seed / 2)]
     table = Table.of(
-        "t", "T", columns, [Record(seed=n, valid=Record(loss=0.1 * n)) for n in (1, 2)], shown=False
+        "t", "T", columns, [Record(seed=n, valid=Record(loss=0.1 * n)) for n in (1, 2)], shown="never"
     )
-    assert table == Table("t", "T", columns, [[1, 0.1, 0.5], [2, 0.2, 1.0]], shown=False)
+    assert table == Table("t", "T", columns, [[1, 0.1, 0.5], [2, 0.2, 1.0]], shown="never")
 
 
 def test_results_add_up_in_their_order():

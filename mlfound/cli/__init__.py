@@ -10,6 +10,7 @@ from mlfound.cli import notebook, runs
 from mlfound.cli.execute import execute, resume, show_datasets
 from mlfound.cli.options import SHARED, takes
 from mlfound.cli.streams import open_streams
+from mlfound.cli.usage import Commands
 
 app = typer.Typer(
     name="mlfound",
@@ -17,6 +18,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -52,34 +55,23 @@ def download(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command()
-@takes(
-    "arguments",
-    "init",
-    "relu_shift",
-    "hidden",
-    "draws",
-    "depth",
-    "width",
-    "layer",
-    "residual",
-    "seed",
-    "threads",
-    *SHARED,
-)
-def init_stats(context: typer.Context, **flags: Any) -> None:
-    """Show what an initialisation does to a signal, measured beside theory.
+@takes("arguments", "tolerance", *SHARED)
+def normalize_check(context: typer.Context, **flags: Any) -> None:
+    """Check that the data is sound, with mean 0 and std 1.
 
     \b
     Example:
-      mlfound init-stats --relu-shift 0.5
+      mlfound normalize-check data.dataset=fashion-mnist --tolerance 1e-4
     """
     execute(context)
 
 
 @app.command()
-@takes("arguments", "impl", "shape", "dtype", "budget", "compare", "seed", "device", "threads", *SHARED)
+@takes(
+    "arguments", "impl", "shape", "dtype", "budget", "compare", "seed", "device:cpu", "threads:one", *SHARED
+)
 def matmul_bench(context: typer.Context, **flags: Any) -> None:
-    """Time the matrix product from three loops to BLAS, each rung checked first.
+    """Time the matrix product, from three loops to BLAS.
 
     \b
     Example:
@@ -91,20 +83,48 @@ def matmul_bench(context: typer.Context, **flags: Any) -> None:
 @app.command()
 @takes(
     "arguments",
+    "init",
+    "relu_shift",
+    "hidden",
+    "draws",
+    "depth",
+    "width",
+    "layer",
+    "residual",
+    "seed",
+    "threads:one",
+    *SHARED,
+)
+def init_stats(context: typer.Context, **flags: Any) -> None:
+    """Show what an initialisation does to a signal.
+
+    \b
+    Example:
+      mlfound init-stats --relu-shift 0.5
+    """
+    execute(context)
+
+
+@app.command()
+@takes(
+    "arguments",
     "workload",
     "model",
     "impl:stages",
+    "hidden:step",
+    "batch_size",
+    "replicates",
     "rows",
     "check_only",
-    "budget",
+    "budget:stages",
     "dataset",
     "seed",
-    "device",
-    "threads",
+    "device:cpu",
+    "threads:one",
     *SHARED,
 )
 def backprop_bench(context: typer.Context, **flags: Any) -> None:
-    """Check and time the gradients by hand, from functions to modules, beside the library's.
+    """Check and time the gradients derived by hand.
 
     \b
     Example:
@@ -114,25 +134,37 @@ def backprop_bench(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command()
-@takes("arguments", "tolerance", *SHARED)
-def normalize_check(context: typer.Context, **flags: Any) -> None:
-    """Check that the data goes in sound, with mean 0 and standard deviation 1.
+@takes("arguments", "batch_size", "model.hidden", "seed", "device", "threads", *SHARED)
+def lr_find(context: typer.Context, **flags: Any) -> None:
+    """Find a learning rate: raise it until the loss explodes.
 
     \b
     Example:
-      mlfound normalize-check data.dataset=fashion-mnist --tolerance 1e-4
+      mlfound lr-find configs/mlp.yaml optimizer.name=adam
     """
     execute(context)
 
 
 @app.command()
-@takes("arguments", "replicates", "resume_", "seed", "device", "threads", *SHARED)
+@takes(
+    "arguments",
+    "epochs",
+    "optimizer.lr",
+    "batch_size",
+    "model.hidden",
+    "replicates",
+    "resume_",
+    "seed",
+    "device",
+    "threads",
+    *SHARED,
+)
 def train(context: typer.Context, **flags: Any) -> None:
-    """Train a network whose gradients were derived by hand, or several that differ in their seed.
+    """Train a network whose gradients were derived by hand.
 
     \b
     Example:
-      mlfound train configs/mlp.yaml epochs=3 optimizer.lr=0.05
+      mlfound train configs/mlp.yaml --epochs 3 model.init=xavier
       mlfound train configs/mlp.yaml --replicates 10
       mlfound train --resume runs/latest
     """
@@ -140,18 +172,6 @@ def train(context: typer.Context, **flags: Any) -> None:
         execute(context)
     else:
         resume(context)
-
-
-@app.command()
-@takes("arguments", "seed", "device", "threads", *SHARED)
-def lr_find(context: typer.Context, **flags: Any) -> None:
-    """Raise the learning rate until the loss explodes, and suggest one to train with.
-
-    \b
-    Example:
-      mlfound lr-find configs/mlp.yaml optimizer.name=adam
-    """
-    execute(context)
 
 
 @app.command()

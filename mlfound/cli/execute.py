@@ -4,6 +4,8 @@ What is slow to import (torch, matplotlib, pydantic, yaml) is imported where it 
 """
 
 import json
+import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mlfound.cli.failures import one_line_errors, prepare_imports
-from mlfound.cli.options import FLAGS, path_of_user, sorted_out
+from mlfound.cli.options import KEYS, RUNS, path_of_user, sorted_out
 from mlfound.cli.signals import deferred
 from mlfound.errors import UserError
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from mlfound.config.loading import Override
     from mlfound.results import Result
     from mlfound.runs.run import Screen
-
-KEYS = {name.partition(":")[0] for name, flag in FLAGS.items() if flag.is_key}
 
 
 def execute(context: typer.Context, command: str | None = None, operands: str | None = None) -> None:
@@ -102,17 +102,30 @@ def terminal(flags: Mapping[str, Any]) -> "Screen":
 
 
 def show_result(flags: Mapping[str, Any], result: "Result | None", summary: Mapping[str, Any]) -> None:
-    """One JSON document, or tables and the run folder's path."""
+    """One JSON document, or what was found and the run folder's path."""
+    from mlfound.report.brief import show_brief
     from mlfound.report.terminal import screen, show
 
     if flags["json_"]:
         typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
     else:
-        if result and not flags["quiet"]:
+        if result and flags["verbose"] and not flags["quiet"]:
             show(result, screen())
+        elif result and not flags["quiet"]:
+            show_brief(result, page_command(summary["path"], flags["runs_dir"]), screen())
         typer.echo(summary["path"])
     if result and flags["quiet"] and not result.passed:  # quiet is about what went well
         show(replace(result, tables=()), screen(stderr=True))
+
+
+def page_command(path: str, runs_dir: Path) -> str | None:
+    """The command that opens the page of the run in this folder; None if it has no page."""
+    if not os.path.exists(os.path.join(path, "report.html")):
+        return None
+    is_usual = runs_dir == path_of_user(os.environ.get("MLFOUND_RUNS_DIR") or RUNS)
+    is_latest = os.path.realpath(runs_dir / "latest") == os.path.realpath(path)
+    run = "latest" if is_usual and is_latest else shlex.quote(path)
+    return f"mlfound report {run} --open"
 
 
 def read_arguments(
@@ -130,8 +143,7 @@ def read_arguments(
     overrides += [parse_set(each, flag="") for each in settings]
     for name, value in flags.items():
         if name in KEYS and value not in (None, [], ()):
-            key = name.rstrip("_")
-            overrides.append(Override(key, value, as_typed(key, value)))
+            overrides.append(Override(KEYS[name], value, as_typed(KEYS[name], value)))
     if operands is None and len(words) > 1:
         raise UserError(f"{words[1]}: a second CONFIG; give one, and KEY=VALUE behind it")
     if operands is None:
@@ -145,7 +157,7 @@ def as_typed(key: str, value: object) -> str:
     """A flag as the user will have typed it, once for each of several values."""
     if isinstance(value, list | tuple):
         return " ".join(as_typed(key, item) for item in value)
-    flag = f"--{key.replace('_', '-')}"
+    flag = f"--{key.rpartition('.')[2].replace('_', '-')}"
     return flag if value is True else f"{flag} {value}"
 
 

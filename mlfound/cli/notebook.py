@@ -8,13 +8,15 @@ import typer
 from mlfound.cli.execute import execute
 from mlfound.cli.failures import one_line_errors
 from mlfound.cli.options import SHARED, path_of_user, takes
+from mlfound.cli.usage import Commands
 from mlfound.errors import printable
 
 Notebooks = Annotated[list[Path], typer.Argument(metavar="NOTEBOOK", help="Notebooks, and folders of them.")]
 
 app = typer.Typer(
     name="notebook",
-    help="Export notebooks to modules, test them, call what they export.",
+    cls=Commands,
+    help="Notebooks as modules, tests and commands.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from mlfound import ladders
+from mlfound.cli import completion
 
 RUNS = Path("runs")
 SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*=")  # how KEY=VALUE begins
@@ -29,6 +30,11 @@ class Flag:
     is_key: bool = True  # it sets the config key of its name
 
 
+def parameter(name: str) -> str:
+    """The Python name of a flag's parameter: `optimizer_lr` of `optimizer.lr`, `impl` of `impl:stages`."""
+    return name.partition(":")[0].replace(".", "_")
+
+
 def number_or_word(text: str) -> float | str:
     """For flags such as `--threads N|auto`: text that is not a number is left for the config to refuse."""
     for number in (int, float):
@@ -42,14 +48,14 @@ def path_of_user(text: str | Path) -> Path:
     return Path(os.path.expanduser(text))
 
 
-def text(metavar: str, says: str, *names: str, kind: Any = str, **more: Any) -> Flag:
+def text(metavar: str, says: str, *names: str, kind: Any = str) -> Flag:
     """A config key with a value of this kind."""
-    return Flag(kind | None, typer.Option(*names, metavar=metavar, help=says, **more))
+    return Flag(kind | None, typer.Option(*names, metavar=metavar, help=says))
 
 
-def texts(metavar: str, says: str, *names: str) -> Flag:
+def texts(metavar: str, says: str, *names: str, kind: Any = list[str]) -> Flag:
     """A config key that is a list: one flag for each item."""
-    return text(metavar, f"{says}; repeatable", *names, kind=list[str])
+    return text(metavar, f"{says} Repeatable.", *names, kind=kind)
 
 
 def number(metavar: str, says: str, *names: str) -> Flag:
@@ -89,7 +95,7 @@ def takes(*names: str) -> Callable[[Command], Command]:
         own = [each for each in inspect.signature(command).parameters.values() if each.name != "flags"]
         flags = [
             inspect.Parameter(
-                name.partition(":")[0],
+                parameter(name),
                 inspect.Parameter.KEYWORD_ONLY,
                 default=FLAGS[name].default,
                 annotation=Annotated[FLAGS[name].kind, FLAGS[name].info],
@@ -109,7 +115,8 @@ def sorted_out(words: Sequence[str] | None) -> tuple[list[str], list[str]]:
     return settings, [word for word in words or () if not SETTING.match(word)]
 
 
-# By the parameter's name; with a suffix after a colon where commands differ in its meaning
+# By the config key that it sets, or the parameter's name; with a suffix after a colon where commands differ in its
+# meaning or its default
 FLAGS: dict[str, Flag] = {
     "arguments": arguments(
         "CONFIG|KEY=VALUE",
@@ -125,59 +132,95 @@ FLAGS: dict[str, Flag] = {
     ),
     "set_": shared(
         list[str] | None,
-        "Override a config key, like KEY=VALUE; repeatable, wins over the file.",
+        "Override a config key, like KEY=VALUE; wins over the file. Repeatable.",
         "--set",
         metavar="KEY=VALUE",
     ),
     "runs_dir": folder(Path, "MLFOUND_RUNS_DIR", "Where run folders go.", default=RUNS),
-    "data_dir": folder(
-        Path | None, "MLFOUND_DATA_DIR", "The data cache; by default the user's cache folder."
-    ),
-    "name": shared(str | None, "Text added to the run folder's name.", metavar="TEXT"),
+    "data_dir": folder(Path | None, "MLFOUND_DATA_DIR", "The data cache; default: the user's cache folder."),
+    "name": shared(str | None, "Text added to the run folder's name; default: none.", metavar="TEXT"),
     "json_": shared(bool, "Print one JSON document and nothing else.", "--json", default=False),
-    "quiet": shared(bool, "Print no progress and no tables, only errors.", "--quiet", default=False),
+    "quiet": shared(bool, "Print nothing but errors and the run folder.", "--quiet", default=False),
+    "verbose": shared(bool, "Show every table, check and finding.", "--verbose", default=False),
     "no_plots": shared(bool, "Draw no pictures and write no page.", "--no-plots", default=False),
     "print_config": shared(bool, "Print the config as YAML and stop.", "--print-config", default=False),
     "list_": shared(bool, "Show all datasets, their state, path and licence.", "--list", default=False),
-    "resume_": shared(str | None, "Resume an interrupted run in its folder.", "--resume", metavar="RUN"),
-    "seed": text("N", "Seed of the random numbers.", kind=int),
-    "device": text("DEVICE", "auto, cpu, cuda, cuda:N or mps."),
-    "threads": number("N|auto", "CPU threads that torch may use."),
-    "dataset": text("NAME", f"One of {rungs('data/registry.py', 'DATASETS')}."),
-    "from_": text("PATH", "Your own copy: IDX files, raw or .gz, a mnist.pkl.gz or a mnist.npz.", "--from"),
+    "resume_": shared(
+        str | None,
+        "Resume an interrupted run in its folder; default: a new run.",
+        "--resume",
+        metavar="RUN",
+    ),
+    "epochs": text("N", "Times that every training image is seen; default: 10.", kind=int),
+    "optimizer.lr": number("X", "Learning rate, the peak of the schedule; default: 0.1.", "--lr"),
+    "batch_size": text("N", "Images in one step of training; default: 64.", kind=int),
+    "model.hidden": texts("N", "Units of a hidden layer; default: 50.", "--hidden", kind=list[int]),
+    "seed": text("N", "Seed of the random numbers; default: 0.", kind=int),
+    "device": text("DEVICE", "auto, cpu, cuda, cuda:N or mps; default: auto."),
+    "device:cpu": text("DEVICE", "auto, cpu, cuda, cuda:N or mps; default: cpu."),
+    "threads": number("N|auto", "CPU threads that torch may use; default: auto."),
+    "threads:one": number("N|auto", "CPU threads that torch may use; default: 1."),
+    "dataset": text(
+        "NAME", f"{rungs('data/registry.py', 'DATASETS')}, or a folder of IDX files; default: mnist."
+    ),
+    "from_": text(
+        "PATH", "Your own copy: IDX files, raw or .gz, mnist.pkl.gz or mnist.npz; default: the web.", "--from"
+    ),
     "verify": switch("--verify", "Fetch nothing, verify the cached files."),
-    "impl": texts("RUNG", f"Only this rung, of {rungs('foundations/matmul.py', 'MATMULS')}"),
-    "impl:stages": texts("STAGE", "A stage or library such as modules or torch-nn; default: all"),
-    "workload": text("NAME", "lesson (all rows at once) or step (training)."),
-    "model": text("FILE", "A config of train: step has its model, optimiser, loss, batch size."),
+    "impl": texts("RUNG", f"Only this rung: {rungs('foundations/matmul.py', 'MATMULS')}; default: all."),
+    "impl:stages": texts(
+        "STAGE",
+        "Only this stage or library, of the lesson: functions, classes-outer, classes, modules-einsum, modules, "
+        "torch-functional, torch-nn; of a step: modules, buffers/matmul, buffers/onednn, buffers, graph, torch-nn, "
+        "torch-compile, torch-graph, jax; default: all.",
+    ),
+    "workload": text("NAME", "lesson (all rows at once) or step (training in batches); default: lesson."),
+    "model": text(
+        "FILE", "A config of train: step takes its model, optimiser, loss, batch size; default: none."
+    ),
     "rows": text("N", "Number of training rows; default: all.", kind=int),
     "check_only": switch("--check-only", "Only check the gradients; times nothing and needs no data."),
-    "shape": texts("MxKxN", "Sizes such as 5x784x10 for (5,784) x (784,10)"),
-    "dtype": text("NAME", "float32, float64, float16 or bfloat16."),
-    "budget": text("SECONDS", "Time spent on each rung.", kind=float),
-    "compare": text("RUN", "The folder of an earlier run to compare speed with."),
+    "shape": texts("MxKxN", "Sizes such as 64x784x50 for (64,784) x (784,50); default: 5x784x10."),
+    "dtype": text("NAME", "float32, float64, float16 or bfloat16; default: float32."),
+    "budget": text("SECONDS", "Time spent on each rung; default: 2.0.", kind=float),
+    "budget:stages": text("SECONDS", "Time spent on each stage and pass; default: 1.0.", kind=float),
+    "compare": text("RUN", "The folder of an earlier run to compare speed with; default: none."),
     "init": texts(
         "SCHEME",
         f"A scheme: {rungs('foundations/initialization.py', 'INITIALIZATIONS')}, lsuv or fixup; "
-        "default: those of the lesson",
+        "default: those of the lesson.",
     ),
-    "relu_shift": number("S", "Only the layer with max(x, 0) - S, every draw in detail."),
-    "hidden": number("N", "Units of the single layer."),
-    "draws": number("N", "Number of weight draws."),
-    "depth": number("N", "Only a stack of N layers."),
-    "width": number("N", "Units of the stack's layers."),
+    "relu_shift": number("S", "Only the layer with max(x, 0) - S, every draw in detail; default: all parts."),
+    "hidden": number("N", "Units of the single layer; default: 50."),
+    "hidden:step": texts("N", "Units of a hidden layer of step; default: 50.", kind=list[int]),
+    "draws": number("N", "Number of weight draws; default: 100."),
+    "depth": number("N", "Only a stack of N layers; default: all parts."),
+    "width": number("N", "Units of the stack's layers; default: 512."),
     "residual": switch("--residual", "Only a stack of residual blocks."),
-    "layer": text("KIND", "Only linear or only conv layers."),
-    "tolerance": number("X", "How far the training mean may be from 0 and the std from 1."),
-    "replicates": text("N", "Train N networks together: seeds SEED to SEED + N - 1.", kind=int),
-    "group": text("KEY", "Compare all train runs that differ in this key alone."),
-    "metric": text("NAME", "The figure that decides; default: valid_loss."),
-    "difference": number(
-        "X", "A difference to detect, 0.1 for 0.1 points of an accuracy: shows how many seeds it takes."
+    "layer": text("KIND", "all, or only linear or conv layers; default: all."),
+    "tolerance": number("X", "How far the training mean may be from 0, the std from 1; default: 0.001."),
+    "replicates": text("N", "Train N networks together, seeds SEED to SEED + N - 1; default: 1.", kind=int),
+    "group": text("KEY", "Compare all train runs that differ in this key alone; default: none."),
+    "metric": text(
+        "NAME",
+        "The figure to decide by: test_accuracy, test_loss, test_wrong, valid_accuracy, valid_loss, train_loss or "
+        "best_epoch; default: valid_loss.",
     ),
-    "timeout": number("SECONDS", "Time limit of one cell."),
-    "kernel": text("NAME", "A kernel other than the notebook's own, such as python3."),
+    "difference": number(
+        "X", "A difference to detect, 0.1 for 0.1 points of an accuracy; default: by the metric."
+    ),
+    "timeout": number("SECONDS", "Time limit of one cell; default: 600."),
+    "kernel": text("NAME", "A kernel such as python3; default: the notebook's own."),
     "save": switch("--save", "Write the outputs into the notebooks."),
 }
 # The flags of every experiment
-SHARED = ("set_", "runs_dir", "data_dir", "name", "json_", "quiet", "no_plots", "print_config")
+SHARED = ("set_", "runs_dir", "data_dir", "name", "json_", "quiet", "verbose", "no_plots", "print_config")
+# By the parameter's name
+KEYS = {parameter(name): name.partition(":")[0].rstrip("_") for name, flag in FLAGS.items() if flag.is_key}
+if completion.COMPLETING:
+    for name, flag in FLAGS.items():
+        if flag.is_key:
+            flag.info.autocompletion = completion.values_of(KEYS[parameter(name)])
+        elif name.startswith("arguments"):
+            flag.info.autocompletion = completion.operands
+    FLAGS["resume_"].info.autocompletion = completion.runs

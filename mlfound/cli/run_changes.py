@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlfound.cli import completion
 from mlfound.cli.failures import one_line_errors
 from mlfound.cli.options import takes
 from mlfound.errors import UserError, printable
@@ -13,7 +14,12 @@ from mlfound.errors import UserError, printable
 if TYPE_CHECKING:
     from mlfound.runs.deleting import Doomed
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A path, an id, the beginning of one, or latest.")]
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A path, an id, the beginning of one, or latest.", autocompletion=completion.runs
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 

@@ -9,8 +9,9 @@ import typer
 from mlfound.cli import run_changes
 from mlfound.cli.failures import one_line_errors
 from mlfound.cli.options import path_of_user, takes
+from mlfound.cli.usage import Commands
 
-app = typer.Typer(name="runs", invoke_without_command=True, rich_markup_mode=None)
+app = typer.Typer(name="runs", cls=Commands, invoke_without_command=True, rich_markup_mode=None)
 
 
 @app.callback()

@@ -34,7 +34,7 @@ def run(config: BackpropBenchConfig, context: Context) -> Result:
 
     context.recorder.begin(config, **facts)
     errors = correctness.measure_errors(names, config.seed)
-    result = correctness.report(errors, config.seed)
+    result = correctness.report(errors, config.seed, "alone" if config.check_only else "verbose")
     if config.check_only:
         return result
     wrong = {each.impl for each in errors if each.relative_error > BOUND}

@@ -46,7 +46,7 @@ def of_timing(name: str) -> Callable[[Measurement], Any]:
 TIMING = (
     Column("median_s", "median", "duration", of_timing("median")),
     Column("iqr_s", "IQR", "duration", of_timing("iqr")),
-    Column("n", format=",", of=of_timing("n")),
+    Column("n", format=",", of=of_timing("n"), rank=4),
 )
 
 

@@ -25,8 +25,13 @@ def run(config: DownloadConfig, context: Context) -> Result:
     seconds = perf_counter() - start
     splits = decode(dataset, arrivals)
     context.recorder.begin(config, dataset=dataset_facts(dataset, splits))
-    formats = {"file": "", "source": "", "bytes": ",", "seconds": ".2f", "sha256": ""}
-    columns = [Column(name, format=each) for name, each in formats.items()]
+    columns = (
+        Column("file"),
+        Column("source"),
+        Column("bytes", format=","),
+        Column("seconds", format=".2f"),
+        Column("sha256", rank=3),
+    )
     size, folder = sum(arrival.bytes for arrival in arrivals), cache.cache_folder(dataset, context.data_dir)
     return Result(
         metrics={"files": len(arrivals), "bytes": size, "seconds": seconds},
@@ -45,15 +50,15 @@ def verification(dataset: Dataset, config: DownloadConfig, context: Context) -> 
     columns = (
         Column("file"),
         Column("state", of=lambda verdict: states[verdict.holds] if verdict.found else "not here"),
-        Column("sha256", of="found"),
-        Column("sha256_wanted", "must be", of="wanted"),
+        Column("sha256", of="found", rank=3),
+        Column("sha256_wanted", "must be", of="wanted", rank=3),
     )
     title = f"{dataset.title}: {cache.cache_folder(dataset, context.data_dir)}"
     return Result(
         metrics={"files": len(verdicts), "verified": holds},
         checks=[Check("files that are whole", whole, holds, len(verdicts))],
         findings=[] if whole else [f"Fix it with: mlfound download --dataset {dataset.name}"],
-        tables=[Table.of("files", title, columns, verdicts)],
+        tables=[Table.of("files", title, columns, verdicts, "verbose" if whole else "always")],
     )
 
 
@@ -73,9 +78,9 @@ def listing(data_dir: Path) -> Result:
     """Every dataset by name: whether it is here and whole, its size, where it is and its licence."""
     columns = (
         Column("dataset"),
-        Column("state"),
-        Column("bytes", format=",", of=lambda entry: entry.bytes or None),
-        Column("licence"),
+        Column("state", rank=1),
+        Column("bytes", format=",", of=lambda entry: entry.bytes or None, rank=1),
+        Column("licence", rank=1),
         Column("path", of=lambda entry: str(entry.path)),
     )
     return Result({}, tables=[Table.of("datasets", "Datasets", columns, cache.inventory(data_dir))])

@@ -124,7 +124,7 @@ def read(steps: Sequence[Step], lrs: Sequence[float]) -> Reading:
 
 def conclude(planned: Plan, steps: Sequence[Step], lrs: Sequence[float]) -> Result:
     """Two suggestions with what each means; none where the range does not show them."""
-    table = Table.of("lr_find", "Loss by learning rate", COLUMNS, steps, shown=False)
+    table = Table.of("lr_find", "Loss by learning rate", COLUMNS, steps, shown="never")
     if not steps:
         finding = "The loss was not finite before the first step: write model.init: kaiming."
         return Result({"steps": 0}, "diverged", findings=[finding], tables=[table])
@@ -149,7 +149,7 @@ def conclude(planned: Plan, steps: Sequence[Step], lrs: Sequence[float]) -> Resu
             Check("the loss falls, in standard deviations of its mean", fell, found.fall, FALL_BOUND),
             Check("it is lowest at a learning rate inside the range", turned, found.lowest.lr, highest),
         ],
-        findings=[ended(steps, lrs), *(meanings(found) if metrics else [advice(fell, steps, lrs)])],
+        findings=[*(meanings(found) if metrics else [advice(fell, steps, lrs)]), ended(steps, lrs)],
         tables=[table],
         pictures=[Picture("lr_find", "lr_find_curve", losses)],
     )
@@ -168,15 +168,15 @@ def ended(steps: Sequence[Step], lrs: Sequence[float]) -> str:
 
 
 def meanings(found: Reading) -> list[str]:
-    """What each suggestion means, and which to try first."""
+    """Which suggestion to try first, and what each means."""
     steepest, lowest = found.steepest.lr, found.lowest.lr
     tenth = lowest / 10
     return [
+        f"Try first optimizer.lr={tenth:.2g}, a tenth of the minimum: unlike the steepest fall it does not depend on "
+        "how large the first loss is.",
         f"Steepest fall: {steepest:.2g}; there the smoothed loss falls fastest, so a step gains most.",
         f"A tenth of the minimum: {tenth:.2g}; the smoothed loss is lowest at {lowest:.2g}, where steps begin to be "
         "too long, and a tenth of that keeps clear of it.",
-        f"Try first optimizer.lr={tenth:.2g}, a tenth of the minimum: unlike the steepest fall it does not depend on "
-        "how large the first loss is.",
     ]
 
 

@@ -107,7 +107,7 @@ def report(trials: Sequence[Trial]) -> Result:
         Column("cells_skipped", "skipped", of="skipped"),
         Column("seconds", format=".1f", of="outcome.seconds"),
         Column("failing_cell", "failing cell", of=failing_cell),
-        Column("error", of=lambda trial: trial.failure and trial.failure.error),
+        Column("error", of=lambda trial: trial.failure and trial.failure.error, rank=3),
     )
     checks = [
         Check(f"cells run in {each.name}", not each.failure, each.outcome.run, each.cells - each.skipped)
@@ -124,5 +124,5 @@ def report(trials: Sequence[Trial]) -> Result:
         },
         checks=[*checks, *(Check(f"outputs saved in {t.name}", False, 0, 1) for t in trials if not t.saved)],
         findings=[f"{name}: {place(failure)}: {failure.error}" for name, failure in failures],
-        tables=[Table.of("notebooks", "Notebooks, each in a fresh kernel", columns, trials)],
+        tables=[Table.of("notebooks", "Notebooks, each in a fresh kernel", columns, trials, "always")],
     )

@@ -49,7 +49,10 @@ def call(path: Path, name: str, arguments: Sequence[str]) -> int:
         help=inspect.getdoc(function) or "",
         epilog=f"{file} runs like any Python code of yours.",
         # else -3 would be an unknown option
-        context_settings={"ignore_unknown_options": any(map(NEGATIVE.match, arguments))},
+        context_settings={
+            "ignore_unknown_options": any(map(NEGATIVE.match, arguments)),
+            "help_option_names": ["-h", "--help"],
+        },
     )(shown)
     return app(list(arguments), prog_name=f"mlfound notebook call {file} {name}", standalone_mode=False) or 0
 

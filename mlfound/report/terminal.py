@@ -5,22 +5,17 @@ Text from outside (names, paths) goes through `printable`: it can neither move t
 
 import io
 import sys
-import textwrap
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 
-from rich import box
-from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Column as GridColumn
-from rich.table import Table as Grid
 from rich.text import Text
 
 from mlfound.errors import printable
-from mlfound.report.tables import cell, plain
+from mlfound.report.fitted import table_lines, wrapped
 from mlfound.results import Check, Result, Table
 
 UNLIMITED_WIDTH = 100_000  # characters: for a pipe or a file
@@ -40,18 +35,64 @@ def screen(*, stderr: bool = False) -> Console:
     return console
 
 
+def room(console: Console) -> int:
+    """Columns of the terminal; nothing is wrapped or left out elsewhere."""
+    return console.width if console.is_terminal else UNLIMITED_WIDTH
+
+
+def say(console: Console, text: str, style: str = "", head: int | None = None) -> None:
+    """Print it wrapped between words; styled to the end, or only its first characters."""
+    styled = Text("\n".join(wrapped(text, room(console))))
+    styled.stylize(style, 0, head)
+    console.print(styled, soft_wrap=True)
+
+
 def show(result: Result, console: Console) -> None:
-    """Print the shown tables, one line per check, and the findings, with an empty line between them."""
+    """Print the tables, one line per check, and the findings, with an empty line between them."""
     for table in result.tables:
-        if table.shown:
-            _show_table(table, console)
+        if table.shown != "never":
+            show_table(table, console)
             console.print()
-    for verdict in _verdicts(result.checks, console.encoding):
-        _say(console, verdict)
+    listed = [check for check in result.checks if not check.passed or len(result.checks) <= MAX_LISTED_CHECKS]
+    if len(listed) < len(result.checks):
+        say_passed(console, f"{counted(result.checks)} passed; summary.json lists them")
+    for check in listed:
+        say_check(console, check)
     if result.checks and result.findings:
         console.print()
     for finding in result.findings:
-        _say(console, Text(printable(finding)))
+        say(console, printable(finding))
+
+
+def counted(checks: Sequence[Check]) -> str:
+    """`37 checks`, or `35 of 37 checks` if the others failed."""
+    passed, total = sum(check.passed for check in checks), len(checks)
+    return f"{passed if passed == total else f'{passed} of {total}'} check{'s' * (total != 1)}"
+
+
+def say_check(console: Console, check: Check) -> None:
+    """Its value and its bound, with a mark before it."""
+    line = f"{printable(check.name)}: {check.value:.3g} (bound {check.bound:.3g})"
+    if check.passed:
+        say_passed(console, line)
+    else:
+        mark = "✗" if console.encoding.startswith("utf") else "FAILED"
+        say(console, f"{mark} {line}", "bold red", len(mark))
+
+
+def say_passed(console: Console, line: str) -> None:
+    """With a green check mark before it."""
+    mark = "✓" if console.encoding.startswith("utf") else "ok"
+    say(console, f"{mark} {line}", "green", len(mark))
+
+
+def show_table(table: Table, console: Console) -> None:
+    """Its title, what fits of it, and what does not."""
+    lines, left_out = table_lines(table, room(console))
+    say(console, printable(table.title), "bold")
+    console.print(Text("\n").join(lines), soft_wrap=True)
+    if left_out:
+        say(console, f"Too wide here, in tables/{table.name}.csv: {', '.join(left_out)}", "dim")
 
 
 class Progress:
@@ -107,85 +148,3 @@ def _bar(console: Console, label: str, with_bar: bool) -> Bar:
     bar.add_task(label, words="")
     bar.start()
     return bar
-
-
-def _say(console: Console, text: Text) -> None:
-    """Wrapped between words on a terminal; elsewhere one line, however long."""
-    console.print(text, soft_wrap=not console.is_terminal)
-
-
-def _verdicts(checks: Sequence[Check], encoding: str) -> Iterator[Text]:
-    """One line per check; of many checks only those that failed, and the number that passed."""
-    good, bad = ("✓", "✗") if encoding.startswith("utf") else ("ok", "FAILED")
-    passed = [check for check in checks if check.passed]
-    listed = checks
-    if len(checks) > MAX_LISTED_CHECKS and passed:
-        yield Text(good, "green") + f" {len(passed)} of {len(checks)} checks passed; summary.json lists them"
-        listed = [check for check in checks if not check.passed]
-    for check in listed:
-        mark = Text(good, "green") if check.passed else Text(bad, "bold red")
-        yield mark + f" {printable(check.name)}: {check.value:.3g} (bound {check.bound:.3g})"
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column as it is printed; its words may be wrapped, its numbers may not."""
-
-    header: str
-    cells: Sequence[str]
-    numeric: bool
-
-    @property
-    def width(self) -> int:
-        return max(map(cell_len, [*self.header.split("\n"), *self.cells]))
-
-    @property
-    def min_width(self) -> int:
-        return self.width if self.numeric else min(self.width, 24)
-
-    def with_narrow_header(self) -> "_Column":
-        widest = max(map(cell_len, ["x", *self.header.split(), *self.cells]))
-        return replace(self, header=textwrap.fill(self.header, widest))
-
-
-def _show_table(table: Table, console: Console) -> None:
-    """The whole table, in blocks below each other where the terminal is too narrow."""
-    room = console.width if console.is_terminal else UNLIMITED_WIDTH
-    columns = [
-        _Column(
-            printable(column.label or column.name),
-            [printable(cell(row[index], column)) for row in table.rows],
-            all(isinstance(plain(row[index]), int | float | None) for row in table.rows),
-        )
-        for index, column in enumerate(table.columns)
-    ]
-    if _together([column.width for column in columns]) > room:
-        columns = [column.with_narrow_header() for column in columns]
-    _say(console, Text(printable(table.title), "bold"))
-    for number, block in enumerate(_blocks(columns, room)):
-        if number:
-            console.print()
-        width = min(room, _together([column.width for column in block]))
-        grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, width=width)
-        for column in block:
-            grid.add_column(Text(column.header), no_wrap=column.numeric, overflow="fold")
-            grid.columns[-1].justify = "right" if column.numeric else "left"
-        for row in zip(*(column.cells for column in block), strict=True):
-            grid.add_row(*map(Text, row))
-        console.print(grid, crop=False)
-
-
-def _blocks(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
-    """Columns that fit side by side, each block starting with the first column, which names the row."""
-    block: list[_Column] = []
-    for column in columns:
-        if len(block) > 1 and _together([other.min_width for other in (*block, column)]) > room:
-            yield block
-            block = [columns[0]]
-        block.append(column)
-    yield block
-
-
-def _together(widths: Sequence[int]) -> int:
-    """The width of columns side by side, with two spaces between neighbours."""
-    return sum(widths) + 2 * (len(widths) - 1)

@@ -153,10 +153,7 @@ class RunRecorder:
             file.write(lines)
         self.metrics_bytes += len(lines)
         self.metrics_digest.update(lines)
-        if self.console.is_terminal:
-            self.keep(line)
-        else:
-            self.message(line)
+        self.message(line)
 
     def checkpoint(self, checkpoint: Checkpoint, keep: int, best: bool = False) -> None:
         """See `Recorder.checkpoint`. `metrics.jsonl` is on disk before the checkpoint that notes its length."""

@@ -50,8 +50,8 @@ def lowest(epochs: Sequence[Epoch]) -> list[Epoch]:
 def line(rows: Sequence[Epoch]) -> str:
     """One epoch as a line of text: means over the seeds."""
     means = averaged(rows)
-    seeds = f"  mean of {len(rows)} seeds" if len(rows) > 1 else ""
+    end = f"{len(rows)} seeds" if len(rows) > 1 else f"{means.train_seconds:.2f} s"
     return (
         f"epoch {means.epoch:3}  train loss {means.train_loss:.4f}  valid loss {means.valid_loss:.4f}  "
-        f"valid accuracy {means.valid_accuracy:.2%}  lr {means.lr:.2e}  {means.train_seconds:.2f} s{seeds}"
+        f"valid accuracy {means.valid_accuracy:.2%}  {end}"
     )

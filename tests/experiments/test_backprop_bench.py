@@ -60,7 +60,7 @@ def test_check_only_needs_no_data_and_has_a_check_a_stage_and_tensor(mlfound, tm
 def test_a_wrong_gradient_is_seen_and_not_timed(mlfound, monkeypatch):
     monkeypatch.setattr(functions, "relu_grad", lambda dout, x: dout)
     assert mlfound("backprop-bench", "--check-only").code == 1
-    outcome = mlfound(*SAMPLE, *TWO, "--rows", "64")
+    outcome = mlfound(*SAMPLE, *TWO, "--rows", "64", "--verbose")
     assert outcome.code == 1, outcome
     assert "modules was not timed: its gradients are wrong." in outcome.out
     assert {row["impl"] for row in outcome.rows("forward")} == {"torch-nn"}
@@ -152,7 +152,7 @@ def test_a_peak_of_memory_is_seen_after_it_has_gone():
 
 
 def test_training_by_ours_and_torchs(mlfound):
-    outcome = mlfound(*STEP, *THREE)
+    outcome = mlfound(*STEP, *THREE, "--verbose")
     assert outcome.code == 0, outcome
     rows = outcome.rows("step")
     assert list(rows[0]) == [
@@ -176,14 +176,14 @@ def test_training_by_ours_and_torchs(mlfound):
     assert metrics["buffers_times_torch-nn"] == float(rows[1]["times_torch_nn"])
     assert metrics["buffers_times_torch-nn_low"] <= metrics["buffers_times_torch-nn_high"]
     assert f"buffers train {metrics['buffers_times_torch-nn']:.2f} times as fast as torch-nn" in outcome.out
-    assert "10 whole batches of 64 shuffled rows, 784-50-10, cross-entropy, sgd, cpu, 1 thread" in outcome.out
+    assert "10 batches of 64 rows, 784-50-10, cross-entropy, sgd, cpu, 1 thread" in outcome.out
     assert (outcome.path / "plots" / "step.png").exists()
 
 
 def test_other_sizes(mlfound):
     outcome = mlfound(*STEP, *THREE, "--set", "hidden=[20,9]", "--set", "batch_size=100")
     assert outcome.code == 0, outcome
-    assert "6 whole batches of 100 shuffled rows, 784-20-9-10" in outcome.out
+    assert "6 batches of 100 rows, 784-20-9-10" in outcome.out
 
 
 @pytest.mark.parametrize("cores", [1, 2])
@@ -229,7 +229,9 @@ def test_other_weights_make_a_row_void(mlfound, monkeypatch, fault):
     monkeypatch.setitem(ladder.ENGINES, "buffers", Spoilt)
     monkeypatch.setattr(hardware, "cores", lambda: 1)
     monkeypatch.setattr(Spoilt, "fault", fault)
-    outcome = mlfound(*STEP, *THREE, "--set", f"replicates={3 if fault == 'last network' else 1}")
+    outcome = mlfound(
+        *STEP, *THREE, "--set", f"replicates={3 if fault == 'last network' else 1}", "--verbose"
+    )
     modules, buffers, theirs = outcome.rows("step")
     assert modules["median_s"]
     assert theirs["median_s"]
@@ -263,7 +265,7 @@ def test_a_product_that_is_coarse_makes_its_rows_void(mlfound, monkeypatch, cpu,
 
 @pytest.mark.skipif(matmul.unavailable("onednn", CPU) is not None, reason="this torch has no oneDNN product")
 def test_how_the_products_stand_to_one_another(mlfound):
-    outcome = mlfound(*STEP, "--impl", "modules", *PRODUCT_RUNGS)
+    outcome = mlfound(*STEP, "--impl", "modules", *PRODUCT_RUNGS, "--verbose")
     assert outcome.code == 0, outcome
     seconds = {name: [] for name in ("modules", "buffers/matmul", "buffers/onednn")}
     for row in outcome.rows("rounds"):
@@ -322,9 +324,7 @@ def test_the_model_of_a_config(mlfound, tmp_path, optimizer, bound):
     )
     outcome = mlfound(*STEP, *THREE, "--model", path, "--impl", "jax")
     assert outcome.code == 0, outcome
-    assert (
-        f"32 whole batches of 20 shuffled rows, 784-20-9-10, cross-entropy, {optimizer}, cpu" in outcome.out
-    )
+    assert f"32 batches of 20 rows, 784-20-9-10, cross-entropy, {optimizer}, cpu" in outcome.out
     ours, buffers, theirs, jax = outcome.rows("step")
     has_one = optimizer != "lamb"
     assert ours["median_s"]

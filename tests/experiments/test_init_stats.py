@@ -75,7 +75,7 @@ def story(tmp_path_factory):
     from mlfound.cli import app
 
     runs = tmp_path_factory.mktemp("runs")
-    size = ("--draws", "30", "--width", "64", "--runs-dir", str(runs))
+    size = ("--draws", "30", "--width", "64", "--runs-dir", str(runs), "--verbose")
     result = CliRunner().invoke(app, [*SAMPLE, *size])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     result.code, result.out = result.exit_code, result.stdout
@@ -154,7 +154,7 @@ def test_a_new_part_is_one_line_in_the_dict(mlfound, monkeypatch):
         )
 
     monkeypatch.setitem(init_stats.PARTS, "sample", init_stats.Part(run, ["normal"]))
-    outcome = mlfound(*STACK, "--draws", "2")
+    outcome = mlfound(*STACK, "--draws", "2", "--verbose")
     assert outcome.code == 0, outcome
     assert init_stats.part_names(InitStatsConfig())[-1] == "sample"
     assert "A sample\ninit" in outcome.out

@@ -70,7 +70,7 @@ def test_the_default_network_gets_sound_suggestions_and_no_other_run_is_touched(
     metrics = summary["metrics"]
     for name in ("steepest_lr", "tenth_of_minimum_lr"):
         assert 0.001 < metrics[name] < 1
-    ended, steepest, tenth, first = summary["findings"]
+    first, steepest, tenth, ended = summary["findings"]
     assert ended.startswith("The rise ended after ")
     assert f"Steepest fall: {metrics['steepest_lr']:.2g};" in steepest
     assert f"A tenth of the minimum: {metrics['tenth_of_minimum_lr']:.2g};" in tenth
@@ -188,7 +188,7 @@ def test_noise_alone_is_no_fall():
 def test_a_range_that_shows_nothing_suggests_nothing(settings, words):
     result = result_of(SAMPLE, *settings)
     assert not result.passed
-    assert words in result.findings[-1]
+    assert words in result.findings[0]
     assert set(result.metrics) == {"minimum_loss", "steps"}
     assert result.pictures[0].data["suggestions"] == {}
 
@@ -197,7 +197,7 @@ def test_a_loss_that_is_not_finite_ends_the_rise_and_is_no_row():
     """After one step at this rate the product of eleven layers is beyond float32."""
     result = result_of(SAMPLE, f"model.hidden={[50] * 10}", "start=1e5", "end=1e6")
     [step] = result.tables[0].rows
-    assert "the next loss was not finite" in result.findings[0]
+    assert "the next loss was not finite" in result.findings[-1]
     assert math.isfinite(step[2])
 
 

@@ -91,7 +91,7 @@ def rows_of(outcome, table):
 
 
 def test_the_lessons_numbers_on_the_whole_mnist(mlfound, mnist_dir):
-    outcome = mlfound("normalize-check", "--data-dir", mnist_dir)
+    outcome = mlfound("normalize-check", "--data-dir", mnist_dir, "--verbose")
     assert failed(outcome) == set()
     rows = rows_of(outcome, "normalize")
     assert list(rows) == ["train", "train, lesson", "valid", "valid, lesson", "test"]
@@ -243,7 +243,7 @@ def test_emnists_labels_begin_at_1_and_class_0_is_said_to_be_empty(quick, own):
 @pytest.mark.parametrize("label", [0, 5])
 def test_labels_that_are_all_the_same_fail(quick, own, label):
     """As a loader of QMNIST once made them."""
-    outcome = quick("normalize-check", *own(train_y=[label] * 24, test_y=[label] * 4))
+    outcome = quick("normalize-check", *own(train_y=[label] * 24, test_y=[label] * 4), "--verbose")
     assert failed(outcome) == {SINGLE}
     assert [check["value"] for check in summary_of(outcome)["checks"] if check["name"] == SINGLE] == [3]
     for which in ("training", "validation", "test"):

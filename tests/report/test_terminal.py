@@ -26,7 +26,7 @@ RESULT = Result(
             [Column("epoch"), Column("loss", "training loss", ".4f"), Column("verdict")],
             [[1, 0.42, "falls"], [2, 1234.5, "[red]rises\x1b[2J"], [10, None, "–"]],
         ),
-        Table("steps", "Too long for the screen", [Column("step")], [[1]], shown=False),
+        Table("steps", "Too long for the screen", [Column("step")], [[1]], shown="never"),
     ],
 )
 
@@ -81,46 +81,6 @@ def test_a_result_on_a_terminal_of_80_columns() -> None:
         "overfitting.",
         "Kept in \\x1b[31mruns[/nothing]\\x07.",
     ]
-
-
-def test_headers_are_wrapped_before_anything_else() -> None:
-    assert lines(table(epoch=1, training_loss=2, a="b") , width=26) == [
-        "Any",
-        "epoch  training_loss  a",
-        "─" * 23,
-        "    1              2  b",
-        "",
-    ]  # fmt: skip
-    spaced = Result({}, tables=[Table("any", "Any", [Column("n"), Column("x", "training loss")], [[1, 0.5]])])
-    assert lines(spaced, width=12)[1:4] == ["   training", "n      loss", "─" * 11]
-
-
-def test_a_table_too_wide_goes_on_below_and_repeats_its_first_column() -> None:
-    wide = table(rung="dot", **{f"number_{index}": 10**9 + index for index in range(5)})
-
-    assert lines(wide, width=40) == [
-        "Any",
-        "rung    number_0    number_1    number_2",
-        "─" * 40,
-        "dot   1000000000  1000000001  1000000002",
-        "",
-        "rung    number_3    number_4",
-        "─" * 28,
-        "dot   1000000003  1000000004",
-        "",
-    ]
-
-
-@pytest.mark.parametrize("width", range(12, 60))
-def test_no_number_is_cut_at_any_width(width: int) -> None:
-    words = "the spread is more than a tenth of the median, so believe nothing"
-    shown = lines(table(impl="einsum", n=123456, note=words, seconds=123456789), width=width)
-
-    assert " 123456" in "\n".join(shown)
-    assert "123456789" in "\n".join(shown)
-    assert "".join(words.split()) in "".join(
-        "".join(line.split()) for line in lines(table(note=words), width)
-    )
 
 
 def test_without_a_terminal_nothing_is_wrapped_or_coloured(capsys: pytest.CaptureFixture[str]) -> None:

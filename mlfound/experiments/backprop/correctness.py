@@ -9,7 +9,7 @@ from mlfound.experiments.backprop import lesson
 from mlfound.experiments.backprop.cases import ODD, draw, errors, situations
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.functions import LOSSES
-from mlfound.results import Check, Column, Result, Table
+from mlfound.results import Check, Column, Result, Shown, Table
 from mlfound.training.gradients import BOUND
 
 SHIFTS = (0.0, 0.5)
@@ -42,7 +42,7 @@ def measure_errors(names: Sequence[str], seed: int) -> list[GradientError]:
     ]
 
 
-def report(measured: Sequence[GradientError], seed: int) -> Result:
+def report(measured: Sequence[GradientError], seed: int, shown: Shown = "verbose") -> Result:
     """A check for each stage and tensor, by the worst of its cases; a table of these, and one of every case."""
     worst: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(TENSORS, 0.0))
     for each in measured:
@@ -60,8 +60,10 @@ def report(measured: Sequence[GradientError], seed: int) -> Result:
         {},
         checks=[*checks, check_autograd(seed)],
         tables=[
-            Table("errors", title, columns, [(name, *stage.values()) for name, stage in worst.items()]),
-            Table("gradients", title, every, measured, shown=False),
+            Table(
+                "errors", title, columns, [(name, *stage.values()) for name, stage in worst.items()], shown
+            ),
+            Table("gradients", title, every, measured, shown="never"),
         ],
     )
 

@@ -97,7 +97,7 @@ def run(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, conte
         on_progress=partial(context.recorder.progress, "forward and backward"),
     )
     measurements = [replace(each, timing=timing) for each, timing in timings.items()]
-    result = Result({})
+    result = Result({}, tables=[stage_table(measurements, machine_words(config))] if names else [])
     for part in PARTS if names else ():
         result += report_part([each for each in measurements if each.part == part], machine_words(config))
     return result + memory(passes, device) + against_library(measurements)
@@ -109,6 +109,33 @@ def half(part: str, both: Pass) -> Callable[[], Any]:
     if part in (BACKWARD, FULL_BACKWARD):
         next(halves)
     return partial(next, halves)
+
+
+def stage_table(measurements: Sequence[PassMeasurement], where: str) -> Table:
+    """A row for each stage: the medians of its passes, and those of a training step over the library's."""
+    found = {(each.impl, each.part): each for each in measurements}
+    full = [each for each in measurements if each.part == FULL_BACKWARD]
+
+    def seconds(part: str, each: PassMeasurement) -> float:
+        return found[each.impl, part].timed.median
+
+    def times_library(each: PassMeasurement) -> float | None:
+        library = found.get(("torch-nn", FULL_BACKWARD))
+        if library is None or library.rows != each.rows:
+            return None
+        ours, theirs = (seconds(FORWARD, one) + seconds(BACKWARD, one) for one in (each, library))
+        return ours / theirs
+
+    columns = (
+        Column("impl", "stage"),
+        Column("rows", format=","),
+        Column("forward_s", "forward", "duration", partial(seconds, FORWARD)),
+        Column("backward_s", "backward", "duration", partial(seconds, BACKWARD)),
+        Column("backward_with_input_s", "with x", "duration", partial(seconds, FULL_BACKWARD)),
+        Column("times_torch_nn", "× torch-nn", ".2f", times_library),
+    )
+    title = f"Medians of forward, backward, and backward with the gradient of x, {where}"
+    return Table.of("stages", title, columns, full, shown="alone")
 
 
 def report_part(measurements: Sequence[PassMeasurement], where: str) -> Result:
@@ -125,10 +152,10 @@ def report_part(measurements: Sequence[PassMeasurement], where: str) -> Result:
 
     columns = (
         Column("impl", "stage"),
-        Column("rows", format=","),
+        Column("rows", format=",", rank=3),
         *TIMING,
         Column("lesson_s", "lesson", "duration", lesson),
-        Column("notebook_s", "notebook", "duration", partial(lesson, which=1)),
+        Column("notebook_s", "notebook", "duration", partial(lesson, which=1), rank=4),
         Column("note", of=note),
     )
     dots = [(each.impl, each.timed, lesson(each)) for each in measurements]

@@ -157,7 +157,7 @@ def report(task: Task, measurements: Sequence[StepMeasurement]) -> Result:
     """Checks, a line and a bar each; what cannot run here is listed with its reason."""
     planned, size = task.plan("modules"), task.settings.batch_size
     what = f"{'-'.join(map(str, planned.widths))}, {planned.recipe.loss}, {task.settings.optimizer.name}"
-    batches = f"{task.steps} whole batches of {size} shuffled rows"
+    batches = f"{task.steps} batches of {size} rows"
     networks = f", {task.config.replicates} networks" if task.config.replicates > 1 else ""
     title = f"An epoch: {batches}, {what}, {machine_words(task.config)}{networks}"
     timed = [each for each in measurements if each.timing]
@@ -175,7 +175,7 @@ def report(task: Task, measurements: Sequence[StepMeasurement]) -> Result:
         checks=[check for each in measurements if each.impl != task.reference for check in each.checks],
         tables=[
             step_table(title, measurements, rates),
-            Table("rounds", "Every round", columns, rounds, shown=False),
+            Table("rounds", "Every round", columns, rounds, shown="never"),
         ],
         pictures=[Picture("step", "rate_bars", data)] if rates else [],
     )
@@ -198,16 +198,20 @@ def step_table(
         Column("impl"),
         Column("median_s", "an epoch", "duration", epoch_s("median")),
         Column("iqr_s", "IQR", "duration", epoch_s("iqr")),
-        Column("n", "rounds", ",", of_timing("n")),
-        Column("images_per_s", "images/s", ",.0f", lambda each: rates.get(each.impl, [None])[0]),
+        Column("n", "rounds", ",", of_timing("n"), rank=3),
+        Column("images_per_s", "images/s", ",.0f", lambda each: rates.get(each.impl, [None])[0], rank=3),
         Column("times_torch_nn", "times torch-nn", ".2f", times_reference),
-        Column("setup_s", "setting up", "duration"),
+        Column("setup_s", "setting up", "duration", rank=4),
         Column(
-            "weights_error", "weights off", ".0e", lambda each: each.checks[0].value if each.checks else None
+            "weights_error",
+            "weights off",
+            ".0e",
+            lambda each: each.checks[0].value if each.checks else None,
+            rank=4,
         ),
-        Column("note"),
+        Column("note", rank=3),
     )
-    return Table.of("step", title, columns, measurements)
+    return Table.of("step", title, columns, measurements, shown="alone")
 
 
 def against_libraries(timed: Sequence[StepMeasurement]) -> Result:

@@ -9,7 +9,7 @@ tests/experiments/test_compare_power.py has their figures and repeats the trial.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from mlfound.experiments.comparison.differences import images
@@ -81,13 +81,17 @@ def run(sides: Sequence[Side], measure: Measure) -> Result:
     """One row per side: the measure's mean, spread and range over its seeds, and the means of the other figures."""
     columns = [
         Column("side", of="title"),
-        Column("runs", of=lambda side: len(side.runs)),
-        Column("seeds", of=lambda side: ranges(side.seeds)),
+        Column("runs", of=lambda side: len(side.runs), rank=3),
+        Column("seeds", of=lambda side: ranges(side.seeds), rank=3),
         measure.column("mean", measure.label, fmean),
         measure.column("std", "std", lambda values: deviation(values) if len(values) > 1 else None),
         measure.column("lowest", "lowest", min),
         measure.column("highest", "highest", max),
-        *(other.column("mean", other.label, fmean) for other in MEASURES.values() if other != measure),
+        *(
+            replace(other.column("mean", other.label, fmean), rank=4)
+            for other in MEASURES.values()
+            if other != measure
+        ),
     ]
     return Result({}, tables=[Table.of("figures", "Side by side, means over the seeds", columns, sides)])
 
@@ -103,7 +107,7 @@ def without_seeds(sides: Sequence[Side]) -> Result:
     """Of runs that have one value of every figure: one row per figure, one column per run, and no verdict."""
     command, metrics = sides[0].runs[0].facts["command"], [side.runs[0].metrics for side in sides]
     columns = [Column("figure", of=str)]
-    columns += [Column(side.label, of=its.get) for side, its in zip(sides, metrics, strict=True)]
+    columns += [Column(side.label, of=its.get, rank=1) for side, its in zip(sides, metrics, strict=True)]
     if len(sides) == 2:
         first, second = metrics
 

@@ -36,7 +36,7 @@ def run(families: Sequence[Family], comparisons: Sequence[Comparison], measure: 
         curves = {"title": f"Learning curves{family}", "names": names, "curves": lines}
         pictures.append(Picture(f"seeds{ending}", "compared_seeds", data))
         pictures.append(Picture(f"curves{ending}", "compared_curves", curves))
-    table = Table.of("seeds", "Every seed's figures", columns, rows, shown=False)
+    table = Table.of("seeds", "Every seed's figures", columns, rows, shown="never")
     return Result({}, tables=[table], pictures=pictures)
 
 

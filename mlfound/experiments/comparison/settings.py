@@ -31,7 +31,7 @@ def run(sides: Sequence[Side]) -> Result:
     tables = []
     for name, title, what, read, besides in across:
         columns = [Column(what, of=str)]
-        columns += [Column(side.title, of=partial(values, side, read)) for side in sides]
+        columns += [Column(side.title, of=partial(values, side, read), rank=1) for side in sides]
         keys = differing([read(run) for side in sides for run in side.runs], besides)
         tables += [Table.of(name, title, columns, keys)] if keys else []
     return Result({}, tables=tables)

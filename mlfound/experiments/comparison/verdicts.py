@@ -42,17 +42,17 @@ def table(comparisons: Sequence[Comparison]) -> Table:
     signed = f"+{measure.format}"
     columns = [
         Column("first", of="first.label"),
-        Column("second", of="second.label"),
+        Column("second", of="second.label", rank=1),
         Column(f"difference{ending}", f"difference{unit}", signed, "difference"),
         Column(f"difference_low{ending}", "from", signed, lambda each: each.interval[0]),
         Column(f"difference_high{ending}", "to", signed, lambda each: each.interval[1]),
-        Column("level", "at", ".1%", lambda each: each.level if each.effect.test else None),
-        Column("p", format=".2g"),
-        Column("sign_flips_p", "sign flips p", ".2g", "effect.flips_p"),
-        Column("test", of=lambda each: "paired t" if each.effect.paired else "Welch's t"),
-        Column("seeds_first", "seeds of first", of=lambda each: each.effect.seeds[0]),
-        Column("seeds_second", "seeds of second", of=lambda each: each.effect.seeds[1]),
-        Column("seeds_needed", f"seeds to see {minimum:g}", ","),
+        Column("level", "at", ".1%", lambda each: each.level if each.effect.test else None, rank=4),
+        Column("p", format=".2g", rank=3),
+        Column("sign_flips_p", "sign flips p", ".2g", "effect.flips_p", rank=5),
+        Column("test", of=lambda each: "paired t" if each.effect.paired else "Welch's t", rank=4),
+        Column("seeds_first", "seeds of first", of=lambda each: each.effect.seeds[0], rank=5),
+        Column("seeds_second", "seeds of second", of=lambda each: each.effect.seeds[1], rank=5),
+        Column("seeds_needed", f"seeds to see {minimum:g}", ",", rank=3),
         Column("verdict"),
     ]
     if any(each.first.family for each in comparisons):

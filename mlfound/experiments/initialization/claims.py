@@ -33,12 +33,12 @@ class Claim:
 
 CLAIM_COLUMNS = (
     Column("claim"),
-    Column("kind"),
-    Column("figure", "what was measured"),
-    Column("measured", "", ".4g", lambda claim: getattr(claim.measured, "value", claim.measured)),
-    Column("half_width", "±", ".2g", lambda claim: getattr(claim.measured, "half", None)),
-    Column("theory", format=".4g"),
-    Column("lesson"),
+    Column("kind", rank=3),
+    Column("figure", "what was measured", rank=3),
+    Column("measured", format=".4g", of=lambda claim: getattr(claim.measured, "value", claim.measured)),
+    Column("half_width", "±", ".2g", lambda claim: getattr(claim.measured, "half", None), rank=5),
+    Column("theory", format=".4g", rank=3),
+    Column("lesson", rank=4),
     Column("holds", "holds?"),
 )
 
@@ -79,12 +79,12 @@ class Outputs:
         return pooled_std(self.means, self.squares)
 
 
-def columns_beside_theory(name: str, label: str = "") -> list[Column]:
+def columns_beside_theory(name: str) -> list[Column]:
     """An estimate of `Outputs`, "mean" or "std": its value, half of its interval, its theory."""
     return [
-        Column(name, label, "z.4f", f"{name}.value"),
-        Column(f"{name}_half_width", "±", ".4f", f"{name}.half"),
-        Column(f"{name}_theory", "theory", "z.4f", f"theory.{name}"),
+        Column(name, format="z.4f", of=f"{name}.value"),
+        Column(f"{name}_half_width", f"{name} ±", ".4f", f"{name}.half", rank=4),
+        Column(f"{name}_theory", f"{name}, theory", "z.4f", f"theory.{name}", rank=3),
     ]
 
 

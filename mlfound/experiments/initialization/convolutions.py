@@ -112,20 +112,28 @@ def convolve(x: Tensor, init: str, shape: Shape, generator: Generator, stride: i
 def convolution_table(measurements: Sequence[Convolutions], rows: int) -> Table:
     columns = [
         Column("init"),
-        *claims.columns_beside_theory("mean", "one layer: mean"),
+        *claims.columns_beside_theory("mean"),
         *claims.columns_beside_theory("std"),
-        Column("lesson_std", "lesson", ".2f", lambda each: LESSON.get(each.init, (None, None))[0]),
-        Column("std_1", "four layers: std after 1", ".3g", lambda each: each.medians[0]),
-        Column("std_2", "2", ".3g", lambda each: each.medians[1]),
-        Column("std_3", "3", ".3g", lambda each: each.medians[2]),
-        Column("std_4", "4", ".3g", lambda each: each.medians[3]),
-        Column("low", "from", ".3g", lambda each: each.four[-1].min().item()),
-        Column("high", "to", ".3g", lambda each: each.four[-1].max().item()),
-        Column("lesson_four", "lesson", ".3g", lambda each: LESSON.get(each.init, (None, None))[1]),
+        Column(
+            "lesson_std", "std, lesson", ".2f", lambda each: LESSON.get(each.init, (None, None))[0], rank=4
+        ),
+        Column("std_1", "after 1", ".3g", lambda each: each.medians[0], rank=3),
+        Column("std_2", "after 2", ".3g", lambda each: each.medians[1], rank=3),
+        Column("std_3", "after 3", ".3g", lambda each: each.medians[2], rank=3),
+        Column("std_4", "after 4", ".3g", lambda each: each.medians[3]),
+        Column("low", "after 4, lowest", ".3g", lambda each: each.four[-1].min().item(), rank=4),
+        Column("high", "after 4, highest", ".3g", lambda each: each.four[-1].max().item(), rank=4),
+        Column(
+            "lesson_four",
+            "after 4, lesson",
+            ".3g",
+            lambda each: LESSON.get(each.init, (None, None))[1],
+            rank=4,
+        ),
     ]
     title = (
-        f"Convolutions of {rows} images, {measurements[0].mean.draws} draws: 5 x 5 with 32 filters, then the "
-        "notebook's four (medians; from, to: the last one's range)"
+        f"Convolutions of {rows} images, {measurements[0].mean.draws} draws: 5 x 5 with 32 filters; median std "
+        "after each of the notebook's four"
     )
     return Table.of("convolutions", title, columns, measurements)
 

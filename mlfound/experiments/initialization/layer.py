@@ -73,13 +73,16 @@ def layer_table(layers: Sequence[Layer], title: str, hidden: int) -> Table:
     lesson = LESSON if hidden == LESSON_UNITS else {}
     columns = (
         Column("init"),
-        Column("activation", of="label"),
+        Column("activation", of="label", rank=1),
         *claims.columns_beside_theory("mean"),
         *claims.columns_beside_theory("std"),
         Column("signal", "root mean square", of="verdict"),
-        Column("lesson", "lesson's mean, std", of=lambda layer: lesson.get((layer.init, layer.label), "")),
+        Column(
+            "lesson", "lesson's mean, std", of=lambda layer: lesson.get((layer.init, layer.label), ""), rank=5
+        ),
     )
-    return Table.of("layer", title, columns, layers, shown=len({layer.init for layer in layers}) > 1)
+    several = len({layer.init for layer in layers}) > 1
+    return Table.of("layer", title, columns, layers, shown="verbose" if several else "never")
 
 
 def stats_table(layers: Sequence[Layer]) -> Table:
@@ -96,7 +99,7 @@ def stats_table(layers: Sequence[Layer]) -> Table:
         Column("verdict"),
         Column("draws", of="mean.draws"),
     ]
-    return Table.of("stats", "One layer, all figures", columns, layers, shown=False)
+    return Table.of("stats", "One layer, all figures", columns, layers, shown="never")
 
 
 def interval_columns(name: str, of: str) -> list[Column]:
@@ -111,7 +114,7 @@ def draw_table(layers: Sequence[Layer]) -> Table:
         for layer in layers
         for n, (mean, std) in enumerate(zip(layer.means.tolist(), layer.stds.tolist(), strict=True), 1)
     ]
-    return Table("draws", "Every draw", columns, rows, shown=False)
+    return Table("draws", "Every draw", columns, rows, shown="never")
 
 
 def layer_claims(layers: Sequence[Layer], features: int) -> Iterator[Claim]:

@@ -42,7 +42,7 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_prog
         findings=fixup_findings(stacks),
         tables=[
             stack_table(stacks, config),
-            Table.of("layers", "Layer by layer", LAYER_COLUMNS, layers, shown=False),
+            Table.of("layers", "Layer by layer", LAYER_COLUMNS, layers, shown="never"),
             claim_table(residual_claims(stacks) if config.residual else ()),
         ],
         pictures=pictures(stacks, config.width),
@@ -62,21 +62,23 @@ def refuse_too_large(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[
 def stack_table(stacks: Sequence[Stack], config: InitStatsConfig) -> Table:
     columns = (
         Column("init"),
-        Column("forward_per_layer", "signal × a layer", ".4g", "forward_factor"),
-        Column("backward_per_layer", "gradient × a layer", ".4g", "backward_factor"),
-        Column("forward_theory", "theory", ".4g", "theory"),
-        Column("std", "std at the end", ".2g", lambda stack: finite(stack.end.std)),
-        Column("dead_share", "dead units", ".0%", lambda stack: finite(stack.end.dead_share)),
+        Column("forward_per_layer", "signal × a layer", ".4g", "forward_factor", rank=3),
+        Column("backward_per_layer", "gradient × a layer", ".4g", "backward_factor", rank=4),
+        Column("forward_theory", "theory", ".4g", "theory", rank=5),
+        Column("std", "std at the end", ".2g", lambda stack: finite(stack.end.std), rank=5),
+        Column("dead_share", "dead units", ".0%", lambda stack: finite(stack.end.dead_share), rank=5),
         Column("forward", "the signal", of=forward_verdict),
-        Column("gradient_std", "gradient at the start", ".2g", lambda stack: stack.layers[0].gradient_std),
+        Column(
+            "gradient_std", "gradient at the start", ".2g", lambda stack: stack.layers[0].gradient_std, rank=5
+        ),
         Column("backward", "the gradient", of=backward_verdict),
     )
     kind = "layers in residual blocks of two" if config.residual else "layers"
     title = (
-        f"A stack of {stacks[0].end.layer:,} {kind}, {config.width} units, one draw of each scheme "
-        "(vanished: below 6e-8 of the start, which float32 cannot add to it)"
+        f"{stacks[0].end.layer:,} {kind}, {config.width} units, one draw each "
+        "(vanished: below 6e-8 of the start)"  # which float32 cannot add to it
     )
-    return Table.of("stacks", title, columns, stacks)
+    return Table.of("stacks", title, columns, stacks, shown="always")
 
 
 def finite(value: float) -> float | None:

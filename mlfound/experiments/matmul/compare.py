@@ -64,13 +64,13 @@ def comparison(earlier: EarlierRun, measurements: Sequence[RungMeasurement]) -> 
                 changes.append(f"{each.impl} {each.shape} is {word} ({ratio:.2f})")
     columns = (
         Column("impl", "rung"),
-        Column("shape"),
+        Column("shape", rank=1),
         Column("ratio", "now / then", ".3f"),
         Column("ratio_low", "from", ".3f"),
         Column("ratio_high", "to", ".3f"),
         Column("verdict"),
     )
-    table = Table("comparison", f"Compared with {name} (95% intervals)", columns, rows)
+    table = Table("comparison", f"Compared with {name} (95% intervals)", columns, rows, "alone")
     return Result({}, findings=[f"Compared with {name}: {', '.join(changes) or NOTHING}."], tables=[table])
 
 

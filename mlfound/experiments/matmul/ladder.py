@@ -118,7 +118,7 @@ def report(config: MatmulBenchConfig, machine: Machine, measurements: Sequence[R
         findings=findings(config, machine, timed),
         tables=[
             ladder_table(title, config, machine, measurements),
-            Table("replicates", "Replicates", columns, samples, shown=False),
+            Table("replicates", "Replicates", columns, samples, shown="never"),
         ],
         pictures=pictures(title, timed),
     )
@@ -145,17 +145,17 @@ def ladder_table(
 
     columns = (
         Column("impl", "rung"),
-        Column("shape"),
+        Column("shape", rank=1),
         *TIMING,
-        Column("speedup", "times loops", ",.0f", speedup),
-        Column("gflop_per_s", "GFLOP/s", ".3g"),
+        Column("speedup", "× loops", ",.0f", speedup),
+        Column("gflop_per_s", "GFLOP/s", ".3g", rank=4),
         Column("peak_share", "of peak", ".2%", peak_share),
-        Column("roofline_gflop_per_s", "roofline", ".3g", lambda each: each.roofline / 1e9),
-        Column("error", "error/bound", ".1e"),
-        Column("lesson_s", "lesson", "duration"),
-        Column("note", of=note),
+        Column("roofline_gflop_per_s", "roofline", ".3g", lambda each: each.roofline / 1e9, rank=5),
+        Column("error", "error/bound", ".1e", rank=4),
+        Column("lesson_s", "lesson", "duration", rank=3),
+        Column("note", of=note, rank=3),
     )
-    return Table.of("matmul", title, columns, measurements)
+    return Table.of("matmul", title, columns, measurements, shown="alone")
 
 
 def findings(

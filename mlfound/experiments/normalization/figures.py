@@ -43,9 +43,9 @@ LESSON = {
 }
 FIGURES = (
     Column("split"),
-    Column("rows", format=","),
-    Column("scale_divisor", "divisor"),
-    Column("largest_before", "largest before", ".4f"),
+    Column("rows", format=",", rank=3),
+    Column("scale_divisor", "divisor", rank=4),
+    Column("largest_before", "largest before", ".4f", rank=3),
     Column("mean_before", "mean before", ".4f"),
     Column("std_before", "std before", ".4f"),
     Column("mean_after", "mean after", ".3g"),
@@ -68,7 +68,9 @@ def run(config: NormalizeCheckConfig, before: Splits, after: Splits, mean: Tenso
 
     formula = {"pixel": "(x - mean) / std with each pixel's own numbers", "none": "the same"}.get(how)
     formula = formula or f"(x - {mean:.4f}) / {std:.4f}"
-    tables = [Table("normalize", f"Pixels: bytes / {LEVELS} before, {formula} after", FIGURES, rows)]
+    tables = [
+        Table("normalize", f"Pixels: bytes / {LEVELS} before, {formula} after", FIGURES, rows, "always")
+    ]
     if how == "none":
         sentences = [
             "data.normalize is none: the pixels stay as they are, so mean 0 and std 1 fail. Write global or pixel."
@@ -127,13 +129,13 @@ def findings(
             "nothing brings their std to 1, and the figures after leave them out.",
             f"Pixels that hardly ever change are blown up: the largest value after is {train:,.0f} in training "
             f"and {valid:,.0f} in validation.",
-            others,
+            *others,
         ]
     valid_off, test_off = (each.largest_difference for each in mistakes)
     in_blocks, one_by_one = float32_means(after.train.x)
     older = "; the lesson's 3.06e-05 is such a rounding, of an older library" if lesson else ""
     return [
-        others,
+        *others,
         f"The common mistake makes both look perfect, but then the same grey differs by up to {valid_off:.2g} "
         f"between training and validation, {test_off:.2g} between training and test.",
         f"The training mean after is {figures['train'].mean_after:.2e} summed in float64, {in_blocks:.2e} in float32 "
@@ -147,7 +149,7 @@ def float32_means(x: Tensor) -> tuple[float, float]:
     return x.mean().item(), float(one_by_one) / x.numel()
 
 
-def other_splits(after: Splits, figures: Mapping[str, Figures], counted: Tensor | None) -> str:
+def other_splits(after: Splits, figures: Mapping[str, Figures], counted: Tensor | None) -> list[str]:
     """Why validation and test are not quite at 0 and 1."""
     valid, test = figures["valid"], figures["test"]
     sentence = (
@@ -158,11 +160,12 @@ def other_splits(after: Splits, figures: Mapping[str, Figures], counted: Tensor 
     rows = len(after.valid.x)
     blocks = [block for block in torch.split(after.train.x, rows) if len(block) == rows]
     if len(blocks) < 2:
-        return sentence
+        return [sentence]
     means = [Moments.of(block).together(counted)[0] for block in blocks]
-    return (
-        f"{sentence} Blocks of {rows:,} training images have means from {min(means):.4f} to {max(means):.4f}."
-    )
+    return [
+        sentence,
+        f"Blocks of {rows:,} training images have means from {min(means):.4f} to {max(means):.4f}.",
+    ]
 
 
 def histograms(

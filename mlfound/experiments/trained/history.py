@@ -13,15 +13,15 @@ from mlfound.training.snapshots import Divergence
 
 COLUMNS = (
     Column("epoch"),
-    Column("seed"),
+    Column("seed", rank=1),
     Column("train_loss", "train loss", ".4f"),
     Column("valid_loss", "valid loss", ".4f"),
     Column("valid_accuracy", "valid accuracy", ".2%"),
-    Column("lr", format=".2e"),
-    Column("momentum", format=".3f"),
-    Column("train_seconds", "train s", ".3f"),
-    Column("eval_seconds", "eval s", ".3f"),
-    Column("images_per_s", "images/s", ",.0f"),
+    Column("lr", format=".2e", rank=3),
+    Column("momentum", format=".3f", rank=4),
+    Column("train_seconds", "train s", ".3f", rank=3),
+    Column("eval_seconds", "eval s", ".3f", rank=4),
+    Column("images_per_s", "images/s", ",.0f", rank=3),
 )
 
 
@@ -87,7 +87,7 @@ def epoch_tables(epochs: Sequence[Epoch]) -> list[Table]:
     """A row per epoch and seed; of several seeds also their means, which are shown instead."""
     means = [averaged(rows) for rows in by_epoch(epochs)]
     several = len(epochs) > len(means)
-    tables = [Table.of("epochs", "Epochs", COLUMNS, epochs, shown=not several)]
+    tables = [Table.of("epochs", "Epochs", COLUMNS, epochs, shown="never" if several else "verbose")]
     if several:
         columns = [column for column in COLUMNS if column.name != "seed"]
         tables.append(Table.of("epoch_means", "Epochs, means over the seeds", columns, means))

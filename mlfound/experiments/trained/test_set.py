@@ -104,7 +104,7 @@ def seed_table(tested: Sequence[Epoch], scores: Sequence[Score], epochs: Sequenc
     networks = []
     for n, (row, score) in enumerate(zip(tested, scores, strict=True)):
         networks.append(Trained(row, score, lowest(epochs[n :: len(tested)])[0].epoch))
-    return Table.of("seeds", "Seeds", columns, networks, shown=len(networks) > 1)
+    return Table.of("seeds", "Seeds", columns, networks, shown="verbose" if len(networks) > 1 else "never")
 
 
 def by_class(counts: Tensor, splits: Splits, whose: str) -> Result:
@@ -131,12 +131,22 @@ def by_class(counts: Tensor, splits: Splits, whose: str) -> Result:
     picture = {"title": title, "counts": counts.cpu(), "names": [str(label) for label in labels]}
     return Result(
         {},
+        findings=worst_confusion(rows, whose, splits.noun),
         tables=[
             Table("classes", f"Test accuracy by {a_class}{whose}", columns, rows),
-            Table("confusion", f"Confusion matrix{whose}", predicted, true, shown=False),
+            Table("confusion", f"Confusion matrix{whose}", predicted, true, shown="never"),
         ],
         pictures=[Picture("confusion", "confusion", picture)],
     )
+
+
+def worst_confusion(rows: Sequence[Sequence[Any]], whose: str, noun: str) -> list[str]:
+    """The most frequent mistake, from the rows of the table of classes; none if there is no mistake."""
+    true, images, _, _, other, times = max(rows, key=lambda row: row[-1])
+    if not times:
+        return []
+    pair = f"{true} read as {other}" if noun == "digit" else f"{true} taken for {other}"
+    return [f"Most frequent mistake{whose}: {pair}, {times:,} of {images:,} images."]
 
 
 def by_mistake(inputs: Inputs, score: Score, whose: str) -> Result:
@@ -153,6 +163,6 @@ def by_mistake(inputs: Inputs, score: Score, whose: str) -> Result:
     lines = list(zip(rows.tolist(), *figures.values(), strict=True))
     return Result(
         {},
-        tables=[Table("mistakes", f"Most confidently wrong{whose}", columns, lines, shown=False)],
+        tables=[Table("mistakes", f"Most confidently wrong{whose}", columns, lines, shown="never")],
         pictures=[Picture("mistakes", "wrong_digits", picture)],
     )
