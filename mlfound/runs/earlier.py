@@ -16,6 +16,7 @@ from mlfound.runs.reader import Run
 NEEDED = {"seeds": ("seed",), "epochs": ("epoch", "valid_loss", "valid_accuracy")}
 # what run.json must say, or may leave out, of a run that is to be compared
 KINDS = {"id": str, "command": str, "environment": dict, "dataset": dict | None, "seeds": list | None}
+CONFIG_OF = {"lr-find": "train"}  # the command whose configs a command takes as well
 
 
 def read_run(name: str, key: str, runs_dir: Path = Path("runs")) -> EarlierRun:
@@ -79,13 +80,13 @@ def all_runs(command: str, runs_dir: Path) -> tuple[list[EarlierRun], Counter[st
 
 
 def config_file(word: str, command: str, runs_dir: Path) -> Path:
-    """The YAML file that a CONFIG means: the file itself, or that of the run it names, which must be of `command`."""
+    """The YAML file that a CONFIG means: the file itself, or that of a run of `command` or of its CONFIG_OF."""
     path = Path(os.path.expanduser(word))
     if is_yaml(word) or (path.is_file() and path.name != "latest"):
         return path
     config = find_run(word, runs_dir) / "config.yaml"
     of = run_of_config(config).get("command", command)
-    if of != command:
+    if of not in (command, CONFIG_OF.get(command)):
         raise UserError(f"{word}: a run of {of}; mlfound {of} {word} repeats it")
     return config
 

@@ -18,7 +18,7 @@ from mlfound.foundations.schedules import exponential
 from mlfound.results import Context
 from mlfound.training.build import build
 from mlfound.training.plan import plan
-from tests.support.commands import refused_at_once
+from tests.support.commands import refused, refused_at_once
 
 MLP = Path(__file__).parents[2] / "configs" / "mlp.yaml"
 SAMPLE = "data.dataset=mnist-sample"
@@ -230,3 +230,12 @@ def test_what_cannot_work_is_refused(mlfound, settings, words):
 
 def test_its_keys_are_not_those_of_a_training(mlfound):
     refused_at_once(mlfound("train", SAMPLE, "steps=50"), "unknown key 'steps'")
+
+
+def test_it_takes_the_config_of_a_training_from_its_run(mlfound):
+    trained = mlfound("train", "data.dataset=mnist-sample", "epochs=1", "model.hidden=[7]", "--no-plots")
+    found = mlfound("lr-find", "latest", "--no-plots")
+    assert found.code == 0, found.err
+    assert "hidden:\n  - 7\n" in (found.path / "config.yaml").read_text()
+    refused(mlfound("train", found.path), "a run of lr-find")
+    assert trained.code == 0
