@@ -236,6 +236,6 @@ def test_it_takes_the_config_of_a_training_from_its_run(mlfound):
     trained = mlfound("train", "data.dataset=mnist-sample", "epochs=1", "model.hidden=[7]", "--no-plots")
     found = mlfound("lr-find", "latest", "--no-plots")
     assert found.code == 0, found.err
-    assert "hidden:\n  - 7\n" in (found.path / "config.yaml").read_text()
+    assert "hidden: [7]" in (found.path / "config.yaml").read_text()
     refused(mlfound("train", found.path), "a run of lr-find")
     assert trained.code == 0
