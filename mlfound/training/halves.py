@@ -5,6 +5,7 @@ An epoch that the same images choose and judge looks better than it is: it had t
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import mean
 
 import torch
 from torch import Tensor
@@ -33,7 +34,8 @@ class Halves:
 
 def halves(epoch: int, row_losses: Sequence[Tensor], train: float) -> Halves:
     """After a first epoch with these validation losses (rows,) of each network; a single row is in both halves."""
-    losses = torch.stack([*row_losses])
-    odd = losses[:, 1::2] if losses.shape[1] > 1 else losses
-    odd = odd.double().mean(1, keepdim=True) if len(odd) > 1 else odd.clone()
-    return Halves(epoch, losses[:, ::2].double().mean().item(), train, train, odd, odd)
+    even = mean(losses[::2].double().mean().item() for losses in row_losses)
+    odd = [losses[1::2] if len(losses) > 1 else losses for losses in row_losses]
+    kept = odd[0].clone() if len(odd) == 1 else torch.stack([losses.double().mean() for losses in odd])
+    kept = kept.view(len(odd), -1)
+    return Halves(epoch, even, train, train, kept, kept)

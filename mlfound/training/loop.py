@@ -1,7 +1,7 @@
 """The loop: epochs of steps by an engine, checked now and then, evaluated, kept in checkpoints, resumed."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import torch
@@ -47,7 +47,7 @@ class Trainer:
         self.steps_per_check = max(1, min(MAX_STEPS_PER_CHECK, steps))
         self.epochs: list[Epoch] = []  # finished, of each a row a seed
         self.halves: Halves | None = None  # of the finished epochs
-        self.best: Mapping[str, Tensor] = {}  # see Snapshot
+        self.best_epoch, self.best = 0, dict[str, Tensor]()  # of the lowest validation loss; see Snapshot
         self.epoch, self.seconds = 0, 0.0  # epochs that are done; seconds of the one that is not
         self.close = engine.close
 
@@ -72,9 +72,11 @@ class Trainer:
                 checkpoints.interrupt(self.snapshot())
                 return None
             rows = self.rows(scores, eval_seconds=perf_counter() - start)
-            if diverged := [row.seed for row in rows if not math.isfinite(row.valid_loss)]:
+            losses = {f"the validation loss of seed {row.seed}": row.valid_loss for row in rows}
+            losses["the loss of training images"] = train
+            if diverged := [name for name, loss in losses.items() if not math.isfinite(loss)]:
                 checkpoints.write()
-                return self.divergence(f"the validation loss of seed {diverged[0]}")
+                return self.divergence(diverged[0])
 
             improved = checkpoints.improve(rows)
             context.recorder.metrics([vars(row) for row in rows], line(rows))
@@ -90,9 +92,9 @@ class Trainer:
     @property
     def ended(self) -> bool:
         """After the planned epochs, or `patience` of them without a lower validation loss, over all seeds."""
-        if self.plan.patience is None or not self.epochs:
+        if self.plan.patience is None:
             return self.epoch >= self.plan.epochs
-        return self.epoch >= min(self.plan.epochs, lowest(self.epochs)[0].epoch + self.plan.patience)
+        return self.epoch >= min(self.plan.epochs, self.best_epoch + self.plan.patience)
 
     @property
     def step(self) -> int:
@@ -105,6 +107,7 @@ class Trainer:
             self.begin_epoch(0)
             return
         self.epochs = [Epoch(**row) for row in resumed.rows]
+        self.best_epoch = lowest(self.epochs)[0].epoch if self.epochs else 0
         self.restore(Snapshot.of(resumed.checkpoint, self.x.device))
 
     def begin_epoch(self, epoch: int, seconds: float = 0.0, losses: Tensor | None = None) -> None:
@@ -204,6 +207,8 @@ class Trainer:
         """Note what the losses after the epoch say, and its networks where they are the best so far."""
         after = self.halves.then if self.halves else halves
         self.halves = after(self.epoch + 1, row_losses, train)
+        if improved:
+            self.best_epoch = self.epoch + 1
         if improved and self.plan.patience is not None:
             named = zip(self.plan.seeds, self.engine.networks, strict=True)
             self.best = {

@@ -182,9 +182,12 @@ def require_memory(planned: Plan, splits: Splits) -> None:
     model, replicates = planned.recipe.model, len(planned.seeds)
     of_one, states = parameter_count(model.parameters), len(planned.recipe.optimizer.state_names)
     # weights, optimiser's state, gradients, where they began; weights and state of a snapshot and the best epoch
-    copies = (3 * (1 + states) + 2) * 4
+    copies = (
+        3 * (1 + states) + 2 + (planned.patience is not None)
+    ) * 4  # early stopping keeps the best weights
     batch = planned.recipe.batch_size * sum(planned.widths) * 4 * 4  # outputs, gradients, two masks
     each = of_one * copies + batch + len(splits.train.x) * 2 * 8  # and an epoch's order, twice
+    each += len(splits.valid.y) * 6 * 4  # what each network answers, and its losses
     once = of_one * 4 * 8 + ROWS_AT_ONCE * sum(planned.widths) * 3 * 4  # a check in float64, an evaluation
     network = f"a network {'-'.join(map(str, planned.widths))}"
     hardware.require_memory(each + once, "model.hidden", network, planned.device)

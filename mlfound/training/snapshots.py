@@ -45,7 +45,7 @@ class Snapshot:
     seconds: float
     tensors: Mapping[str, Tensor]
     halves: Halves | None = None  # of the epochs that are done
-    best: Mapping[str, Tensor] = field(default_factory=dict)
+    best: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, device: torch.device) -> Self:

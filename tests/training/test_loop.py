@@ -377,6 +377,17 @@ def test_a_validation_loss_that_is_not_finite_is_a_divergence():
     assert not memory.checkpoints
 
 
+def test_a_loss_of_training_images_that_is_not_finite_is_a_divergence_too():
+    """By the weights after the epoch, which no training step has used; a checkpoint could not hold it."""
+    memory = Memory()
+    with trainer_of(config_of()) as trainer:
+        trainer.loss = lambda network, split: math.inf
+        divergence = trainer.run(context_of(memory))
+    assert (divergence.step, divergence.tensor) == (7, "the loss of training images")
+    assert not memory.rows
+    assert not memory.checkpoints
+
+
 def test_a_divergence_that_does_not_come_again_is_said():
     with trainer_of(config_of()) as trainer:
         take, spoilt = trainer.engine.run, iter([True])

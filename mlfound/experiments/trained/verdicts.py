@@ -31,8 +31,10 @@ def overfitting(halves: Halves, epochs: Sequence[Epoch]) -> Result:
     rise = Estimate.mean((halves.last_odd.double() - odd).flatten())
     half = t_quantile(rise.draws - 1, 1 - ALPHA) * rise.error if rise.draws > 1 else None
     sure, large = half is not None and rise.value > half, rise.value >= MIN_RISE * odd.mean().item()
-    interval = "" if half is None else f" ± {half:.4f} (90% interval)"
-    moved = f"the validation loss {'rose' if rise.value >= 0 else 'fell'} by {abs(rise.value):.4f}{interval}"
+    interval = "" if half is None else f" ± {figure(half)} (90% interval)"
+    moved = (
+        f"the validation loss {'rose' if rise.value >= 0 else 'fell'} by {figure(abs(rise.value))}{interval}"
+    )
     sentence = f"{moved} after epoch {halves.epoch}"
     alone = halves.last_train <= halves.train
     if sure and large and alone:
@@ -51,9 +53,14 @@ def gap(epochs: Sequence[Epoch]) -> str:
     last = averaged(by_epoch(epochs)[-1])
     train, valid = last.train_loss, last.valid_loss
     if not 0 < train < valid:
-        return f", to {valid:.4f}"
+        return f", to {figure(valid)}"
     times = format(valid / train, ".2g" if valid < 10 * train else ",.0f")
-    return f", to {valid:.4f}, {times} times the training loss of {train:.4f}"
+    return f", to {figure(valid)}, {times} times the training loss of {figure(train)}"
+
+
+def figure(loss: float) -> str:
+    """Four decimals, or three digits of what they do not show."""
+    return f"{loss:.4f}" if loss == 0 or 1e-4 <= loss < 1e6 else f"{loss:.3g}"
 
 
 def learned(planned: Plan, y: Tensor, rows: Sequence[Epoch]) -> Result:
