@@ -84,7 +84,7 @@ class CheckpointConfig(Config):
 class EarlyStopConfig(Config):
     """When a training ends before its planned epochs."""
 
-    patience: Count
+    patience: Count = 5
 
 
 class TrainConfig(Config):

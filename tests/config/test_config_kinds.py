@@ -324,3 +324,54 @@ def test_any_keys_give_a_config_or_one_line_and_a_file_never_spoils_another_kind
     lacking = kept.keys() - fields(kind).keys()
     assert len(loaded.notes) == bool(lacking)
     assert all(key in loaded.notes[0] for key in lacking)
+
+
+# A section that may be null
+
+
+@pytest.mark.parametrize(
+    ("text", "sets", "patience"),
+    [
+        ("", (), None),
+        ("early_stop: null\n", (), None),
+        ("early_stop: {patience: 5}\n", (), 5),
+        ("", ("early_stop.patience=5",), 5),
+        ("early_stop: null\n", ("early_stop.patience=5",), 5),
+        ("", ("early_stop={patience: 5}",), 5),
+        ("early_stop: {patience: 3}\n", ("early_stop.patience=5",), 5),
+        ("early_stop: {}\n", (), 5),
+        ("", ("early_stop={}",), 5),
+        ("early_stop: {patience: 3}\n", ("early_stop=null",), None),
+        ("", ("early_stop.patience=3", "early_stop=null"), None),
+        ("", ("early_stop=null", "early_stop.patience=3"), 3),
+    ],
+)
+def test_a_section_may_be_null_until_a_key_of_it_is_set(
+    text: str, sets: tuple[str, ...], patience: int | None
+) -> None:
+    config = load_text(text, *sets).config
+    assert (config.early_stop and config.early_stop.patience) == patience
+    assert load_text(dump(config)).config == config
+    assert defaults(TrainConfig, {"early_stop": {"patience": 5}})["early_stop"] is None
+
+
+WHOLE = "write {patience: 5}, a whole number of epochs from 1 on, or null for all epochs"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("{patience: 0}", "early_stop.patience: 0 is not valid; write a whole number, 1 or more"),
+        ("{patience: -1}", "early_stop.patience: -1 is not valid; write a whole number, 1 or more"),
+        ("{patience: many}", "early_stop.patience: 'many' is not valid; write a whole number, 1 or more"),
+        ("{patience: 2.5}", "early_stop.patience: 2.5 is not valid; write a whole number, 1 or more"),
+        ("{patienc: 2}", "unknown key 'early_stop.patienc'; did you mean 'early_stop.patience'?"),
+        ("5", f"early_stop: 5 is not valid; {WHOLE}"),
+        ("true", f"early_stop: true is not valid; {WHOLE}"),
+        ("soon", f"early_stop: 'soon' is not valid; {WHOLE}"),
+        ("[5]", f"early_stop: [5] is not valid; {WHOLE}"),
+    ],
+)
+def test_what_early_stop_may_not_be(value: str, words: str) -> None:
+    assert complaint(f"early_stop: {value}\n") == f"my.yaml:1: {words}"
+    assert complaint("", f"early_stop={value}") == f"early_stop={value}: {words}"
