@@ -94,9 +94,11 @@ def test_a_training_run_leaves_everything(mlfound):
     summary = json.loads((path / "summary.json").read_text())
     assert summary["schema"] == 1
     assert 0.8 < summary["metrics"]["test_accuracy"] < 1
-    [check] = summary["checks"]
-    assert check["passed"] is True
+    check, learned = summary["checks"]
+    assert check["passed"] is learned["passed"] is True
     assert check["value"] <= check["bound"] == 1e-10
+    assert learned["value"] == summary["metrics"]["valid_accuracy"] > learned["bound"]
+    assert summary["metrics"]["overfitting"] in (True, False)
 
     with (path / "tables" / "confusion.csv").open(newline="") as file:
         counts = [[int(cell) for cell in row[1:]] for row in list(csv.reader(file))[1:]]

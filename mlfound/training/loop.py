@@ -210,21 +210,18 @@ class Trainer:
         if improved:
             self.best_epoch = self.epoch + 1
         if improved and self.plan.patience is not None:
-            named = zip(self.plan.seeds, self.engine.networks, strict=True)
             self.best = {
                 f"{BEST}{name} of seed {seed}": p.clone()
-                for seed, network in named
+                for seed, network in zip(self.plan.seeds, self.engine.networks, strict=True)
                 for name, p in network.items()
             }
 
     @property
     def result(self) -> list[Named]:
         """The networks that were trained: with early stopping those of the best epoch, else those of now."""
-        if not self.best:
-            return list(self.engine.networks)
-        named = zip(self.plan.seeds, self.engine.networks, strict=True)
         return [
-            {name: self.best[f"{BEST}{name} of seed {seed}"] for name in network} for seed, network in named
+            {name: self.best.get(f"{BEST}{name} of seed {seed}", p) for name, p in network.items()}
+            for seed, network in zip(self.plan.seeds, self.engine.networks, strict=True)
         ]
 
     def rows(self, scores: Sequence[Score], eval_seconds: float) -> list[Epoch]:

@@ -112,6 +112,22 @@ def test_of_several_networks_the_seeds_are_compared():
     assert not verdict([before, after])[0], "one seed of the other opinion"
 
 
+def test_a_training_that_overfits_and_one_that_does_not():
+    """A real one: 1,000 rows fifty times over, nothing to hold the weights back; and as the defaults have it."""
+    few = ("data.train_rows=1000", "epochs=50", "optimizer.weight_decay=0", "seed=3")
+    result = train.run(config_of(*few), context())
+    assert result.passed
+    assert result.metrics["overfitting"] is True
+    [finding] = [each for each in result.findings if each.startswith("Overfitting: ")]
+    assert re.search(
+        r"after epoch \d, to 0\.\d+, \d+ times the training loss of 0\.00\d\d\. ", finding
+    ), finding
+
+    result = train.run(config_of("epochs=10"), context())
+    assert result.metrics["overfitting"] is False
+    assert [each for each in result.findings if each.startswith("No sign of overfitting: ")]
+
+
 @pytest.mark.parametrize("seeds", [1, 5])
 def test_false_alarms_are_as_rare_as_is_said(seeds):
     """Losses that go nowhere: chosen and judged by the same images, some 23% would be called overfitting.

@@ -14,7 +14,7 @@ ALPHA = (
     0.05  # how often chance alone may look like overfitting, and like a network that has learned something
 )
 MIN_RISE = 0.005  # of the loss: a smaller rise costs nothing, however sure it is
-CHECK = "validation accuracy, beyond that of always the commonest class"
+CHECK = "validation accuracy above that of the commonest class"
 
 
 def overfitting(halves: Halves, epochs: Sequence[Epoch]) -> Result:
