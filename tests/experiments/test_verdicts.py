@@ -119,9 +119,9 @@ def test_a_training_that_overfits_and_one_that_does_not():
     assert result.passed
     assert result.metrics["overfitting"] is True
     [finding] = [each for each in result.findings if each.startswith("Overfitting: ")]
-    assert re.search(
-        r"after epoch \d, to 0\.\d+, \d+ times the training loss of 0\.00\d\d\. ", finding
-    ), finding
+    assert re.search(r"after epoch \d, to 0\.\d+, \d+ times the training loss of 0\.00\d\d\. ", finding), (
+        finding
+    )
 
     result = train.run(config_of("epochs=10"), context())
     assert result.metrics["overfitting"] is False

@@ -10,13 +10,16 @@ import torch
 
 from mlfound.config.loading import load, parse_set
 from mlfound.data.load import Split, Splits
+from mlfound.errors import UserError
 from mlfound.foundations.layers import Loss, bound
 from mlfound.foundations.models import MODELS
 from mlfound.foundations.randomness import generator
-from mlfound.results import Context, Resumed
+from mlfound.results import Checkpoint, Context, Resumed
 from mlfound.training.build import build
 from mlfound.training.epochs import Epoch, by_epoch, line, lowest
+from mlfound.training.inputs import Inputs
 from mlfound.training.plan import plan
+from mlfound.training.resume import refuse_changes
 from mlfound.training.snapshots import Divergence
 from tests.support.recorders import Memory
 
@@ -262,6 +265,15 @@ def test_early_stopping_survives_an_interruption(where, monkeypatch):
     with trainer_of(config_of("epochs=9")) as trainer:  # it may be switched off
         trainer.run(context_of(resumed=resumed))
         assert same(trainer.result, networks_after(9, "epochs=9"))
+
+
+def test_a_checkpoint_of_before_the_validation_losses_were_kept_is_refused():
+    """Its run could not end with the verdict of an undisturbed one."""
+    facts = {"dataset": {"digest": "d"}, "environment": {"packages": {"mlfound": "1"}}, "bits": {}}
+    resumed = Resumed(Checkpoint({}, {"epoch": 1, "config": config_of().model_dump(mode="json")}), [], facts)
+    context = replace(context_of(resumed=resumed), environment=facts["environment"])
+    with pytest.raises(UserError, match="of an earlier mlfound; start a new run"):
+        refuse_changes(config_of(), Inputs(images(), None, None, {"digest": "d"}), {}, context)
 
 
 def same_halves(one, other):
