@@ -233,7 +233,7 @@ def networks_after(epoch, *changes):
 )
 def test_early_stopping_waits_for_a_lower_loss_and_keeps_the_best_networks(losses, patience, epochs, best):
     """The steps are those of a run that is not stopped: the schedule keeps its planned length."""
-    shared, memory = ("epochs=6", "replicates=2"), Memory()
+    shared, memory = ("epochs=6", "replicates=2", "checkpoint.seconds=1e6"), Memory()
     with trainer_of(config_of(*shared, f"early_stop.patience={patience}")) as trainer:
         of_both = [each for loss in losses for each in (loss + 10, loss)]  # what counts is their mean
         with_losses(trainer, of_both).run(context_of(memory))
