@@ -1,6 +1,8 @@
 """What every command prints, held to rules and to no stored text: how many lines, how wide, every word whole."""
 
 import io
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,12 +10,14 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import mlfound
+from mlfound.experiments.trained.test_set import worst_confusion
 from mlfound.report.brief import MAX_LINES, show_brief
 from mlfound.report.fitted import table_lines
 from mlfound.report.tables import cell
 from mlfound.report.terminal import show
 from mlfound.results import Check, Column, Result, Table
 from mlfound.runs.run import Screen
+from tests.support.commands import mlfound as mlfound_command
 from tests.support.commands import without_git
 
 SAMPLE: dict[str, Any] = {"data.dataset": "mnist-sample"}
@@ -53,9 +57,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     return found
 
 
-def printed(result: Result, width: int, verbose: bool = False, tty: bool = True) -> list[str]:
+def printed(result: Result, width: int, verbose: bool = False) -> list[str]:
     out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=tty, color_system=None)
+    console = Console(file=out, width=width, force_terminal=True, color_system=None)
     show(result, console) if verbose else show_brief(result, "mlfound report latest --open", console)
     return out.getvalue().splitlines()
 
@@ -150,3 +154,64 @@ def test_a_page_that_is_not_there_is_not_named() -> None:
     console = Console(file=io.StringIO(), width=80)
     show_brief(Result({}, findings=["The verdict."]), None, console)
     assert console.file.getvalue() == "The verdict.\n"
+
+
+def test_the_end_of_a_run(own_folder: Path) -> None:
+    usual = mlfound_command("download", "--dataset", "mnist-sample").out.splitlines()
+    assert Path(usual[-1]).is_dir()
+    assert usual[-2] == "report.html, the page of this run: mlfound report latest --open"
+    elsewhere = mlfound_command(
+        "download", "--dataset", "mnist-sample", "--runs-dir", "else where"
+    ).out.splitlines()
+    assert elsewhere[-2].endswith(f": mlfound report '{elsewhere[-1]}' --open")
+    verbose = mlfound_command("download", "--dataset", "mnist-sample", "--verbose").out.splitlines()
+    assert "sha256" in verbose[1].split()
+    assert Path(verbose[-1]).is_dir()
+    assert (
+        len(mlfound_command("download", "--dataset", "mnist-sample", "--quiet", "--verbose").out.splitlines())
+        == 1
+    )
+
+
+def test_an_epoch_has_a_line_on_a_terminal_too(tmp_path: Path) -> None:
+    """Above the bar; it fits into 80 columns."""
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    with without_git():
+        screen = Screen(console, quiet=False)
+        mlfound.run("train", runs_dir=tmp_path, data_dir=tmp_path, screen=screen, epochs=2, **SAMPLE)
+    lines = [line for line in console.file.getvalue().splitlines() if line.startswith("epoch ")]
+    assert [line.split()[1] for line in lines] == ["1", "2"]
+    assert all(len(line) <= 80 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "rows", "said"),
+    [
+        ("mnist", [(0, 9, 9, 1.0, None, 0), (1, 1000, 4, 0.4, 7, 6)], "1 read as 7, 6 of 1,000 images."),
+        (
+            "fashion-mnist",
+            [(0, 9, 8, 0.9, 1, 1), (1, 9, 9, 1.0, None, 0)],
+            "class 0 taken for 1, 1 of 9 images.",
+        ),
+        ("mnist", [(0, 9, 9, 1.0, None, 0)], None),
+    ],
+)
+def test_the_most_frequent_mistake(dataset: str, rows: list[tuple[Any, ...]], said: str | None) -> None:
+    wanted = [f"Most frequent mistake, seed 3: {said}"] if said else []
+    assert worst_confusion(rows, ", seed 3", dataset) == wanted
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_shows_without_running(own_folder: Path, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """Lists of data sets and runs, and one run, on a terminal; a path is a word, however long."""
+    mlfound_command("normalize-check", "data.dataset=mnist-sample", "--quiet")
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for words in (("download", "--list"), ("runs",), ("runs", "show", "latest")):
+        outcome = mlfound_command(*words)
+        assert outcome.code == 0
+        lines = re.sub("\x1b.*?m", "", outcome.out).splitlines()
+        assert all(cell_len(line) <= width or " " not in line.strip() for line in lines), words
+    assert "  dataset: mnist-sample" in lines, "with its indentation"
+    listed = " ".join(re.sub("\x1b.*?m", "", mlfound_command("download", "--list").out).split())
+    assert {"mnist", "fashion-mnist", "MIT", "state:" if width == 80 else "state"} <= {*listed.split()}

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 
 import typer
 
-COMPLETING = (
-    "_MLFOUND_COMPLETE" in os.environ
-)  # else what completes is left out: typer inspects each at every start
+# Without it nothing needs to know what completes a flag, and typer inspects each such function at every start
+COMPLETING = "_MLFOUND_COMPLETE" in os.environ
 
 
 def runs(context: typer.Context, incomplete: str) -> list[str]:

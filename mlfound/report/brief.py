@@ -1,6 +1,6 @@
 """The default screen of results: the verdict, the figures, where the rest is, in a dozen lines."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -20,17 +20,16 @@ def show_brief(result: Result, page: str | None, console: Console) -> None:
     `page` is the command that opens the run's page, if there is one. A table that is shown alone has its title, its
     head and a line for each row, however many, and all else in one line below.
     """
-    alone = any(table.shown == "alone" for table in result.tables)
-    width = min(room(console), COUNTED_WIDTH)
+    width, alone = min(room(console), COUNTED_WIDTH), any(table.shown == "alone" for table in result.tables)
     free, columns, shown = MAX_LINES - 2, 0, list[Table]()  # two: what was left out, and the path
     for table in result.tables:
-        lines, left_out = table_lines(table, room(console), one_line=True)
-        needed = len(wrapped(printable(table.title), width)) + len(lines)
-        if table.shown == "alone" or (table.shown == "always" and needed <= free):
-            say(console, printable(table.title), "bold")
-            console.print(Text("\n").join(lines), soft_wrap=True)
-            free, columns = free - needed, columns + len(left_out)
-            shown.append(table)
+        if table.shown in ("alone", "always"):
+            lines, left_out = table_lines(table, room(console), one_line=True)
+            needed = len(wrapped(printable(table.title), width)) + len(lines)
+            if alone or needed <= free:
+                say(console, printable(table.title), "bold")
+                console.print(Text("\n").join(lines), soft_wrap=True)
+                free, columns, shown = free - needed, columns + len(left_out), [*shown, table]
     for check in result.checks:
         if not check.passed:
             say_check(console, check)
@@ -38,12 +37,18 @@ def show_brief(result: Result, page: str | None, console: Console) -> None:
     for finding in findings:
         say(console, finding)
     tables = [table for table in result.tables if table.shown != "never" and table not in shown]
-    counts = {"more finding": len(result.findings) - len(findings), "table": len(tables), "column": columns}
-    more = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items() if count)
+    more = counted_words(
+        {"more finding": len(result.findings) - len(findings), "table": len(tables), "column": columns}
+    )
     places = [*(["--verbose"] if more else []), *(["report.html"] if page and shown else [])]
     say_rest(console, result, ": ".join(filter(None, [more, " or ".join(places)])))
     if page and not shown:
         say(console, f"report.html, the page of this run: {page}")
+
+
+def counted_words(counts: Mapping[str, int]) -> str:
+    """`1 table, 3 columns`, without those of which there are none."""
+    return ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items() if count)
 
 
 def having_room(findings: Sequence[str], lines: int, width: int, table: bool) -> Iterator[str]:

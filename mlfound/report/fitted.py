@@ -121,10 +121,11 @@ def records(columns: Sequence[Cells], room: int) -> Iterator[Text]:
 
 def wrapped(text: str, room: int) -> list[str]:
     """Lines of at most `room` columns, broken between words only; a longer word has a line to itself."""
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if lines[-1] and cell_len(longer) > room:
+    first, *others = text.split(" ")
+    lines = [first]
+    for word in others:
+        longer = f"{lines[-1]} {word}"
+        if lines[-1].strip() and cell_len(longer) > room:
             lines.append(word)
         else:
             lines[-1] = longer

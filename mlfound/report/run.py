@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from mlfound.errors import printable
 from mlfound.report.contents import Contents
-from mlfound.report.terminal import show
+from mlfound.report.terminal import say, show
 from mlfound.report.views import view
 from mlfound.results import Check, Column, Result, Table
 
@@ -18,27 +17,29 @@ from mlfound.results import Check, Column, Result, Table
 def show_run(contents: Contents, console: Console) -> None:
     """Print the run, its path last."""
     seen = view(contents)
-    _say(console, f"{seen['id']}  {seen['status']}", "bold")
-    _say(console, ", ".join(seen["facts_in_short"]))
+    say(console, f"{seen['id']}  {seen['status']}", "bold")
+    say(console, ", ".join(seen["facts_in_short"]))
     for label, text in (("tags", ", ".join(contents.tags)), ("note", contents.note)):
         if text:
-            _say(console, printable(f"{label}: {text}"))
+            say(console, printable(f"{label}: {text}"))
     for problem in seen["problems"]:
-        _say(console, problem, "red")
-    _say(console, f"\n{seen['config']}\n")
+        say(console, problem, "red")
+    for line in ("", *seen["config"].split("\n"), ""):
+        say(console, line)
     columns = (Column("figure"), Column("value"))
     tables = [Table("figures", "Figures", columns, seen["metrics"])] if seen["metrics"] else []
     checks = list(_checks(contents.summary))
     show(Result({}, checks=checks, findings=seen["findings"], tables=tables), console)
     if contents.sheets:
         sheets = [f"{sheet.name} ({sheet.total:,})" for sheet in contents.sheets]
-        _say(console, f"\ntables: {', '.join(sheets)}")
+        say(console, "")
+        say(console, f"tables: {', '.join(sheets)}")
     if contents.plots:
-        _say(console, f"plots: {', '.join(plot.name for plot in contents.plots)}")
+        say(console, f"plots: {', '.join(plot.name for plot in contents.plots)}")
     for line in _ending(contents):
-        _say(console, printable(line))
-    _say(console, f"Repeat with: {seen['repeat']}")
-    _say(console, seen["path"])
+        say(console, printable(line))
+    say(console, f"Repeat with: {seen['repeat']}")
+    say(console, seen["path"])
 
 
 def _ending(contents: Contents) -> Iterator[str]:
@@ -66,10 +67,6 @@ def _ending(contents: Contents) -> Iterator[str]:
 # what run.json keeps of a signal
 SIGNALS = {"KeyboardInterrupt()": "Ctrl-C", "Terminated()": "SIGTERM"}
 LOG_LINES = 10
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(text, style), soft_wrap=True)
 
 
 def _checks(summary: Mapping[str, Any]) -> Iterator[Check]:
