@@ -46,6 +46,7 @@ def test_the_help_is_whole_in_80_columns(words: tuple[str, ...], monkeypatch: py
     assert all(len(line) <= 80 for line in lines)
     assert not [line for line in lines[1:] if line.endswith(("...", "-"))], "nothing is cut or broken"
     assert "-h, --help" in outcome.out
+    assert "<list" not in outcome.out
     for option in COMMANDS[words].params:
         assert " ".join((option.help or "").split()) in " ".join(outcome.out.split()), option.name
 

@@ -15,10 +15,11 @@ HYPHEN = "\u2011"  # at which no line is broken
 
 
 class WholeWords(HelpFormatter):  # type: ignore[misc]
-    """Breaks the lines of a help between words only: `torch-default` is one."""
+    """Breaks the lines of a help between words only: `torch-default` is one. Arguments have no type of Python's."""
 
     def write_dl(self, rows: Any, *args: Any, **options: Any) -> None:
-        super().write_dl([(term, says.replace("-", HYPHEN)) for term, says in rows], *args, **options)
+        rows = [(term.removesuffix(" <list[str]>"), says.replace("-", HYPHEN)) for term, says in rows]
+        super().write_dl(rows, *args, **options)
 
     def getvalue(self) -> str:
         return str(super().getvalue()).replace(HYPHEN, "-")
