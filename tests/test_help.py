@@ -133,7 +133,7 @@ def context(*words: str) -> typer.Context:
         ("init-stats", "init", (*ladders.names("foundations/initialization.py", "INITIALIZATIONS"), "lsuv", "fixup")),
         ("matmul-bench", "impl", ladders.names("foundations/matmul.py", "MATMULS")),
         ("download", "dataset", DATASETS),
-        ("compare", "metric", ("test_accuracy", "test_loss", "test_wrong", "valid_accuracy", "valid_loss",
+        ("compare", "metric", ("valid_loss", "valid_accuracy", "test_loss", "test_accuracy", "test_wrong",
                                "train_loss", "best_epoch")),
         ("train", "seed", ()),
         ("train", "threads", ("auto",)),

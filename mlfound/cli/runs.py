@@ -41,7 +41,7 @@ def runs(
     open_: Annotated[bool, typer.Option("--open", help="The same, and open it in the browser.")] = False,
     **flags: Any,
 ) -> None:
-    """List the runs, newest first: what tells them apart, and their key figure. Or do something with one.
+    """List the runs and what tells them apart; tag or delete one.
 
     \b
     Example:

@@ -1,5 +1,6 @@
 """The commands in the course's order, and a mistake in a command line as one line that says what was meant."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +19,7 @@ class WholeWords(HelpFormatter):  # type: ignore[misc]
     """Breaks the lines of a help between words only: `torch-default` is one. Arguments have no type of Python's."""
 
     def write_dl(self, rows: Any, *args: Any, **options: Any) -> None:
-        rows = [(term.removesuffix(" <list[str]>"), says.replace("-", HYPHEN)) for term, says in rows]
+        rows = [(re.sub(r" <list\[.*>$", "", term), says.replace("-", HYPHEN)) for term, says in rows]
         super().write_dl(rows, *args, **options)
 
     def getvalue(self) -> str:
