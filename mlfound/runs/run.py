@@ -25,6 +25,7 @@ from mlfound.runs.reader import Run
 if TYPE_CHECKING:
     from mlfound.runs.recorder import RunRecorder
 
+WITHOUT_TORCH = {"compare": "reading the runs", "notebook-test": "loading what runs notebooks"}
 Config = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
@@ -118,7 +119,7 @@ def carry_out(
     from mlfound.runs.environment import environment
 
     if "torch" not in sys.modules:
-        recorder.message(f"mlfound {command}: loading PyTorch")
+        recorder.message(f"mlfound {command}: {WITHOUT_TORCH.get(command, 'loading PyTorch')}")
     recorder.open_drawing()
     experiment = import_module(f"mlfound.experiments.{command.replace('-', '_')}")
     recorder.notes = loaded.notes
