@@ -13,8 +13,8 @@ from mlfound.report.lines import ListColumn
 from mlfound.runs.listing import NOTHING, advice, keys_of, value_of
 from mlfound.runs.reader import Run, at
 
-# settings that have a column of their own
-SHOWN = {"data.dataset", "dataset", "model.name", "model.hidden", "seed", "replicates"}
+# settings that have a column of their own, and the paths that a comparison is of
+SHOWN = {"data.dataset", "dataset", "model.name", "model.hidden", "seed", "replicates", "runs"}
 # settings that change no result, or only its last digits: their columns give way first
 HOUSEKEEPING = ("checkpoint", "device", "threads", "engine", "product", "processes")
 ENDED = ("completed", "failed")  # statuses of runs whose figures are final
