@@ -50,7 +50,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     """What each command found, run once."""
     folder, found = tmp_path_factory.mktemp("screens"), dict[str, Result]()
     with without_git(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mlfound.runs.recorder.png", lambda picture: b"")  # pictures are not looked at here
+        patch.setattr("mlfound.report.pictures.png", lambda picture: b"")  # pictures are not looked at here
         for name, (command, settings) in CALLS.items():
             screen = Screen(show=lambda result, summary, name=name: found.update({name: result}))
             mlfound.run(command, runs_dir=folder, data_dir=folder, screen=screen, **settings)
@@ -185,20 +185,20 @@ def test_an_epoch_has_a_line_on_a_terminal_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "rows", "said"),
+    ("noun", "rows", "said"),
     [
-        ("mnist", [(0, 9, 9, 1.0, None, 0), (1, 1000, 4, 0.4, 7, 6)], "1 read as 7, 6 of 1,000 images."),
+        ("digit", [(0, 9, 9, 1.0, None, 0), (1, 1000, 4, 0.4, 7, 6)], "1 read as 7, 6 of 1,000 images."),
         (
-            "fashion-mnist",
-            [(0, 9, 8, 0.9, 1, 1), (1, 9, 9, 1.0, None, 0)],
-            "class 0 taken for 1, 1 of 9 images.",
+            "image",
+            [("Bag", 9, 8, 0.9, "Shirt", 1), ("Shirt", 9, 9, 1.0, None, 0)],
+            "Bag taken for Shirt, 1 of 9 images.",
         ),
-        ("mnist", [(0, 9, 9, 1.0, None, 0)], None),
+        ("digit", [(0, 9, 9, 1.0, None, 0)], None),
     ],
 )
-def test_the_most_frequent_mistake(dataset: str, rows: list[tuple[Any, ...]], said: str | None) -> None:
+def test_the_most_frequent_mistake(noun: str, rows: list[tuple[Any, ...]], said: str | None) -> None:
     wanted = [f"Most frequent mistake, seed 3: {said}"] if said else []
-    assert worst_confusion(rows, ", seed 3", dataset) == wanted
+    assert worst_confusion(rows, ", seed 3", noun) == wanted
 
 
 @pytest.mark.parametrize("width", WIDTHS)

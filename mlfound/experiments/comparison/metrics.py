@@ -63,8 +63,8 @@ def by_all_metrics(comparisons: Sequence[Comparison]) -> list[Several]:
 def table(several: Sequence[Several]) -> Table:
     columns = [
         Column("first", of="first.title"),
-        Column("second", of="second.title"),
-        Column("metric", of="measure.label"),
+        Column("second", of="second.title", rank=1),
+        Column("metric", of="measure.label", rank=1),
         Column("difference", format="+.4f", of="effect.difference"),
         Column("p", "p, corrected", ".2g"),
         Column("verdict"),

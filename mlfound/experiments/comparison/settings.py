@@ -68,10 +68,10 @@ def cautions(comparisons: Sequence[Comparison], sides: Sequence[Side]) -> Iterat
     measure = comparisons[0].measure
     if measure.name.startswith("test_"):
         yield f"Caution: settings chosen by {measure.label} are fitted to the test set."
-    yield from several_settings(comparisons)
     commits = [{commit(run) for run in side.runs} for side in sides]
     if any({*map(commit, each.first.runs)} != {*map(commit, each.second.runs)} for each in comparisons):
         yield f"Different git commits: {some(sorted(set().union(*commits)))}; the code may matter."
+    yield from several_settings(comparisons)
     if names := differing([machine(run) for side in sides for run in side.runs]):
         yield f"Not run alike (tables/environment.csv): {some([*names])}."
 
