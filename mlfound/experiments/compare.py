@@ -15,6 +15,7 @@ def run(config: CompareConfig, context: Context) -> Result:
     sides = [side for family in families for side in family]
     runs = [run for side in sides for run in side.runs]
     facts = runs[0].facts
+    context.recorder.message(f"{len(runs)} runs of {facts['command']}")
     result = settings.run(sides)
     if facts["command"] == "train":
         measure = MEASURES[config.metric]
@@ -26,5 +27,4 @@ def run(config: CompareConfig, context: Context) -> Result:
         result += figures.without_seeds(sides)
     resolved = config.model_copy(update={"runs": tuple(str(run.path) for run in runs)})
     context.recorder.begin(resolved, dataset=facts.get("dataset"), compared=[run.facts["id"] for run in runs])
-    context.recorder.message(f"{len(runs)} runs of {facts['command']}")
     return result.ranked(f"{config.metric}_difference", "p", "seeds", "differences_seen", "disagreements")

@@ -50,6 +50,7 @@ def run(config: NotebookTestConfig, context: Context) -> Result:
             )
     digests = {name: notebook.digest for name, notebook in notebooks.items()}
     recorder.begin(config, notebooks=digests, kernels=kernels)
+    recorder.message(f"{len(notebooks)} notebook{'s' * (len(notebooks) > 1)}, each in a kernel of its own")
     trials = []
     for name, notebook in notebooks.items():
         outcome = running.run(notebook, kernels[name], config.timeout, partial(recorder.progress, name))

@@ -25,7 +25,7 @@ from mlfound.runs.reader import Run
 if TYPE_CHECKING:
     from mlfound.runs.recorder import RunRecorder
 
-WITHOUT_TORCH = {"compare": "reading the runs", "notebook-test": "loading what runs notebooks"}
+WITHOUT_TORCH = ("compare", "notebook-test")
 Config = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
@@ -118,8 +118,8 @@ def carry_out(
     """Run the experiment, keep and show what it found."""
     from mlfound.runs.environment import environment
 
-    if "torch" not in sys.modules:
-        recorder.message(f"mlfound {command}: {WITHOUT_TORCH.get(command, 'loading PyTorch')}")
+    if "torch" not in sys.modules and command not in WITHOUT_TORCH:
+        recorder.message(f"mlfound {command}: loading PyTorch")
     recorder.open_drawing()
     experiment = import_module(f"mlfound.experiments.{command.replace('-', '_')}")
     recorder.notes = loaded.notes

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -367,7 +368,9 @@ def test_a_metric_that_a_run_does_not_have(mlfound):
     write_csv(
         b / "tables" / "seeds.csv", [{"seed": 0, "test_accuracy": ""}, {"seed": 1, "test_accuracy": "nan"}]
     )
-    refused(mlfound("compare", a, b), "no seed of", "valid_loss")
+    outcome = mlfound("compare", a, b)
+    assert outcome.err.startswith("2 runs of train\n")
+    refused(replace(outcome, err=outcome.err.partition("\n")[2]), "no seed of", "valid_loss")
 
 
 def test_a_learning_curve_has_a_band_of_one_standard_deviation():
