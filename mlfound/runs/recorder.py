@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from mlfound.config.loading import dump
 from mlfound.errors import UserError, printable
 from mlfound.files import blaming, shortfalls, sync_file, write_whole
+from mlfound.report.alternatives import alternative
 from mlfound.report.tables import csv_bytes
 from mlfound.report.terminal import Progress
 from mlfound.results import Checkpoint, Result
@@ -199,7 +200,7 @@ class RunRecorder:
             "checks": [vars(check) for check in result.checks],
             "findings": list(result.findings),
             "tables": {table.name: table.title for table in result.tables},
-            "pictures": [picture.name for picture in pictures],
+            "pictures": {picture.name: alternative(picture) for picture in pictures},
         }
         folder.write_json(self.path / "summary.json", summary)
         status = "failed" if result.status == "completed" and not result.passed else result.status

@@ -56,6 +56,6 @@ def test_a_picture_that_cannot_be_drawn_is_an_error_here_too(processes):
 def test_no_plots_leaves_no_picture_and_no_page(mlfound):
     outcome = mlfound("normalize-check", "data.dataset=mnist-sample", "--no-plots")
     assert outcome.code == 0
-    assert outcome.json("summary.json")["pictures"] == []
+    assert outcome.json("summary.json")["pictures"] == {}
     assert not list((outcome.path / "plots").iterdir())
     assert not (outcome.path / "report.html").exists()

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
+from mlfound.report.alternatives import SHOWS, alternative
 from mlfound.report.pictures import PICTURES, png
 from mlfound.results import Picture
 
@@ -423,6 +424,28 @@ def test_it_is_a_png_of_the_usual_width_with_something_on_it(kind: str, name: st
     assert pixels.shape[1] == 1170
     if name != "none":
         assert pixels.min() < 0.5 < pixels.max()
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY_SAMPLE)
+def test_its_alternative_text_has_the_title_and_says_what_is_plotted(kind: str, name: str) -> None:
+    data = SAMPLES[kind][name]
+    text = alternative(Picture("sample", kind, data))
+    assert text.startswith(data["title"].strip(". "))
+    shown = text[len(data["title"].strip()) :]
+    assert len(shown.split()) > 4
+    assert text.endswith(".")
+
+
+def test_alternative_texts_have_the_figures_that_matter() -> None:
+    def shown(kind: str, name: str = "ordinary") -> str:
+        return alternative(Picture("sample", kind, SAMPLES[kind][name]))
+
+    assert set(SHOWS) == set(PICTURES)
+    assert "training loss from 0.5 to 0.2, validation loss from 0.4 to 0.3" in shown("loss_curves")
+    assert "2,080 of 2,089 images lie on the diagonal" in shown("confusion")
+    assert "training loss from 2.3 to 1e+30" in shown("loss_curves", "diverged"), "what is finite"
+    assert "loops 300 ms, matmul 6.00 µs" in shown("duration_dots")
+    assert shown("digits").endswith("9, 0, 1 and 18 more."), "long lists are cut"
 
 
 @pytest.mark.parametrize("kind", PICTURES)
