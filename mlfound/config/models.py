@@ -1,10 +1,12 @@
 """The config of each command: one frozen model that knows all its keys and their defaults."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from mlfound import ladders
+from mlfound.config.documents import flat
 from mlfound.config.keys import (
     INITIALIZATIONS,
     Config,
@@ -22,6 +24,7 @@ from mlfound.config.keys import (
     Units,
     anywhere,
     clash,
+    defaults,
     rung,
 )
 from mlfound.config.training import DataConfig, LrFindConfig, TrainConfig
@@ -209,3 +212,8 @@ CONFIGS: dict[str, type[Config]] = {
     "notebook-test": NotebookTestConfig,
     "train": TrainConfig,
 }
+
+
+def usual(command: str | None, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults of a command by dotted key, of the kinds of sections that the config has; none of another's."""
+    return dict(flat(defaults(CONFIGS[command], config))) if command in CONFIGS else {}

@@ -49,6 +49,7 @@ def run(config: LrFindConfig, context: Context) -> Result:
     require_memory(planned, inputs.splits)
     context.recorder.begin(
         planned.config,
+        network=planned.network,
         dataset=inputs.facts,
         seeds=list(planned.seeds),
         device=str(planned.device),

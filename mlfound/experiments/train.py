@@ -48,6 +48,7 @@ def run(config: TrainConfig, context: Context) -> Result:
 
     context.recorder.begin(
         planned.config,
+        network=planned.network,
         dataset=inputs.facts,
         seeds=list(planned.seeds),
         device=str(planned.device),

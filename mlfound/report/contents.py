@@ -23,6 +23,7 @@ class Plot:
     png: bytes
     width: int
     height: int
+    alternative: str = ""  # what it shows, in words
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,14 @@ class Contents:
     """`facts` are its `run.json`, `summary` its `summary.json`; `problems` tells of what could not be read."""
 
     path: str
+    title: str  # what was measured on what
     facts: Mapping[str, Any]
     seconds: float | None  # how long it took
     summary: Mapping[str, Any] = field(default_factory=dict)
     config: str = ""
+    changed: Sequence[tuple[str, str, str]] | None = (
+        None  # settings that are not the defaults: key, value, default
+    )
     log: str = ""  # its end
     sheets: Sequence[Sheet] = ()
     plots: Sequence[Plot] = ()

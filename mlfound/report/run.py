@@ -10,7 +10,7 @@ from rich.console import Console
 from mlfound.errors import printable
 from mlfound.report.contents import Contents
 from mlfound.report.terminal import say, show
-from mlfound.report.views import view
+from mlfound.report.views import reason, view
 from mlfound.results import Check, Column, Result, Table
 
 
@@ -44,18 +44,11 @@ def show_run(contents: Contents, console: Console) -> None:
 
 def _ending(contents: Contents) -> Iterator[str]:
     """Why a run ended before its time, what it said last, and how to go on."""
-    status, error = contents.facts["status"], contents.facts.get("error")
-    if status == "interrupted":
-        yield ""
-        yield f"Interrupted by {SIGNALS.get(str(error), 'a signal')}."
-    elif status == "crashed":
-        yield ""
-        yield "Crashed: its process is gone and left no word (killed, out of memory, or the machine went down)."
-    elif status == "failed" and error:
-        yield ""
-        yield f"Failed: {error}"
-    else:
+    said, status = reason(contents), contents.facts["status"]
+    if not said:
         return
+    yield ""
+    yield said
     log = contents.log.splitlines()[-LOG_LINES:] if status != "interrupted" else ()
     if log:
         yield "The end of log.txt:"
@@ -64,8 +57,6 @@ def _ending(contents: Contents) -> Iterator[str]:
         yield f"Go on with: {shlex.join(['mlfound', 'train', '--resume', contents.path])}"
 
 
-# what run.json keeps of a signal
-SIGNALS = {"KeyboardInterrupt()": "Ctrl-C", "Terminated()": "SIGTERM"}
 LOG_LINES = 10
 
 

@@ -13,6 +13,7 @@ from mlfound.report.grids import cut, grids
 MAX_CARDS = 8
 MAX_ITEMS = 300  # findings, checks, figures, facts
 MAX_TEXT_CHARACTERS = 1_000
+MAX_SETTING_CHARACTERS = 80
 MAX_PLOT_BYTES = 1_600_000  # of all pictures together; base64 makes a third more of it
 
 
@@ -24,10 +25,15 @@ def view(contents: Contents) -> dict[str, Any]:
     figures, left_out = _figures(contents.plots)
     return {
         "id": _text(facts.get("id")),
+        "title": _text(contents.title),
         "command": command,
         "status": facts["status"],
         "tone": TONES.get(facts["status"], "bad"),
         "facts_in_short": list(_in_short(contents)),
+        "labels": [_text(label) for label in (*contents.tags, contents.note) if label],
+        "changed": contents.changed
+        and [tuple(cut(text, MAX_SETTING_CHARACTERS) for text in row) for row in contents.changed],
+        "reason": _text(reason(contents)),
         "problems": [_text(problem) for problem in contents.problems],
         "findings": [_text(finding) for finding in _list(summary.get("findings"))],
         "cards": headlines(metrics, MAX_CARDS),
@@ -46,6 +52,20 @@ def view(contents: Contents) -> dict[str, Any]:
 
 TWO_WORDS = {"notebook-test": ("notebook", "test")}
 TONES = {"completed": "good", "running": "waiting", "interrupted": "waiting"}
+# what run.json keeps of a signal
+SIGNALS = {"KeyboardInterrupt()": "Ctrl-C", "Terminated()": "SIGTERM"}
+
+
+def reason(contents: Contents) -> str:
+    """Why a run ended before its time; empty of one that came to its end, or has not yet."""
+    status, error = contents.facts["status"], contents.facts.get("error")
+    if status == "interrupted":
+        return f"Interrupted by {SIGNALS.get(str(error), 'a signal')}."
+    if status == "crashed":
+        return (
+            "Crashed: its process is gone and left no word (killed, out of memory, or the machine went down)."
+        )
+    return f"Failed: {error}" if status == "failed" and error else ""
 
 
 def _in_short(contents: Contents) -> Iterator[str]:
@@ -59,6 +79,8 @@ def _in_short(contents: Contents) -> Iterator[str]:
         yield f"on {_text(dataset['name'])}"
     if "device" in facts:
         yield f"device {_text(facts['device'])}"
+    if "threads" in facts:
+        yield f"threads {_text(facts['threads'])}"
 
 
 def _checks(summary: Mapping[str, Any]) -> Iterator[tuple[str, bool, str, str]]:
@@ -79,7 +101,9 @@ def _figures(plots: Sequence[Plot]) -> tuple[list[dict[str, Any]], list[str]]:
         room -= len(plot.png)
         source = f"data:image/png;base64,{base64.b64encode(plot.png).decode()}"
         title = words(plot.name.replace("-", " ")).capitalize()
-        figures.append({"title": title, "source": source, "width": plot.width, "height": plot.height})
+        alternative = _text(plot.alternative or title)
+        size = {"width": plot.width, "height": plot.height}
+        figures.append({"title": title, "alternative": alternative, "source": source, **size})
     return figures, left_out
 
 

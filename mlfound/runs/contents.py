@@ -4,6 +4,7 @@ import io
 import struct
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,7 @@ from mlfound.files import read_plain
 from mlfound.report.contents import Contents, Plot, Sheet
 from mlfound.runs.plain_files import unplain
 from mlfound.runs.reader import Run, json_rows, read_sheet
+from mlfound.runs.titles import changed, title
 
 MEGABYTE = 1024 * 1024
 MAX_CONFIG_BYTES = 64 * 1024
@@ -36,15 +38,23 @@ def read_contents(path: Path) -> Contents:
     sheets = read_all(run, first_rows, "tables", ".csv", summary.get("tables"))
     if not summary and (so_far := run.read(first_metrics, "metrics.jsonl", None)):
         sheets.append(so_far)
+    pictures = summary.get("pictures")
+    plots = read_all(run, read_plot, "plots", ".png", pictures)
+    if isinstance(pictures, dict):  # before that it was a list of their names
+        plots = [replace(plot, alternative=str(pictures.get(plot.name, ""))) for plot in plots]
+    plain = Run(path, forgiving=True)  # what is wrong with its config is said once, below
+    plain.left_out = run.left_out
     return Contents(
         path=str(path),
+        title=title(plain),
         facts=run.facts,
         seconds=run.seconds,
         summary=summary,
         config=run.read(config_text, "config.yaml", "", needed=True),
+        changed=changed(plain),
         log=run.read(end_of_log, "log.txt", ""),
         sheets=sheets,
-        plots=read_all(run, read_plot, "plots", ".png", summary.get("pictures")),
+        plots=plots,
         tags=run.notes.tags,
         note=run.notes.text,
         problems=run.problems,

@@ -10,7 +10,7 @@ from mlfound.runs.listing import NOTHING
 from mlfound.runs.reader import Run
 
 # facts of `run.json` that two runs never share, or that another section shows
-OWN_FACTS = ("schema", "id", "command_line", "start", "end", "error", "resumed", "paused_seconds")
+OWN_FACTS = ("schema", "id", "command_line", "network", "start", "end", "error", "resumed", "paused_seconds")
 
 
 def differences(a: Run, b: Run) -> dict[str, list[tuple[str, str, str]]]:

@@ -52,8 +52,13 @@ class Plan:
         """Learning rate and momentum at this share of all steps, from 0 to 1."""
         return rates(self.schedule, progress, self.lr, self.momentum)
 
+    @property
+    def network(self) -> str:
+        """Its widths, as in `784-50-10`."""
+        return "-".join(map(str, self.widths))
+
     def __str__(self) -> str:
-        words = ["-".join(map(str, self.widths)), self.recipe.loss]
+        words = [self.network, self.recipe.loss]
         if len(self.seeds) > 1:
             words.append(f"{len(self.seeds)} networks")
         by = f" by {self.recipe.product}" if self.engine != "modules" else ""

@@ -31,6 +31,7 @@ class Browser:
     def width(self, pixels):
         size = {"width": pixels, "height": 844, "deviceScaleFactor": 1, "mobile": pixels == PHONE}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": pixels == PHONE})
 
     def prefer(self, scheme):
         features = [{"name": "prefers-color-scheme", "value": scheme}]

@@ -40,14 +40,53 @@ def page_of(path):
 def test_all_that_a_run_found_is_there(tmp_path):
     seen = Seen(page_of(make_run(tmp_path)))
     for text in (
-        "20261123-043146-train", "completed", "2 min 05 s", "test accuracy", "97.50%",
-        "95% interval 97.00% to 98.00%",
+        "784-50-10 on MNIST, seed 0: 97.50%", "20261123-043146-train", "completed", "2 min 05 s", "test accuracy",
+        "97.50%", "95% interval 97.00% to 98.00%",
         "Test accuracy 97.50%.", "gradients agree", "3e-16", "1e-10", "What the epochs brought", "3 rows", "93.00%",
         "optimizer:", "mnist: 50,000 train", "a processor", "Packages", "abc",
         "mlfound train", "/20261123-043146-train/config.yaml",
     ):  # fmt: skip
         assert text in seen.text, text
-    assert [attrs["alt"] for tag, attrs in seen.tags if tag == "img"] == ["Loss"]
+    order = [seen.text.index(each) for each in ("Test accuracy 97.50%.", "95% interval", "gradients agree")]
+    assert order == sorted(order), "the verdict first, then the figures, then the checks"
+
+
+@pytest.mark.parametrize(
+    ("pictures", "wanted"),
+    [(["loss"], "Loss"), ({"loss": "Loss. It falls <b>."}, "Loss. It falls <b>."), (7, "Loss")],
+)
+def test_a_picture_has_the_text_that_the_summary_gives_it(tmp_path, pictures, wanted):
+    """An older run has but a list of names."""
+    seen = Seen(page_of(make_run(tmp_path, summary={**SUMMARY, "pictures": pictures})))
+    assert [attrs["alt"] for tag, attrs in seen.tags if tag == "img"] == [wanted]
+
+
+def test_the_settings_that_are_not_the_defaults_stand_on_top(tmp_path):
+    path = make_run(tmp_path)
+    (path / "config.yaml").write_text("epochs: 20\noptimizer: {lr: 0.1}\n")
+    seen = Seen(page_of(path))
+    assert "Differs from the defaults: epochs 20 default 10 Checks" in seen.text
+    (path / "config.yaml").write_text("epochs: 10\n")
+    assert "All settings are the defaults." in Seen(page_of(path)).text
+    (path / "config.yaml").write_text("epochs: [")
+    assert "defaults" not in Seen(page_of(path)).text.split("Checks")[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "wanted"),
+    [
+        ("interrupted", "KeyboardInterrupt()", "Interrupted by Ctrl-C."),
+        ("failed", "OSError('full')", "Failed: OSError('full')"),
+        ("running", None, "Crashed: its process is gone"),
+        ("completed", None, "1 of 2 checks failed: bad"),
+    ],
+)
+def test_why_a_run_ended_before_its_time_comes_before_what_it_found(tmp_path, status, error, wanted):
+    checks = [{"name": "good", "passed": True, "value": 0, "bound": 0}, {"name": "bad", "passed": False}]
+    seen = Seen(
+        page_of(make_run(tmp_path, status=status, error=error, summary={**SUMMARY, "checks": checks}))
+    )
+    assert wanted in seen.text[: seen.text.index("Test accuracy 97.50%.")]
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged", "interrupted", "running"])
@@ -108,7 +147,7 @@ def test_pictures_that_do_not_fit_are_named(tmp_path):
     for name in "ab":
         (path / f"plots/{name}.png").write_bytes(png(1000, 1200, noise=True))
     seen = Seen(page_of(path))
-    assert [attrs["alt"] for tag, attrs in seen.tags if tag == "img"] == ["A", "Small"]
+    assert [attrs["alt"] for tag, attrs in seen.tags if tag == "img"] == ["A", "Small"], "b is too large"
     assert "Too large for this page: plots/b.png." in seen.text
 
 

@@ -1,8 +1,15 @@
 """The page in a real browser, headless, from `file://`: it works, it is quiet, and nothing leaves it."""
 
+from colorsys import rgb_to_hsv
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from mlfound.report.palette import BLUE, GREEN, ORANGE
 from mlfound.results import Column, Table
 from mlfound.runs.pages import write_page
-from tests.support.run_folders import hostile_run, make_run
+from tests.support.run_folders import SUMMARY, hostile_run, make_run
 
 PHONE = 390
 
@@ -10,7 +17,7 @@ PHONE = 390
 def test_it_opens_from_the_disk_whole_and_quiet(browser, tmp_path):
     path = write_page(make_run(tmp_path, plots=("loss", "accuracy")))
     browser.open(path)
-    assert browser.driver.title == "20261123-043146-train · mlfound"
+    assert browser.driver.title == "784-50-10 on MNIST, seed 0: 97.50% · mlfound"
     assert browser.run("return [...document.images].map(image => image.naturalWidth)") == [90, 90]
     assert browser.run("return getComputedStyle(document.querySelector('.cards')).display") == "grid"
     assert browser.console() == []
@@ -48,20 +55,111 @@ def test_a_sort_takes_whole_rows_and_leaves_the_other_table(browser, tmp_path):
     assert (browser.column(0, 0), browser.column(1, 0)) == (["2", "1"], ["b", "a"])
 
 
-def test_a_picture_becomes_large_by_click_and_small_again(browser, tmp_path):
-    browser.open(write_page(make_run(tmp_path, plots=("loss", "accuracy"))))
+def write_picture(run, *bands):
+    """A picture as large as ours are, its bands in these colours."""
+    picture = Image.new("RGB", (1170, 700))
+    for number, colour in enumerate(bands):
+        picture.paste(colour, (0, 700 * number // len(bands), 1170, 700))
+    picture.save(run / "plots/loss.png")
+
+
+@pytest.fixture
+def pictured(tmp_path):
+    """A run whose picture is as large as ours are, above white in three colours."""
+    run = make_run(
+        tmp_path, plots=("loss", "accuracy"), summary={**SUMMARY, "pictures": {"loss": "It falls."}}
+    )
+    write_picture(run, "white", BLUE, ORANGE, GREEN)
+    return run
+
+
+LARGE = "document.getElementById('large')"
+
+
+def test_a_picture_opens_large_by_click_and_by_key_and_closes_again(browser, pictured):
+    browser.open(write_page(pictured))
     button = browser.driver.find_element("css selector", ".pictures button")
-    small = button.size["width"]
-    button.click()
-    assert button.size["width"] > 1.8 * small
-    assert button.get_attribute("aria-pressed") == "true"
-    button.click()
-    assert button.size["width"] == small
+    assert button.accessible_name == "It falls."
+    assert button.size["width"] < 560
+    for opens, closes in (("click", "click"), ("key", "Escape"), ("key", "Close")):
+        button.click() if opens == "click" else button.send_keys("\n")
+        assert browser.run(f"return {LARGE}.open && {LARGE}.matches(':modal')")
+        large = browser.driver.find_element("css selector", "#large img")
+        assert (large.size["width"], large.get_attribute("alt")) == (1170, "It falls.")
+        match closes:
+            case "click":
+                large.click()
+            case "Escape":
+                browser.driver.switch_to.active_element.send_keys("\ue00c")
+            case "Close":
+                assert browser.driver.switch_to.active_element.text == "Close"
+                browser.driver.switch_to.active_element.send_keys("\n")
+        assert not browser.run(f"return {LARGE}.open")
+        assert browser.driver.switch_to.active_element == button, "the keyboard is where it was"
+    assert browser.console() == []
+
+
+def test_a_picture_that_is_too_large_for_the_window_is_fitted_to_it(browser, pictured):
+    Image.new("RGB", (1170, 1600)).save(pictured / "plots/loss.png")
+    browser.open(write_page(pictured))
+    browser.driver.find_element("css selector", ".pictures button").click()
+    size = browser.driver.find_element("css selector", "#large img").size
+    assert (size["height"], round(size["width"])) == (844, round(1170 * 844 / 1600))
+
+
+def test_on_a_phone_a_picture_opens_in_its_full_size_to_be_dragged_and_pinched(browser, pictured):
+    browser.open(write_page(pictured)).width(PHONE)
+    assert browser.driver.find_element("css selector", "figcaption").is_displayed()
+    browser.driver.find_element("css selector", ".pictures button").click()
+    assert browser.driver.find_element("css selector", "#large img").size["width"] == 1170
+    touch(browser, [(350 - 30 * step, 400) for step in range(10)])
+    assert browser.run(f"return {LARGE}.scrollLeft") > 200
+    touch(
+        browser, [(180 - 8 * step, 400) for step in range(10)], [(220 + 8 * step, 400) for step in range(10)]
+    )
+    assert browser.run("return visualViewport.scale") > 1.5
+    assert browser.run(f"return {LARGE}.open"), "neither is a tap"
+
+
+def touch(browser, *fingers):
+    """Each finger goes down at the first of its places, over the others, and up."""
+    steps = [
+        [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(places)]
+        for places in zip(*fingers, strict=True)
+    ]
+    for kind, points in [
+        ("touchStart", steps[0]),
+        *(("touchMove", step) for step in steps[1:]),
+        ("touchEnd", []),
+    ]:
+        browser.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+def test_in_the_dark_pictures_are_dark_and_colours_keep_their_hue(browser, pictured):
+    """White becomes a dark grey. 20 degrees of hue are a sixth of what lies between blue and green."""
+    browser.open(write_page(pictured))
+    picture = browser.driver.find_element("css selector", ".pictures img")
+
+    def bands():
+        seen = Image.open(BytesIO(picture.screenshot_as_png)).convert("RGB")
+        return [seen.getpixel((seen.width // 2, int((n + 0.5) * seen.height / 4))) for n in range(4)]
+
+    def hues(colours):
+        return [360 * rgb_to_hsv(*(part / 255 for part in colour))[0] for colour in colours]
+
+    (white, *light), _ = bands(), browser.prefer("dark")
+    dark, *coloured = bands()
+    sheet = browser.run("return getComputedStyle(document.querySelector('.pictures button')).backgroundColor")
+    browser.prefer("")
+    assert white == (255, 255, 255)
+    assert sheet == f"rgb{dark}", "the picture ends where its frame does, unseen"
+    assert max(dark) < 40
+    assert all(abs(a - b) < 20 for a, b in zip(hues(light), hues(coloured), strict=True))
 
 
 def test_a_script_in_a_name_or_value_does_nothing(browser, tmp_path):
     browser.open(write_page(hostile_run(tmp_path)))
-    assert browser.driver.title.startswith("<script>"), "no script has set another"
+    assert browser.driver.title == "<b>hostile & co · mlfound", "no script has set another"
     assert browser.run("return document.scripts.length") == 1
     assert browser.run("return [...document.images].every(image => image.naturalWidth > 0)")
     browser.heads()[0].find_element("css selector", "button").click()
@@ -80,7 +178,7 @@ def test_the_policy_stops_what_would_slip_in(browser, tmp_path):
     whole = path.read_text(encoding="utf-8")
     path.write_text(whole.replace("</body>", foreign), encoding="utf-8")
     browser.open(path)
-    assert browser.driver.title == "20261123-043146-train · mlfound"
+    assert browser.driver.title.startswith("784-50-10 on MNIST")
     assert browser.run("return getComputedStyle(document.querySelector('h1')).display") != "none"
     assert sum("Content Security Policy" in message for message in browser.console()) >= 3
 
@@ -107,6 +205,31 @@ def test_the_dark_scheme_is_honoured(browser, tmp_path):
     contrast = browser.open(write_page(make_run(tmp_path))).contrast_in_schemes()
     assert contrast["light"] > 150
     assert contrast["dark"] < -150
+
+
+@pytest.fixture
+def paper(browser):
+    """The browser as if it printed on A4, 182 mm between its margins."""
+    browser.width(688)
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    yield browser
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_on_paper_there_is_one_column_and_no_list_of_packages_or_digests(browser, pictured, request):
+    browser.open(write_page(pictured))
+    paper, found = request.getfixturevalue("paper"), "getBoundingClientRect()"
+    lefts = f"return [...document.querySelectorAll('figure, .pairs:not(.packages)')].map(each => each.{found}.left)"
+    assert len(set(paper.run(lefts))) == 1
+    assert len(paper.run(lefts)) == 7
+    shown = paper.driver.find_element("css selector", "body").text
+    assert "a processor" in shown
+    for left_out in ("Packages", "mnist: 50,000 train", "tap to enlarge", "Enlarge"):
+        assert left_out not in shown
+    [digest] = paper.driver.find_elements("css selector", ".digest")
+    assert digest.size["width"] < 120
+    assert digest.size["height"] < 24, "a line"
+    assert paper.run("return document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_on_paper_what_is_folded_is_unfolded(browser, tmp_path):

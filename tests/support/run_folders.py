@@ -39,6 +39,7 @@ def make_run(
         "start": "2026-11-23T04:31:46.000+00:00",
         "end": "2026-11-23T04:33:51.500+00:00",
         "dataset": {"name": "mnist", "digest": "0" * 64, "rows": {"train": 50_000}},
+        "network": "784-50-10",
         "seeds": [0],
         "device": "cpu",
         "environment": {"cpu": "a processor", "packages": {"torch": "2.6"}, "git": {"commit": "abc"}},

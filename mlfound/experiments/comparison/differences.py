@@ -4,9 +4,8 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from mlfound.config import models
 from mlfound.config.documents import flat
-from mlfound.config.keys import defaults
-from mlfound.config.models import CONFIGS
 from mlfound.results import EarlierRun
 
 # keys that a comparison averages over, and those that change no more than rounding and bookkeeping
@@ -22,8 +21,7 @@ def settings(run: EarlierRun) -> dict[str, Any]:
 
 def usual(run: EarlierRun) -> dict[str, Any]:
     """The defaults by dotted key, of the kinds of sections that the run has."""
-    model = CONFIGS.get(run.facts["command"])
-    return dict(flat(defaults(model, run.config))) if model else {}
+    return models.usual(run.facts["command"], run.config)
 
 
 def content(run: EarlierRun) -> str:

@@ -23,12 +23,16 @@ for (const table of document.querySelectorAll("table.sortable")) {
     head.setAttribute("aria-sort", order);
   }));
 }
-for (const button of document.querySelectorAll(".pictures button")) {
-  button.addEventListener("click", () => {
-    const wide = button.parentElement.classList.toggle("wide");
-    button.setAttribute("aria-pressed", wide);
+// A picture opens in its full size, to be scrolled where the window is smaller; a click or Escape closes it.
+const large = document.getElementById("large");
+for (const small of document.querySelectorAll(".pictures img")) {
+  small.parentElement.addEventListener("click", () => {
+    large.querySelector("div").replaceChildren(small.cloneNode());
+    large.showModal();
+    large.scrollTo(0, 0);
   });
 }
+if (large) large.addEventListener("click", () => large.close());
 // On paper nothing can be unfolded.
 const folded = document.querySelectorAll("details[data-print]:not([open])");
 addEventListener("beforeprint", () => folded.forEach((each) => { each.open = true; }));
