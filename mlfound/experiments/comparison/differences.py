@@ -1,16 +1,15 @@
 """In what runs differ: their config by dotted key, and their data by content."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from mlfound.config import models
 from mlfound.config.documents import flat
 from mlfound.results import EarlierRun
 
-# keys that a comparison averages over, and those that change no more than rounding and bookkeeping
-CHANCE = ("seed", "replicates")
-HOW = ("device", "threads", "engine", "product", "checkpoint")
+CHANCE = ("seed", "replicates")  # keys that a comparison averages over
+HOW = ("device", "threads", "engine", "product", "checkpoint")  # that change rounding and bookkeeping only
 ABSENT = ""  # the value of a key that a run's kind of a section lacks; no setting is an empty text
 
 
@@ -48,27 +47,25 @@ def without(row: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if not {key, key.partition(".")[0]} & {*names}}
 
 
-def differing(rows: Sequence[Mapping[str, Any]], besides: Collection[str] = ()) -> dict[str, list[Any]]:
+def differing(rows: Iterable[Mapping[str, Any]], besides: Collection[str] = ()) -> dict[str, list[Any]]:
     """The keys whose values are not the same in all rows, with the values in order."""
+    rows = list(rows)
     keys = without({key: None for row in rows for key in row}, besides)
     columns = {key: [row.get(key, ABSENT) for row in rows] for key in keys}
     return {key: values for key, values in columns.items() if len(set(map(formatted, values))) > 1}
 
 
-def distinguishing(runs: Sequence[EarlierRun], besides: Collection[str] = ()) -> dict[str, list[Any]]:
-    """The keys that runs are told apart by, with the values in order.
+def distinguishing(runs: Sequence[EarlierRun], *besides: str) -> dict[str, list[Any]]:
+    """The keys that runs are told apart by, with the values in order: none of CHANCE and HOW.
 
     Where a section is of several kinds, none of its keys that have the defaults of each run's kind.
     """
-    rows, defaults_of = [settings(run) for run in runs], [usual(run) for run in runs]
-    different = differing(rows, besides)
+    different = differing(map(settings, runs), (*CHANCE, *HOW, *besides))
 
     def follows(key: str) -> bool:
         kind = f"{key.rpartition('.')[0]}.name"
-        at_defaults = (
-            row.get(key) == default.get(key) for row, default in zip(rows, defaults_of, strict=True)
-        )
-        return key != kind and kind in different and all(at_defaults)
+        at_defaults = all(settings(run).get(key) == usual(run).get(key) for run in runs)
+        return key != kind and kind in different and at_defaults
 
     return {key: values for key, values in different.items() if not follows(key)}
 

@@ -4,15 +4,7 @@ from collections.abc import Sequence
 
 from mlfound.config.models import CompareConfig
 from mlfound.errors import UserError
-from mlfound.experiments.comparison.differences import (
-    CHANCE,
-    HOW,
-    content,
-    data,
-    described,
-    distinguishing,
-    numbered,
-)
+from mlfound.experiments.comparison.differences import content, data, described, distinguishing, numbered
 from mlfound.experiments.comparison.grouping import families, obstacle
 from mlfound.experiments.comparison.sides import Family, Side
 from mlfound.results import Context, EarlierRun
@@ -68,7 +60,7 @@ def refuse_other_data(runs: Sequence[EarlierRun]) -> None:
 
 def named_sides(runs: Sequence[EarlierRun]) -> list[Side]:
     """A side per run, called by the one or two settings in which they differ, else by the run's id."""
-    different = distinguishing(runs, besides=(*CHANCE, *HOW))
+    different = distinguishing(runs)
     labels = described(different)
     if len(different) > 2 or len(set(labels)) < len(runs):
         labels = [str(run.facts["id"]) for run in runs]

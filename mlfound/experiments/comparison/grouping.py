@@ -8,7 +8,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
-from typing import Any
 
 from mlfound.config.documents import flat
 from mlfound.config.explaining import unknown_in
@@ -105,7 +104,7 @@ def are_counterparts(key: str, first: EarlierRun, second: EarlierRun) -> bool:
 
 def besides(key: str, first: EarlierRun, second: EarlierRun) -> list[str]:
     """In what two runs differ that are to differ in `key` alone."""
-    different = distinguishing([first, second], (*CHANCE, *HOW, "data.dataset"))
+    different = distinguishing([first, second], "data.dataset")
     return ["data"] * (content(first) != content(second)) + [
         each for each in shared(different) if each != key
     ]
@@ -128,14 +127,13 @@ def labels(key: str, group: Group) -> list[str]:
     firsts = [members[0] for members in group]
     if section(key) == key:
         return numbered([setting(key, settings(run).get(key)) for run in firsts])
-    return numbered(described(distinguishing(firsts, (*CHANCE, *HOW, "data.dataset"))))
+    return numbered(described(distinguishing(firsts, "data.dataset")))
 
 
 def names(key: str, groups: Sequence[Group]) -> list[str]:
     """What the runs of each family have in common and those of the others do not; nothing for a single one."""
     firsts = [group[0][0] for group in groups]
-    of_key = () if section(key) != key else (key,)
-    different: dict[str, list[Any]] = distinguishing(firsts, (*CHANCE, *HOW, *of_key))
+    different = distinguishing(firsts, *[key] * (section(key) == key))
     if len({*map(data, firsts)}) > len({settings(run).get("data.dataset") for run in firsts}):
         different["data.name"] = [data(run) for run in firsts]  # one name, and more than one content
     return numbered(described(different) or [""] * len(groups))

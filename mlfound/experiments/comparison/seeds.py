@@ -1,16 +1,14 @@
 """Every seed's figures: a table, the seeds with their differences and intervals, and the learning curves."""
 
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import methodcaller
 from statistics import fmean
 
-from mlfound.errors import UserError
 from mlfound.experiments.comparison.comparisons import Comparison
 from mlfound.experiments.comparison.figures import MEASURES, Measure
-from mlfound.experiments.comparison.sides import Family, Side
-from mlfound.results import Column, EarlierRun, Picture, Result, Table
+from mlfound.experiments.comparison.sides import Family, Side, numeric
+from mlfound.results import Column, Picture, Result, Table
 from mlfound.stats.differences import deviation
 
 CURVES = ("valid_accuracy", "valid_loss")
@@ -58,23 +56,14 @@ def dots(sides: Family, comparisons: Sequence[Comparison], measure: Measure) -> 
 
 def curve(side: Side, name: str) -> list[tuple[float, ...]]:
     """Epochs, the figure's mean over the seeds, and one standard deviation below and above it."""
-    by_epoch: dict[float, dict[int, float]] = defaultdict(dict)
+    by_epoch: dict[float, dict[float, float]] = defaultdict(dict)
     for run in side.runs:
-        for seed, epoch, value in epochs(run, name):
-            by_epoch[epoch][seed] = value * MEASURES[name].scale
+        for row in map(numeric, run.tables.get("epochs", ())):
+            if name in row:
+                seed = row.get("seed", run.facts["seeds"][0])
+                by_epoch[row["epoch"]][seed] = row[name] * MEASURES[name].scale
     points = []
     for epoch, by_seed in sorted(by_epoch.items()):
         mean, std = fmean(by_seed.values()), deviation(list(by_seed.values()))
         points.append((epoch, mean, mean - std, mean + std))
     return list(zip(*points, strict=True)) or [()] * 4
-
-
-def epochs(run: EarlierRun, name: str) -> Iterator[tuple[int, float, float]]:  # seed, epoch, value
-    only = run.facts.get("seeds", [0])[0]
-    try:
-        for row in run.tables.get("epochs", ()):
-            value = float(row[name] or math.nan)
-            if math.isfinite(value):
-                yield int(row.get("seed", only)), float(row["epoch"]), value
-    except (KeyError, ValueError) as error:
-        raise UserError(f"{run.path / 'tables/epochs.csv'}: damaged ({error})", key="runs") from error

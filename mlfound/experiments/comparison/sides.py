@@ -43,15 +43,12 @@ Family = Sequence[Side]  # every side is compared with the first
 
 def seed_figures(run: EarlierRun) -> dict[int, dict[str, float]]:
     """Each seed's figures; of a run from before there was `tables/seeds.csv`, those of its summary."""
-    rows, seeds = run.tables.get("seeds"), run.facts.get("seeds")
+    rows, seeds = run.tables.get("seeds"), run.facts["seeds"]
     if rows is None:
-        if not (isinstance(seeds, list) and len(seeds) == 1 and isinstance(seeds[0], int)):
+        if len(seeds) > 1:
             raise UserError(f"{run.path}: damaged: it has no tables/seeds.csv", key="runs")
         return {seeds[0]: numeric(run.metrics)}
-    try:
-        return {int(row["seed"]): numeric(row) for row in rows}
-    except (KeyError, ValueError) as error:
-        raise UserError(f"{run.path / 'tables/seeds.csv'}: damaged ({error})", key="runs") from error
+    return {int(row["seed"]): numeric(row) for row in rows}
 
 
 def numeric(row: Mapping[str, Any]) -> dict[str, float]:
