@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from mlfound import hardware
 from mlfound.config.models import InitStatsConfig
 from mlfound.errors import UserError
-from mlfound.experiments.initialization import OnProgress, convolutions, layer, products, stacks
-from mlfound.experiments.initialization.claims import with_one_claim_table
+from mlfound.experiments.initialization import convolutions, layer, products, stacks
+from mlfound.experiments.initialization.claims import OnProgress, with_one_claim_table
 from mlfound.foundations.initialization import INITIALIZATIONS
-from mlfound.results import Context, Recorder, Result
+from mlfound.results import Context, Result
 from mlfound.training.inputs import Inputs, prepare
 
 ADVICE = {  # for the schemes that only some parts are made for
@@ -48,21 +47,15 @@ def run(config: InitStatsConfig, context: Context) -> Result:
     threads = hardware.use_threads(config.threads, (config.rows or stacks.ROWS) * config.width**2)
     config = config.model_copy(update={"threads": threads})
     context.recorder.begin(config, seeds=[config.seed], dataset=inputs.facts, threads=threads)
-    results = (
-        part.run(
-            config, inputs, part.schemes(config), partial(show_progress, context.recorder, n, len(parts))
-        )
-        for n, part in enumerate(parts)
-    )
-    return with_one_claim_table(sum(results, Result({}))).ranked(*RANK)
+    result = Result({})
+    for n, part in enumerate(parts):
 
+        def on_progress(scheme: str, share: float, before: int = n) -> None:  # one bar for all parts
+            done = round(100 * (before + share) / len(parts))
+            context.recorder.progress("init-stats", done, 100, scheme=scheme)
 
-def show_progress(
-    recorder: Recorder, part: int, parts: int, scheme: str, n: int, schemes: int, share: float = 0.0
-) -> None:
-    """One bar for all parts, in percent."""
-    done = (part + (n + share) / schemes) / parts
-    recorder.progress("init-stats", round(100 * done), 100, scheme=scheme)
+        result += part.run(config, inputs, part.schemes(config), on_progress)
+    return with_one_claim_table(result).ranked(*RANK)
 
 
 def part_names(config: InitStatsConfig) -> list[str]:

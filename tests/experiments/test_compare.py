@@ -193,7 +193,7 @@ def test_environments_that_differ_are_shown(mlfound):
         },
         "threads": 2,
     }  # fmt: skip
-    outcome = mlfound("compare", made("a"), made("b", SHIFTED, facts=other))
+    outcome = mlfound("compare", made("a"), made("b", SHIFTED, facts=other), "--verbose")
     facts = {row["fact"]: list(row.values())[1:] for row in outcome.rows("environment")}
     assert facts == {
         "python": ["3.11.2", "3.12.0"],

@@ -4,8 +4,9 @@ from mlfound.config.models import InitStatsConfig
 from mlfound.foundations.activations import Activation, Floor, Identity, ReLU
 
 
-def chosen_activations(config: InitStatsConfig, shift: float | None) -> list[Activation]:
+def chosen_activations(config: InitStatsConfig, default_shift: float | None = None) -> list[Activation]:
     """Those of the config, and with a shift the shifted ReLU; deep stacks take the last one."""
+    shift = default_shift if config.relu_shift is None else config.relu_shift
     known = {"linear": Identity(), "relu": ReLU(), "leaky": ReLU(leak=config.leak)}
     plain = [known[name] for name in dict.fromkeys(config.activation)]
     if shift is None:

@@ -1,7 +1,7 @@
 """What the parts share: claims of the lesson, a figure beside its theory, what became of a signal."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,6 +10,9 @@ from torch import Tensor
 from mlfound.results import Column, Result, Table
 from mlfound.stats.estimates import Estimate, pooled_std
 
+OnProgress = Callable[
+    [str, float], None
+]  # the scheme that a part is at, and the share of the part that is done
 FACTOR = "signal out / in"  # as a claim's figure: of the root mean squares
 KEPT_FACTOR = 1.1  # a signal multiplied by this or less is kept: ten layers then make less than 2.6 of it
 

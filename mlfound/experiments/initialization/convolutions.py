@@ -9,9 +9,9 @@ from torch import Generator, Tensor
 
 from mlfound.config.models import InitStatsConfig
 from mlfound.errors import UserError
-from mlfound.experiments.initialization import OnProgress, claims
+from mlfound.experiments.initialization import claims
 from mlfound.experiments.initialization.activations import chosen_activations
-from mlfound.experiments.initialization.claims import Claim, Outputs, Theory
+from mlfound.experiments.initialization.claims import Claim, OnProgress, Outputs, Theory
 from mlfound.foundations.activations import Activation
 from mlfound.foundations.convolution import convolution, windows
 from mlfound.foundations.initialization import INITIALIZATIONS, Shape, uniform
@@ -25,8 +25,9 @@ ONE: Shape = (32, 1, 5, 5)
 FOUR: tuple[Shape, ...] = ((8, 1, 5, 5), (16, 8, 3, 3), (32, 16, 3, 3), (1, 32, 3, 3))
 IMAGES = 100
 MAX_DRAWS = 30  # small stacks take long for their size
-KAIMING_LESSON = (1.02, 0.285)  # the std after one layer and after four
-LESSON = {"torch-default": (0.37, 0.0089), "kaiming": KAIMING_LESSON, "kaiming-uniform": KAIMING_LESSON}
+# the lesson's std after one layer and after four
+LESSON_ONE = {"torch-default": 0.37, "kaiming": 1.02, "kaiming-uniform": 1.02}
+LESSON_FOUR = {"torch-default": 0.0089, "kaiming": 0.285, "kaiming-uniform": 0.285}
 
 
 def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_progress: OnProgress) -> Result:
@@ -34,10 +35,10 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_prog
     if not are_fit(inputs) or not schemes:
         return Result({})
     x = inputs.splits.valid.x[: config.rows or IMAGES].reshape(-1, 1, *inputs.splits.shape)
-    activation, draws = chosen_activations(config, config.relu_shift)[-1], min(config.draws, MAX_DRAWS)
+    activation, draws = chosen_activations(config)[-1], min(config.draws, MAX_DRAWS)
     measurements = []
     for n, init in enumerate(schemes):
-        on_progress(init, n, len(schemes))
+        on_progress(init, n / len(schemes))
         random = generator(config.seed, f"init-stats conv {init}")
         measurements.append(measure(x, init, activation, draws, random))
     medians = {each.init: each.medians for each in measurements}
@@ -114,22 +115,14 @@ def convolution_table(measurements: Sequence[Convolutions], rows: int) -> Table:
         Column("init"),
         *claims.columns_beside_theory("mean"),
         *claims.columns_beside_theory("std"),
-        Column(
-            "lesson_std", "std, lesson", ".2f", lambda each: LESSON.get(each.init, (None, None))[0], rank=4
-        ),
+        Column("lesson_std", "std, lesson", ".2f", lambda each: LESSON_ONE.get(each.init), rank=4),
         Column("std_1", "after 1", ".3g", lambda each: each.medians[0], rank=3),
         Column("std_2", "after 2", ".3g", lambda each: each.medians[1], rank=3),
         Column("std_3", "after 3", ".3g", lambda each: each.medians[2], rank=3),
         Column("std_4", "after 4", ".3g", lambda each: each.medians[3]),
         Column("low", "after 4, lowest", ".3g", lambda each: each.four[-1].min().item(), rank=4),
         Column("high", "after 4, highest", ".3g", lambda each: each.four[-1].max().item(), rank=4),
-        Column(
-            "lesson_four",
-            "after 4, lesson",
-            ".3g",
-            lambda each: LESSON.get(each.init, (None, None))[1],
-            rank=4,
-        ),
+        Column("lesson_four", "after 4, lesson", ".3g", lambda each: LESSON_FOUR.get(each.init), rank=4),
     ]
     title = (
         f"Convolutions of {rows} images, {measurements[0].mean.draws} draws: 5 x 5 with 32 filters; median std "

@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from mlfound import hardware
 from mlfound.config.models import InitStatsConfig
-from mlfound.experiments.initialization import OnProgress, claims, shift
+from mlfound.experiments.initialization import claims, shift
 from mlfound.experiments.initialization.activations import chosen_activations
-from mlfound.experiments.initialization.claims import FACTOR, Claim, is_kept
+from mlfound.experiments.initialization.claims import FACTOR, Claim, OnProgress, is_kept
 from mlfound.experiments.initialization.draws import Layer, measure_layer
 from mlfound.foundations.initialization import INITIALIZATIONS, normal, uniform
 from mlfound.foundations.randomness import generator
@@ -31,13 +30,14 @@ LESSON = {  # mean and std in the lesson's text; the shifted one in its notebook
 def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_progress: OnProgress) -> Result:
     """The schemes, then what a shift does to one of them, on the same draws."""
     x = inputs.splits.valid.x[: config.rows]
-    activations = chosen_activations(
-        config, shift.LESSON_SHIFT if config.relu_shift is None else config.relu_shift
-    )
+    activations = chosen_activations(config, default_shift=shift.LESSON_SHIFT)
     layers = list[Layer]()
     for n, init in enumerate(schemes):
         random = generator(config.seed, f"init-stats layer {init}")
-        drawn = partial(on_progress, init, n, len(schemes))
+
+        def drawn(share: float, init: str = init, before: int = n) -> None:
+            on_progress(init, (before + share) / len(schemes))
+
         layers += measure_layer(x, init, activations, config.hidden, config.draws, random, drawn)
     metrics = dict[str, float]()
     for layer in layers:

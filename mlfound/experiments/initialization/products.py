@@ -2,16 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
 
 from mlfound.config.models import InitStatsConfig
-from mlfound.experiments.initialization import OnProgress
-from mlfound.experiments.initialization.claims import FACTOR, Claim, claim_table, is_kept
+from mlfound.experiments.initialization.claims import FACTOR, Claim, OnProgress, claim_table, is_kept
 from mlfound.foundations.activations import Identity, ReLU
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.randomness import generator
@@ -35,51 +33,43 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_prog
     return Result({}, tables=[claim_table([*of_funnels, *product_claims(products)])])
 
 
-@dataclass(frozen=True)
-class Products:
-    """Each draw's std after all products (draws,), and the product after which it was 0 or not finite, else None."""
-
-    init: str
-    stds: Tensor
-    ends: Sequence[int | None]
-
-
-def measure_products(generator: Generator, draws: int) -> list[Products]:
-    """x = x w a hundred times with one and the same w, as the notebook does."""
-    measurements = []
+def measure_products(generator: Generator, draws: int) -> dict[str, Tensor]:
+    """By scheme the stds (draws, PRODUCTS) of x = x w, with one and the same w each time, as the notebook does."""
+    stds = {}
     for init in SCHEMES:
         runs = []
         for _ in range(draws):
             x = torch.randn(1, WIDTH, generator=generator)
             w = INITIALIZATIONS[init]((WIDTH, WIDTH), generator)
-            runs.append([out.std().item() for out, _ in plain(x, [w] * PRODUCTS, Identity())])
-        stds = torch.tensor([run[-1] for run in runs], dtype=torch.float64)
-        measurements.append(Products(init, stds, [end_of(run) for run in runs]))
-    return measurements
+            runs.append(torch.stack([out.std() for out, _ in plain(x, [w] * PRODUCTS, Identity())]))
+        stds[init] = torch.stack(runs).double()
+    return stds
 
 
-def end_of(stds: Sequence[float]) -> int | None:
-    return next((n for n, std in enumerate(stds, 1) if std == 0 or not math.isfinite(std)), None)
+def ends(stds: Tensor) -> list[int]:
+    """The product after which the std was 0 or not finite, of each draw that came to that."""
+    lost = (stds == 0) | ~stds.isfinite()
+    return [int(draw.nonzero()[0]) + 1 for draw in lost if draw.any()]
 
 
-def product_claims(measurements: Sequence[Products]) -> Iterator[Claim]:
+def product_claims(products: Mapping[str, Tensor]) -> Iterator[Claim]:
     """1 overflows, 0.01 vanishes, 1/sqrt(512) lasts."""
-    for each in measurements:
-        ends, stds = [end for end in each.ends if end], each.stds
-        if each.init == "xavier":
-            claim, median = f"{PRODUCTS} products by randn / sqrt(512) last", stds.median().item()
-            holds = not ends and bool(((stds > 0.01) & (stds < 100)).all())
+    for init, stds in products.items():
+        ended, last = ends(stds), stds[:, -1]
+        if init == "xavier":
+            claim, median = f"{PRODUCTS} products by randn / sqrt(512) last", last.median().item()
+            holds = not ended and bool(((last > 0.01) & (last < 100)).all())
             yield Claim(claim, "std after all, median", median, None, holds, "near 1")
             continue
         what, limit, lesson = {
             "normal": ("randn(512, 512) overflow", 2.0**128, "28"),
             "small": ("0.01 randn vanish", 2.0**-149, "0 at the end"),
-        }[each.init]
+        }[init]
         # the product after which numbers of 512^(n/2) std^n pass float32's largest or its smallest
-        std = INITIALIZATIONS[each.init].std((WIDTH, WIDTH))
+        std = INITIALIZATIONS[init].std((WIDTH, WIDTH))
         theory = math.log(limit) / math.log(math.sqrt(WIDTH) * std)
-        claim, median = f"{PRODUCTS} products by {what}", statistics.median(ends or [math.nan])
-        yield Claim(claim, "after product, median", median, theory, len(ends) == len(stds), lesson)
+        claim, median = f"{PRODUCTS} products by {what}", statistics.median(ended or [math.nan])
+        yield Claim(claim, "after product, median", median, theory, len(ended) == len(stds), lesson)
 
 
 def funnel_claims(x: Tensor, hidden: int, generator: Generator, draws: int) -> Iterator[Claim]:

@@ -7,9 +7,9 @@ import torch
 
 from mlfound import hardware
 from mlfound.config.models import InitStatsConfig
-from mlfound.experiments.initialization import OnProgress, depth
+from mlfound.experiments.initialization import claims, depth
 from mlfound.experiments.initialization.activations import chosen_activations
-from mlfound.experiments.initialization.claims import FACTOR, Claim, claim_table, finite_metrics, verdict
+from mlfound.experiments.initialization.claims import FACTOR, Claim, OnProgress
 from mlfound.experiments.initialization.depth import FACTOR_ONLY, Lost, Stack
 from mlfound.foundations.randomness import generator
 from mlfound.results import Check, Column, Picture, Result, Table
@@ -27,23 +27,23 @@ LAYER_COLUMNS = [Column(name) for name in ("init", "layer", "mean", "std", "dead
 def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_progress: OnProgress) -> Result:
     """Plain stacks or residual ones; beside fixup also its factor without its zeros."""
     x = inputs.splits.valid.x[: config.rows or ROWS]
-    activation = chosen_activations(config, config.relu_shift)[-1]
+    activation = chosen_activations(config)[-1]
     build = depth.residual_stack if config.residual else depth.plain_stack
     names = [*schemes, FACTOR_ONLY] if "fixup" in schemes else schemes
     stacks = []
     for n, name in enumerate(names):
-        on_progress(name, n, len(names))
+        on_progress(name, n / len(names))
         random = generator(config.seed, f"init-stats stack {name}")
         stacks.append(build(x, name, activation, config.depth or DEPTH, config.width, random))
     layers = [layer for stack in stacks for layer in stack.layers]
     return Result(
-        finite_metrics({f"{stack.init} {FACTOR}": stack.factor for stack in stacks}),
+        claims.finite_metrics({f"{stack.init} {FACTOR}": stack.factor for stack in stacks}),
         checks=list(checks(stacks)),
         findings=fixup_findings(stacks),
         tables=[
             stack_table(stacks, config),
             Table.of("layers", "Layer by layer", LAYER_COLUMNS, layers, shown="never"),
-            claim_table(residual_claims(stacks) if config.residual else ()),
+            claims.claim_table(residual_claims(stacks) if config.residual else ()),
         ],
         pictures=pictures(stacks, config.width),
     )
@@ -69,7 +69,7 @@ def stack_table(stacks: Sequence[Stack], config: InitStatsConfig) -> Table:
         Column("dead_share", "dead units", ".0%", lambda stack: finite(stack.end.dead_share), rank=5),
         Column("forward", "the signal", of=forward_verdict),
         Column(
-            "gradient_std", "gradient at the start", ".2g", lambda stack: stack.layers[0].gradient_std, rank=5
+            "gradient_std", "gradient at the start", ".2g", lambda each: each.layers[0].gradient_std, rank=5
         ),
         Column("backward", "the gradient", of=backward_verdict),
     )
@@ -99,7 +99,7 @@ def lasting_verdict(lost: Lost, factor: float) -> str:
     if lost:
         layer, how = lost
         return f"{how} at layer {layer}"
-    return "lasts" if 1 / LASTING_FACTOR <= factor <= LASTING_FACTOR else verdict(factor)
+    return "lasts" if 1 / LASTING_FACTOR <= factor <= LASTING_FACTOR else claims.verdict(factor)
 
 
 def pictures(stacks: Sequence[Stack], width: int) -> list[Picture]:
