@@ -9,7 +9,7 @@ from mlfound.data.registry import find
 from mlfound.experiments.download import digits
 from mlfound.experiments.normalization import figures
 from mlfound.experiments.normalization.classes import class_balance, class_checks, class_findings
-from mlfound.experiments.normalization.soundness import content_checks, shape_checks
+from mlfound.experiments.normalization.soundness import content_checks
 from mlfound.results import Context, Result
 from mlfound.training.inputs import prepare
 
@@ -20,16 +20,12 @@ def run(config: NormalizeCheckConfig, context: Context) -> Result:
     inputs = prepare(config.data.model_copy(update={"normalize": "none"}), context)
     before, name = inputs.splits, config.data.dataset
     context.recorder.begin(config, dataset=inputs.facts, threads=threads)
-    shapes = shape_checks(before)
-    if not all(check.passed for check in shapes):
-        return Result({}, checks=shapes, findings=["The files do not fit together: nothing was measured."])
-
     after, mean, std = normalized(before, config.data.normalize)
     dataset = find(name, key="data.dataset")
     classes = class_checks(before, dataset, cut=config.data.train_rows is not None)
     return (
         Result({}, findings=class_findings(before))
         + figures.run(config, before, after, mean, std)
-        + Result({}, checks=[*shapes, *content_checks(before, after), *classes])
+        + Result({}, checks=[*content_checks(before, after), *classes])
         + Result({}, pictures=[class_balance(before, Path(name).name), digits(dataset, before)])
     ).ranked("train_mean_after", "train_std_after", "valid_*_after", "test_*_after")

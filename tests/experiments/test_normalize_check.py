@@ -18,7 +18,7 @@ from mlfound.experiments import normalize_check
 from mlfound.experiments.normalization.classes import class_checks, class_findings
 from mlfound.experiments.normalization.figures import float32_means, histogram
 from mlfound.experiments.normalization.moments import Moments
-from mlfound.experiments.normalization.soundness import content_checks, shape_checks
+from mlfound.experiments.normalization.soundness import content_checks
 from tests.support.commands import refused_at_once
 
 SAMPLE = ("--set", "data.dataset=mnist-sample")
@@ -331,10 +331,10 @@ def changed(splits, **parts):
 def test_checks_on_what_no_file_can_hold(sample):
     """The loader refuses these (below), or makes them impossible; here the checks themselves say no."""
     x, y = sample.train.x, sample.train.y
-    assert refusing([*shape_checks(sample), *content_checks(sample, sample)]) == set()
-    assert refusing(shape_checks(changed(sample, y=y[:-1]))) == {UNPAIRED}
-    assert refusing(shape_checks(changed(sample, x=x[:-1]))) == {UNPAIRED}
-    assert refusing(shape_checks(changed(sample, x=x[:, :-1]))) == {COLUMNS}
+    assert refusing(content_checks(sample, sample)) == set()
+    assert refusing(content_checks(changed(sample, y=y[:-1]), sample)) == {UNPAIRED}
+    assert refusing(content_checks(changed(sample, x=x[:-1]), sample)) == {UNPAIRED}
+    assert refusing(content_checks(changed(sample, x=x[:, :-1]), sample)) == {COLUMNS}
     for label in (-1, 10):
         other = y.clone()
         other[7] = label
@@ -349,19 +349,6 @@ def test_checks_on_what_no_file_can_hold(sample):
     assert refusing(content_checks(changed(sample, x=other), sample)) == {LARGEST}
     other[3, 3] = 0.3
     assert refusing(content_checks(changed(sample, x=other), sample)) == {FRACTIONS}
-
-
-def test_where_rows_and_columns_do_not_fit_nothing_else_is_asked(quick, monkeypatch):
-    prepare = normalize_check.prepare
-
-    def broken(config, context):
-        inputs = prepare(config, context)
-        return replace(inputs, splits=changed(inputs.splits, x=inputs.splits.train.x[:, :-1]))
-
-    monkeypatch.setattr(normalize_check, "prepare", broken)
-    outcome = quick("normalize-check", *SAMPLE)
-    assert failed(outcome) == {COLUMNS}
-    assert "nothing was measured" in outcome.out
 
 
 @pytest.mark.parametrize(

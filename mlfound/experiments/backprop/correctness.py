@@ -55,14 +55,13 @@ def report(measured: Sequence[GradientError], seed: int, shown: Shown = "verbose
     ]
     title = "Gradients by hand and by autograd, float64: the largest relative errors"
     columns = [Column("impl", "stage"), *(Column(tensor, format=".0e") for tensor in TENSORS)]
+    rows = [(name, *stage.values()) for name, stage in worst.items()]
     every = [Column(name) for name in GradientError._fields]
     return Result(
         {},
         checks=[*checks, check_autograd(seed)],
         tables=[
-            Table(
-                "errors", title, columns, [(name, *stage.values()) for name, stage in worst.items()], shown
-            ),
+            Table("errors", title, columns, rows, shown),
             Table("gradients", title, every, measured, shown="never"),
         ],
     )

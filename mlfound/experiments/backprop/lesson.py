@@ -113,18 +113,16 @@ def half(part: str, both: Pass) -> Callable[[], Any]:
 
 def stage_table(measurements: Sequence[PassMeasurement], where: str) -> Table:
     """A row for each stage: the medians of its passes, and those of a training step over the library's."""
-    found = {(each.impl, each.part): each for each in measurements}
-    full = [each for each in measurements if each.part == FULL_BACKWARD]
+    medians = medians_of(measurements)
+    full = {each.impl: each for each in measurements if each.part == FULL_BACKWARD}
 
     def seconds(part: str, each: PassMeasurement) -> float:
-        return found[each.impl, part].timed.median
+        return medians[each.impl, part]
 
     def times_library(each: PassMeasurement) -> float | None:
-        library = found.get(("torch-nn", FULL_BACKWARD))
-        if library is None or library.rows != each.rows:
-            return None
-        ours, theirs = (seconds(FORWARD, one) + seconds(BACKWARD, one) for one in (each, library))
-        return ours / theirs
+        library = full.get("torch-nn")
+        comparable = library is not None and library.rows == each.rows
+        return over_library(medians, each.impl, BACKWARD) if comparable else None
 
     columns = (
         Column("impl", "stage"),
@@ -135,7 +133,18 @@ def stage_table(measurements: Sequence[PassMeasurement], where: str) -> Table:
         Column("times_torch_nn", "× torch-nn", ".2f", times_library),
     )
     title = f"Medians of forward, backward, and backward with the gradient of x, {where}"
-    return Table.of("stages", title, columns, full, shown="alone")
+    return Table.of("stages", title, columns, full.values(), shown="alone")
+
+
+def medians_of(measurements: Sequence[PassMeasurement]) -> dict[tuple[str, str], float]:
+    """Seconds by stage and part."""
+    return {(each.impl, each.part): each.timed.median for each in measurements}
+
+
+def over_library(medians: Mapping[tuple[str, str], float], impl: str, backward: str) -> float:
+    """Forward and backward together, over the library's."""
+    ours, theirs = (medians[name, FORWARD] + medians[name, backward] for name in (impl, "torch-nn"))
+    return ours / theirs
 
 
 def report_part(measurements: Sequence[PassMeasurement], where: str) -> Result:
@@ -183,17 +192,11 @@ def memory(passes: Mapping[PassMeasurement, Pass], device: torch.device) -> Resu
 
 def against_library(measurements: Sequence[PassMeasurement]) -> Result:
     """Our last stage over the library, both halves together, without and with the input's gradient."""
-    seconds = {(each.impl, each.part): each.timed.median for each in measurements}
     if not {"modules", "torch-nn"} <= {each.impl for each in measurements}:
         return Result({})
-
-    def both(impl: str, backward: str) -> float:
-        return seconds[impl, FORWARD] + seconds[impl, backward]
-
-    weights, everything = (
-        both("modules", back) / both("torch-nn", back) for back in (BACKWARD, FULL_BACKWARD)
-    )
-    share = 1 - seconds["modules", BACKWARD] / seconds["modules", FULL_BACKWARD]
+    medians = medians_of(measurements)
+    weights, everything = (over_library(medians, "modules", back) for back in (BACKWARD, FULL_BACKWARD))
+    share = 1 - medians["modules", BACKWARD] / medians["modules", FULL_BACKWARD]
     return Result(
         {"modules_over_torch_nn_backward": weights, "modules_over_torch_nn_backward-with-input": everything},
         findings=[

@@ -111,12 +111,6 @@ def numbered(labels: Sequence[str]) -> list[str]:
     ]
 
 
-def some(words: Sequence[str], most: int = 3) -> str:
-    """Some of the words, and how many more there are."""
-    more = f" and {len(words) - most} more" if len(words) > most else ""
-    return f"{', '.join(words[:most])}{more}"
-
-
 def formatted(value: Any) -> str:
     """A setting as text; equal text is an equal setting."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

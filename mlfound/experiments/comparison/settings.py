@@ -5,16 +5,9 @@ from functools import partial
 from typing import Any
 
 from mlfound.config.documents import flat
+from mlfound.config.explaining import some
 from mlfound.experiments.comparison.comparisons import Comparison
-from mlfound.experiments.comparison.differences import (
-    ABSENT,
-    CHANCE,
-    differing,
-    formatted,
-    settings,
-    shared,
-    some,
-)
+from mlfound.experiments.comparison.differences import ABSENT, CHANCE, differing, formatted, settings, shared
 from mlfound.experiments.comparison.sides import Side
 from mlfound.results import Column, EarlierRun, Result, Table
 

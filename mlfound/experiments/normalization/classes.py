@@ -1,10 +1,9 @@
 """Which classes each split has, and how many images of each."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
+from mlfound.config.explaining import some
 from mlfound.data.load import Splits
 from mlfound.data.registry import Dataset
 from mlfound.experiments.normalization.soundness import at_most, by_name
@@ -55,22 +54,12 @@ def class_findings(splits: Splits) -> list[str]:
             sentences.append(f"All {which} images are of class {splits.labels[there[0]]}: {why}.")
             continue
         if absent := [str(label) for label, count in zip(splits.labels, counts, strict=True) if not count]:
-            sentences.append(f"No {which} image is of class {listed(absent)}.")
-        if rare := [
-            f"{splits.labels[number]} ({counts[number]:,})"
-            for number in there
-            if counts[number] < RARE * share
-        ]:
-            sentences.append(
-                f"Few {which} images are of class {listed(rare)}: less than a tenth of an even share of {share:,.0f}."
-            )
+            sentences.append(f"No {which} image is of class {some(absent, SHOWN_CLASSES)}.")
+        few = [number for number in there if counts[number] < RARE * share]
+        if rare := [f"{splits.labels[number]} ({counts[number]:,})" for number in few]:
+            why = f"less than a tenth of an even share of {share:,.0f}"
+            sentences.append(f"Few {which} images are of class {some(rare, SHOWN_CLASSES)}: {why}.")
     return sentences
-
-
-def listed(items: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
-    more = len(items) - SHOWN_CLASSES
-    return ", ".join(items[:SHOWN_CLASSES]) + (f" and {more} more" if more > 0 else "")
 
 
 def class_balance(splits: Splits, name: str) -> Picture:

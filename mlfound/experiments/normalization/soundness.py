@@ -20,19 +20,11 @@ def at_most(name: str, value: float, bound: float) -> Check:
     return Check(name, value <= bound, value, bound)
 
 
-def shape_checks(splits: Splits) -> list[Check]:
-    """Without these nothing else can be measured: one label for each row, one column for each pixel."""
-    height, width = splits.shape
-    alone = sum(abs(len(split.x) - len(split.y)) for split in by_name(splits).values())
-    beside = sum(abs(split.x.shape[1] - height * width) for split in by_name(splits).values())
-    return [
-        at_most("images without a label, labels without an image", alone, 0),
-        at_most(f"columns beside those of {height} x {width} pixels", beside, 0),
-    ]
-
-
 def content_checks(before: Splits, after: Splits) -> list[Check]:
-    """Labels and values, `before` normalising and `after` it."""
+    """Sizes, labels and values, `before` normalising and `after` it."""
+    height, width = before.shape
+    alone = sum(abs(len(split.x) - len(split.y)) for split in by_name(before).values())
+    beside = sum(abs(split.x.shape[1] - height * width) for split in by_name(before).values())
     labels = [split.y for split in by_name(before).values()]
     images = [split.x for split in by_name(before).values()]
     outside = sum(int(((y < 0) | (y >= before.classes)).sum()) for y in labels)
@@ -40,6 +32,8 @@ def content_checks(before: Splits, after: Splits) -> list[Check]:
     infinite = sum(count(split.x, lambda part: ~part.isfinite()) for split in by_name(after).values())
     largest = torch.stack([x.max() for x in images]).max().item()
     return [
+        at_most("images without a label, labels without an image", alone, 0),
+        at_most(f"columns beside those of {height} x {width} pixels", beside, 0),
         at_most(f"labels outside 0 to {before.classes - 1}", outside, 0),
         at_most("values after that are not finite", infinite, 0),
         at_most(f"values before that are no whole number of {LEVELS}ths", fractions, 0),
