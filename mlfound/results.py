@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -25,8 +24,12 @@ class Column:
     of: str | Callable[[Any], Any] = ""  # of a record: a dotted attribute ("timing.median") or a function
 
     def value(self, record: Any) -> Any:
-        """What this column shows of a record; without an `of`, the attribute of its name."""
-        return self.of(record) if callable(self.of) else attrgetter(self.of or self.name)(record)
+        """What this column shows of a record; without an `of`, the attribute of its name; None of what is None."""
+        if callable(self.of):
+            return self.of(record)
+        for name in (self.of or self.name).split("."):
+            record = None if record is None else getattr(record, name)
+        return record
 
 
 # Where a table is on the screen: by default above the findings, or without any, as a ladder with a line a rung is;

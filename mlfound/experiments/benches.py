@@ -1,6 +1,6 @@
 """What matmul-bench and backprop-bench share: a measurement, its columns and bars, and the images."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,15 +38,10 @@ class Measurement:
         return ["noisy"] if self.timing and self.timing.noisy else []
 
 
-def of_timing(name: str) -> Callable[[Measurement], Any]:
-    """For a column: an attribute of the timing, or an empty cell."""
-    return lambda measurement: getattr(measurement.timing, name, None)
-
-
 TIMING = (
-    Column("median_s", "median", "duration", of_timing("median")),
-    Column("iqr_s", "IQR", "duration", of_timing("iqr")),
-    Column("n", format=",", of=of_timing("n"), rank=4),
+    Column("median_s", "median", "duration", "timing.median"),
+    Column("iqr_s", "IQR", "duration", "timing.iqr"),
+    Column("n", format=",", of="timing.n", rank=4),
 )
 
 

@@ -18,7 +18,7 @@ from mlfound.training.plan import Plan, plan, require_memory
 EXPLODED = 10  # times the lowest loss, as in the course
 MEMORY = 0.3  # decades of the learning rate: a loss so far back counts 1/e times as much as the newest
 FALL_BOUND = (
-    7.0  # standard deviations of the smoothed loss: noise alone shows such a fall in fewer than 1 rise of 100
+    7.0  # standard deviations of the smoothed loss: noise alone falls so far in fewer than 1 rise of 100
 )
 COLUMNS = (Column("step"), Column("lr"), Column("loss"), Column("smoothed_loss", "smoothed loss"))
 

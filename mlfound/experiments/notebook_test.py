@@ -96,10 +96,6 @@ def shortened(lines: Sequence[str]) -> Sequence[str]:
 
 def report(trials: Sequence[Trial]) -> Result:
     """A row and a check for each notebook, a sentence for each that failed."""
-
-    def failing_cell(trial: Trial) -> int | None:
-        return trial.failure.cell.number if trial.failure and trial.failure.cell else None
-
     columns = (
         Column("notebook", of="name"),
         Column("passed", of=lambda trial: trial.failure is None),
@@ -107,8 +103,8 @@ def report(trials: Sequence[Trial]) -> Result:
         Column("cells_run", "run", of="outcome.run"),
         Column("cells_skipped", "skipped", of="skipped"),
         Column("seconds", format=".1f", of="outcome.seconds"),
-        Column("failing_cell", "failing cell", of=failing_cell),
-        Column("error", of=lambda trial: trial.failure and trial.failure.error, rank=3),
+        Column("failing_cell", "failing cell", of="failure.cell.number"),
+        Column("error", of="failure.error", rank=3),
     )
     checks = [
         Check(f"cells run in {each.name}", not each.failure, each.outcome.run, each.cells - each.skipped)

@@ -31,7 +31,7 @@ from mlfound.experiments.backprop.step_task import (
     training_settings,
     typical_error,
 )
-from mlfound.experiments.benches import machine_words, of_timing
+from mlfound.experiments.benches import machine_words
 from mlfound.foundations import matmul
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.layers import Dropout, Layer
@@ -192,23 +192,17 @@ def step_table(
         return median(each.times_as_fast_as(reference)) if reference and each.timing else None
 
     def epoch_s(which: str) -> Callable[[StepMeasurement], float | None]:
-        return lambda each: (seconds := of_timing(which)(each)) and each.for_all(seconds)
+        return lambda each: each.for_all(getattr(each.timing, which)) if each.timing else None
 
     columns = (
         Column("impl"),
         Column("median_s", "an epoch", "duration", epoch_s("median")),
         Column("iqr_s", "IQR", "duration", epoch_s("iqr")),
-        Column("n", "rounds", ",", of_timing("n"), rank=3),
+        Column("n", "rounds", ",", "timing.n", rank=3),
         Column("images_per_s", "images/s", ",.0f", lambda each: rates.get(each.impl, [None])[0], rank=3),
         Column("times_torch_nn", "times torch-nn", ".2f", times_reference),
         Column("setup_s", "setting up", "duration", rank=4),
-        Column(
-            "weights_error",
-            "weights off",
-            ".0e",
-            lambda each: each.checks[0].value if each.checks else None,
-            rank=4,
-        ),
+        Column("weights_error", "weights off", ".0e", rank=4),
         Column("note", rank=3),
     )
     return Table.of("step", title, columns, measurements, shown="alone")

@@ -119,6 +119,11 @@ class StepMeasurement(Measurement):
         return [each * self.networks / other.networks for each in rounds]
 
     @property
+    def weights_error(self) -> float | None:
+        """In float64."""
+        return self.checks[0].value if self.checks else None
+
+    @property
     def setup_s(self) -> float | None:
         """What the first epoch took longer than the others."""
         if self.first_s is None or self.timing is None:

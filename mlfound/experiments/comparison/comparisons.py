@@ -57,11 +57,8 @@ class Comparison:
 
 def compare(families: Sequence[Family], measure: Measure, minimum: float) -> list[Comparison]:
     """Of each family the first side with every other, in order."""
-    return adjusted([
-        Comparison(first, second, measure, minimum, *evaluate(first, second, measure.name))
-        for first, *others in families
-        for second in others
-    ])  # fmt: skip
+    pairs = [(first, second) for first, *others in families for second in others]
+    return adjusted([compared(first, second, measure, minimum) for first, second in pairs])
 
 
 def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -77,15 +74,16 @@ def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
     return found
 
 
-def evaluate(first: Side, second: Side, metric: str) -> tuple[list[int], Effect, float | None]:
-    """The common seeds, the effect, paired by them where they are at least half of either side's, and its p."""
-    ours, theirs = first.values(metric), second.values(metric)
+def compared(first: Side, second: Side, measure: Measure, minimum: float) -> Comparison:
+    """One by itself: paired by the common seeds where they are at least half of either side's, p not adjusted."""
+    ours, theirs = first.values(measure.name), second.values(measure.name)
     for side, values in ((first, ours), (second, theirs)):
         if not values:
-            raise UserError(f"no seed of {side.label} has a {metric}; name another metric", key="metric")
+            message = f"no seed of {side.label} has a {measure.name}; name another metric"
+            raise UserError(message, key="metric")
     common = sorted(ours.keys() & theirs.keys())
     if 2 * len(common) >= max(len(ours), len(theirs)):
         effect = paired_effect([ours[seed] for seed in common], [theirs[seed] for seed in common])
     else:
         effect = welch_effect(list(ours.values()), list(theirs.values()))
-    return common, effect, effect.p
+    return Comparison(first, second, measure, minimum, common, effect, effect.p)

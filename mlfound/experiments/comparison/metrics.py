@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from mlfound.config.explaining import listed, some
-from mlfound.experiments.comparison.comparisons import Comparison, adjusted, evaluate
+from mlfound.experiments.comparison.comparisons import Comparison, adjusted, compared
 from mlfound.experiments.comparison.figures import MEASURES
 from mlfound.experiments.comparison.verdicts import p_value
 from mlfound.results import Column, Result, Table
@@ -46,12 +46,11 @@ def run(comparisons: Sequence[Comparison]) -> Result:
 
 
 def by_all_metrics(comparisons: Sequence[Comparison]) -> list[Several]:
-    pairs = [(each.first, each.second) for each in comparisons]
     judged = adjusted([
-        Comparison(first, second, MEASURES[name], MEASURES[name].minimum, *evaluate(first, second, name))
-        for first, second in pairs
-        for name in JUDGED
-        if first.values(name) and second.values(name)
+        compared(each.first, each.second, measure, measure.minimum)
+        for each in comparisons
+        for measure in map(MEASURES.__getitem__, JUDGED)
+        if each.first.values(measure.name) and each.second.values(measure.name)
     ])  # fmt: skip
     return [
         Several(each, [one for one in judged if one.first is each.first and one.second is each.second])
@@ -81,10 +80,8 @@ def sentences(several: Sequence[Several]) -> Iterator[str]:
         apart = [each for each in judged if not each.agree]
         how = "p by Holm over all"
         if not apart:
-            names = listed(
-                list(dict.fromkeys(one.measure.label for each in judged for one in each.by_metric))
-            )
-            yield f"The metrics agree ({names}; {how})."
+            labels = dict.fromkeys(one.measure.label for each in judged for one in each.by_metric)
+            yield f"The metrics agree ({listed([*labels])}; {how})."
         elif len(apart) == 1:
             yield f"The metrics disagree on {apart[0].decided.second.title} ({how}): {in_words(apart[0])}."
         else:

@@ -81,15 +81,13 @@ def sentences(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 def brief(each: Comparison) -> str:
     """`B: better by 0.0128 (0.0101 to 0.0155), p < 0.0001.` or `C: no difference seen (-0.01 to +0.02), p = 0.2.`"""
-    what, needed = f"{each.verdict}{bracketed(ends(each, '+'))}", each.seeds_needed
+    what, needed, more = f"{each.verdict}{bracketed(ends(each, '+'))}", each.seeds_needed, ""
     if each.seen:
         between = bracketed(sorted(end.lstrip("-") for end in ends(each)))
         what = f"{each.verdict} by {abs(each.difference):{each.measure.format}}{between}"
     elif each.p is not None and needed is not None and needed > min(each.effect.seeds):
-        return (
-            f"{each.second.title}: {what}, {p_value(each)}; {few(needed)} seeds would show {each.minimum:g}."
-        )
-    return f"{each.second.title}: {', '.join(filter(None, (what, p_value(each))))}."
+        more = f"; {few(needed)} seeds would show {each.minimum:g}"
+    return f"{each.second.title}: {', '.join(filter(None, (what, p_value(each))))}{more}."
 
 
 def few(seeds: int) -> str:

@@ -55,9 +55,8 @@ def early_stopping(planned: Plan, epochs: Sequence[Epoch]) -> list[str]:
         return []
     best, last = lowest(epochs)[0].epoch, epochs[-1].epoch
     patience = f"{planned.patience} epoch{'s' * (planned.patience > 1)}"
-    ended = (
-        f"Stopped after {last} of {planned.epochs} epochs: the validation loss had not fallen for {patience}"
-    )
+    when = f"Stopped after {last} of {planned.epochs} epochs"
+    ended = f"{when}: the validation loss had not fallen for {patience}"
     if last - best < planned.patience:
         ended = f"Not stopped early: the validation loss never went {patience} without falling"
     return [f"{ended}; the network of epoch {best}, which had the lowest, is tested and saved."]
