@@ -157,7 +157,6 @@ def conclude(planned: Plan, steps: Sequence[Step], lrs: Sequence[float]) -> Resu
 
 
 def ended(steps: Sequence[Step], lrs: Sequence[float]) -> str:
-    """After how many steps, and why."""
     last = steps[-1]
     if last.smoothed_loss > EXPLODED * min(step.smoothed_loss for step in steps):
         why = f"the smoothed loss was {EXPLODED} times its lowest"
@@ -169,7 +168,6 @@ def ended(steps: Sequence[Step], lrs: Sequence[float]) -> str:
 
 
 def meanings(found: Reading) -> list[str]:
-    """Which suggestion to try first, and what each means."""
     steepest, lowest = found.steepest.lr, found.lowest.lr
     tenth = lowest / 10
     return [
@@ -182,7 +180,6 @@ def meanings(found: Reading) -> list[str]:
 
 
 def advice(fell: bool, steps: Sequence[Step], lrs: Sequence[float]) -> str:
-    """What to write where nothing can be suggested."""
     if fell:
         return f"No suggestion: the loss was still falling at the end; write an end above {lrs[-1]:g}."
     if len(steps) < len(lrs):

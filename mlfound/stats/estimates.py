@@ -105,7 +105,5 @@ def least_above_chance(images: int, share: float, alpha: float) -> int:
 
 
 def too_few(seeds: int, images: int) -> str:
-    """Why there is no interval."""
-    if images < MIN_IMAGES:
-        return f"{images} test images are too few for an interval"
-    return f"{seeds} seeds are too few for an interval"
+    few = f"{images} test images" if images < MIN_IMAGES else f"{seeds} seeds"
+    return f"{few} are too few for an interval"

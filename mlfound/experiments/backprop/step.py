@@ -216,8 +216,6 @@ def against_libraries(timed: Sequence[StepMeasurement]) -> Result:
     best = ours[-1]
     engine, _ = OURS[best.impl]
     theirs = [each for each in timed if each is not best and OURS.get(each.impl, (engine,))[0] == engine]
-    if not theirs:
-        return Result({})
     metrics, words = dict[str, float](), list[str]()
     for library in theirs:
         ratios = best.times_as_fast_as(library)
@@ -226,4 +224,4 @@ def against_libraries(timed: Sequence[StepMeasurement]) -> Result:
         metrics |= {name: times, f"{name}_low": low, f"{name}_high": high}
         words.append(f"{times:.2f} times as fast as {library.impl} ({low:.2f} to {high:.2f})")
     sentence = f"{best.impl} train {', '.join(words)}; in brackets the interquartile range of the rounds."
-    return Result(metrics, findings=[sentence])
+    return Result(metrics, findings=[sentence] if theirs else [])

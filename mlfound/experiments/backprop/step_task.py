@@ -76,7 +76,6 @@ class Task:
         return plan(self.settings.model_copy(update={**here, **how}), self.splits)
 
     def initial(self, networks: int) -> list[Weights]:
-        """What the first so many networks begin at."""
         planned = self.plan("modules")
         return [initial(planned, seed, self.train.x) for seed in planned.seeds[:networks]]
 

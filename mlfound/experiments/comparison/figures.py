@@ -115,9 +115,8 @@ def without_seeds(sides: Sequence[Side]) -> Result:
             return second[name] / first[name] if first.get(name) and name in second else None
 
         columns.append(Column("second_over_first", "second / first", ".3f", ratio))
-    findings = [
-        f"No verdict: of {command} each run has one of every figure, and no spread to judge a difference by."
-    ]
+    one = f"of {command} each run has one of every figure"
+    findings = [f"No verdict: {one}, and no spread to judge a difference by."]
     if command == "matmul-bench":
         also = "Whether a rung became faster or slower is what mlfound matmul-bench --compare RUN tells."
         findings.append(also)

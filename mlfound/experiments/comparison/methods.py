@@ -26,7 +26,6 @@ def methods(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 
 def flips(pairs: Sequence[Effect]) -> str:
-    """The second opinion on pairs."""
     fewest, most = min(effect.seeds[0] for effect in pairs), max(effect.seeds[0] for effect in pairs)
     if 2 * 0.5**fewest >= ALPHA:
         return f"{fewest} pairs are too few for sign flips to reach {ALPHA}, six are enough"

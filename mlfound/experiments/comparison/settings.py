@@ -7,11 +7,20 @@ from typing import Any
 from mlfound.config.documents import flat
 from mlfound.config.explaining import some
 from mlfound.experiments.comparison.comparisons import Comparison
-from mlfound.experiments.comparison.differences import ABSENT, CHANCE, differing, formatted, settings, shared
+from mlfound.experiments.comparison.differences import (
+    ABSENT,
+    CHANCE,
+    differing,
+    formatted,
+    settings,
+    shared,
+    without,
+)
 from mlfound.experiments.comparison.sides import Side
 from mlfound.results import Column, EarlierRun, Result, Table
 
 MAX_VALUES = 3  # of one side in a cell
+CODE = "git commit"
 ASIDE = ("cores", "system")  # of the environment: no figure depends on them
 
 
@@ -39,18 +48,12 @@ def values(side: Side, read: Callable[[EarlierRun], Mapping[str, Any]], key: str
 
 def circumstances(run: EarlierRun) -> dict[str, Any]:
     """What a run ran on and with, by dotted name, and the code."""
-    return {**machine(run), "git commit": commit(run)}
-
-
-def machine(run: EarlierRun) -> dict[str, Any]:
-    """What a run ran on and with, by dotted name."""
-    environment = {name: value for name, value in run.facts["environment"].items() if name != "git"}
-    facts = {name: value for name, value in flat(environment) if name not in ASIDE}
-    return {**facts, **{name: run.facts.get(name) for name in ("device", "threads", "engine")}}
+    facts = without(dict(flat(run.facts["environment"])), ("git", *ASIDE))
+    how = {name: run.facts.get(name) for name in ("device", "threads", "engine")}
+    return {**facts, **how, CODE: commit(run)}
 
 
 def commit(run: EarlierRun) -> str:
-    """The code that a run ran."""
     git = run.facts["environment"].get("git") or {}
     name = str(git.get("commit", "unknown"))[:10]
     return f"{name} and uncommitted changes" if git.get("dirty") else name
@@ -65,7 +68,7 @@ def cautions(comparisons: Sequence[Comparison], sides: Sequence[Side]) -> Iterat
     if any({*map(commit, each.first.runs)} != {*map(commit, each.second.runs)} for each in comparisons):
         yield f"Different git commits: {some(sorted(set().union(*commits)))}; the code may matter."
     yield from several_settings(comparisons)
-    if names := differing([machine(run) for side in sides for run in side.runs]):
+    if names := differing([circumstances(run) for side in sides for run in side.runs], besides=[CODE]):
         yield f"Not run alike (tables/environment.csv): {some([*names])}."
 
 

@@ -143,7 +143,6 @@ def unit(measure: Measure) -> str:
 
 
 def ends(each: Comparison, sign: str = "") -> list[str]:
-    """The ends of the interval, if there is one."""
     return [f"{end:{sign}{each.measure.format}}" for end in each.interval if end is not None]
 
 

@@ -54,8 +54,8 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_prog
 
 def refuse_unfit(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str]) -> None:
     """Refuses images that are not square, where this is the only part."""
+    height, width = inputs.splits.shape
     if config.layer == "conv" and not are_fit(inputs):
-        height, width = inputs.splits.shape
         advice = "write a data.dataset whose images are square, 5 x 5 or more"
         raise UserError(f"the images are {height} x {width}; {advice}", key="layer")
 

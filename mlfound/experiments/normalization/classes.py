@@ -63,7 +63,6 @@ def class_findings(splits: Splits) -> list[str]:
 
 
 def class_balance(splits: Splits, name: str) -> Picture:
-    """How many images each split has of each class."""
     counts = class_counts(splits)
     data = {
         "title": f"How often each class of {name} occurs",

@@ -150,7 +150,6 @@ def float32_means(x: Tensor) -> tuple[float, float]:
 
 
 def other_splits(after: Splits, figures: Mapping[str, Figures], counted: Tensor | None) -> list[str]:
-    """Why validation and test are not quite at 0 and 1."""
     valid, test = figures["valid"], figures["test"]
     sentence = (
         f"Validation has mean {valid.mean_after:.4f} and std {valid.std_after:.4f}, test {test.mean_after:.4f} and "

@@ -50,7 +50,6 @@ def tested_epoch(planned: Plan, epochs: Sequence[Epoch]) -> list[Epoch]:
 
 
 def early_stopping(planned: Plan, epochs: Sequence[Epoch]) -> list[str]:
-    """Where early stopping is on, what it did."""
     if planned.patience is None:
         return []
     best, last = lowest(epochs)[0].epoch, epochs[-1].epoch
