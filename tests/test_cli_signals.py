@@ -46,7 +46,7 @@ def test_the_exit_code_is_right_from_within_a_text_that_is_executed(number):
     """As in the making of a dataclass: after a bare KeyboardInterrupt there `python -m` ends by the signal."""
     code = (
         "import signal, sys, typer\n"
-        "from mlfound.cli.execute import one_line_errors\n"
+        "from mlfound.cli.failures import one_line_errors\n"
         "try:\n"
         f"    with one_line_errors(): exec('signal.raise_signal({int(number)}); signal.pause()')\n"
         "except typer.Exit as done:\n"

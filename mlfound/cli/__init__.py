@@ -40,7 +40,7 @@ def mlfound(
 
 
 @app.command()
-@takes("arguments", "dataset", "from_", "verify", "list_", *SHARED)
+@takes("arguments dataset from_ verify list_", SHARED)
 def download(context: typer.Context, **flags: Any) -> None:
     """Bring a dataset into the cache, every byte verified.
 
@@ -55,7 +55,7 @@ def download(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command()
-@takes("arguments", "tolerance", *SHARED)
+@takes("arguments tolerance", SHARED)
 def normalize_check(context: typer.Context, **flags: Any) -> None:
     """Check that the data is sound, with mean 0 and std 1.
 
@@ -67,9 +67,7 @@ def normalize_check(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command()
-@takes(
-    "arguments", "impl", "shape", "dtype", "budget", "compare", "seed", "device:cpu", "threads:one", *SHARED
-)
+@takes("arguments impl shape dtype budget compare seed device:cpu threads:one", SHARED)
 def matmul_bench(context: typer.Context, **flags: Any) -> None:
     """Time the matrix product, from three loops to BLAS.
 
@@ -81,20 +79,7 @@ def matmul_bench(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command()
-@takes(
-    "arguments",
-    "init",
-    "relu_shift",
-    "hidden",
-    "draws",
-    "depth",
-    "width",
-    "layer",
-    "residual",
-    "seed",
-    "threads:one",
-    *SHARED,
-)
+@takes("arguments init relu_shift hidden draws depth width layer residual seed threads:one", SHARED)
 def init_stats(context: typer.Context, **flags: Any) -> None:
     """Show what an initialisation does to a signal.
 
@@ -107,21 +92,9 @@ def init_stats(context: typer.Context, **flags: Any) -> None:
 
 @app.command()
 @takes(
-    "arguments",
-    "workload",
-    "model",
-    "impl:stages",
-    "hidden:step",
-    "batch_size",
-    "replicates",
-    "rows",
-    "check_only",
-    "budget:stages",
-    "dataset",
-    "seed",
-    "device:cpu",
-    "threads:one",
-    *SHARED,
+    "arguments workload model impl:stages hidden:step batch_size replicates rows check_only",
+    "budget:stages dataset seed device:cpu threads:one",
+    SHARED,
 )
 def backprop_bench(context: typer.Context, **flags: Any) -> None:
     """Check and time the gradients derived by hand.
@@ -134,7 +107,7 @@ def backprop_bench(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command()
-@takes("arguments", "batch_size", "model.hidden", "seed", "device", "threads", *SHARED)
+@takes("arguments batch_size model.hidden seed device threads", SHARED)
 def lr_find(context: typer.Context, **flags: Any) -> None:
     """Find a learning rate: raise it until the loss explodes.
 
@@ -146,19 +119,7 @@ def lr_find(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command()
-@takes(
-    "arguments",
-    "epochs",
-    "optimizer.lr",
-    "batch_size",
-    "model.hidden",
-    "replicates",
-    "resume_",
-    "seed",
-    "device",
-    "threads",
-    *SHARED,
-)
+@takes("arguments epochs optimizer.lr batch_size model.hidden replicates resume_ seed device threads", SHARED)
 def train(context: typer.Context, **flags: Any) -> None:
     """Train a network whose gradients were derived by hand.
 
@@ -175,7 +136,7 @@ def train(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command()
-@takes("arguments:compare", "group", "metric", "difference", *SHARED)
+@takes("arguments:compare group metric difference", SHARED)
 def compare(context: typer.Context, **flags: Any) -> None:
     """Say whether a difference between runs is real.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mlfound.cli.failures import one_line_errors, prepare_imports
+from mlfound.cli.failures import prepare_imports
 from mlfound.cli.options import KEYS, RUNS, path_of_user, sorted_out
 from mlfound.cli.signals import deferred
 from mlfound.errors import UserError
@@ -33,38 +33,36 @@ def execute(context: typer.Context, command: str | None = None, operands: str | 
     key that its arguments stand for, where they are more than one CONFIG.
     """
     command, flags = command or str(context.info_name), context.params
-    with one_line_errors():
-        config, overrides = read_arguments(command, flags, operands)
-        if flags["print_config"]:
-            print_config(command, config, overrides)
-            return
-        prepare_imports()
-        from mlfound.runs.run import run
+    config, overrides = read_arguments(command, flags, operands)
+    if flags["print_config"]:
+        print_config(command, config, overrides)
+        return
+    prepare_imports()
+    from mlfound.runs.run import run
 
-        folders = (flags["runs_dir"], data_dir(flags), flags["name"])
-        passed = run(command, config, overrides, *folders, terminal(flags)).passed
+    folders = (flags["runs_dir"], data_dir(flags), flags["name"])
+    passed = run(command, config, overrides, *folders, terminal(flags)).passed
     raise typer.Exit(0 if passed else 1)
 
 
 def resume(context: typer.Context) -> None:
     """`train --resume RUN`: the same in the folder of a run that ended before its time, by its own config."""
     flags = context.params
-    with one_line_errors():
-        prepare_imports()
-        from mlfound.runs.find import find_run
-        from mlfound.runs.plain_files import refuse_unplain
-        from mlfound.runs.run import resume
+    prepare_imports()
+    from mlfound.runs.find import find_run
+    from mlfound.runs.plain_files import refuse_unplain
+    from mlfound.runs.run import resume
 
-        path = find_run(flags["resume_"], flags["runs_dir"])
-        config, overrides = read_arguments("train", flags)
-        for flag, value in (("CONFIG", config), ("--name", flags["name"])):
-            if value is not None:
-                raise UserError(f"{flag} {value}: a resumed run has its own; leave it out")
-        if flags["print_config"]:
-            refuse_unplain(path)
-            print_config("train", path / "config.yaml", overrides)
-            return
-        passed = resume(path, overrides, data_dir(flags), terminal(flags)).passed
+    path = find_run(flags["resume_"], flags["runs_dir"])
+    config, overrides = read_arguments("train", flags)
+    for flag, value in (("CONFIG", config), ("--name", flags["name"])):
+        if value is not None:
+            raise UserError(f"{flag} {value}: a resumed run has its own; leave it out")
+    if flags["print_config"]:
+        refuse_unplain(path)
+        print_config("train", path / "config.yaml", overrides)
+        return
+    passed = resume(path, overrides, data_dir(flags), terminal(flags)).passed
     raise typer.Exit(0 if passed else 1)
 
 
@@ -163,15 +161,14 @@ def as_typed(key: str, value: object) -> str:
 
 def show_datasets(data_dir: Path | None, as_json: bool) -> None:
     """`download --list`."""
-    with one_line_errors():
-        from mlfound.data.registry import default_data_dir
-        from mlfound.experiments.download import listing
-        from mlfound.report.terminal import screen, show
+    from mlfound.data.registry import default_data_dir
+    from mlfound.experiments.download import listing
+    from mlfound.report.terminal import screen, show
 
-        result = listing(data_dir or default_data_dir())
-        if as_json:
-            [table] = result.tables
-            names = [column.name for column in table.columns]
-            typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in table.rows], indent=2))
-        else:
-            show(result, screen())
+    result = listing(data_dir or default_data_dir())
+    if as_json:
+        [table] = result.tables
+        names = [column.name for column in table.columns]
+        typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in table.rows], indent=2))
+    else:
+        show(result, screen())

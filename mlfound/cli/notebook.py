@@ -70,7 +70,7 @@ def export(
 
 
 @app.command("test")
-@takes("arguments:notebooks", "timeout", "kernel", "save", *SHARED)
+@takes("arguments:notebooks timeout kernel save", SHARED)
 def run_all(context: typer.Context, **flags: Any) -> None:
     """Run notebooks, each in a fresh kernel.
 

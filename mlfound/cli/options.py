@@ -13,6 +13,7 @@ import typer
 
 from mlfound import ladders
 from mlfound.cli import completion
+from mlfound.cli.failures import one_line_errors
 
 RUNS = Path("runs")
 SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*=")  # how KEY=VALUE begins
@@ -89,10 +90,14 @@ def rungs(file: str, ladder: str) -> str:
 
 
 def takes(*names: str) -> Callable[[Command], Command]:
-    """Replaces `**flags` in a command's signature, which typer reads, by these parameters."""
+    """Replaces `**flags` in a command's signature, which typer reads, by the parameters that these texts name.
+
+    The command ends with one line for an error that is not ours.
+    """
 
     def described(command: Command) -> Command:
         own = [each for each in inspect.signature(command).parameters.values() if each.name != "flags"]
+        command = one_line_errors()(command)
         flags = [
             inspect.Parameter(
                 parameter(name),
@@ -100,7 +105,7 @@ def takes(*names: str) -> Callable[[Command], Command]:
                 default=FLAGS[name].default,
                 annotation=Annotated[FLAGS[name].kind, FLAGS[name].info],
             )
-            for name in names
+            for name in " ".join(names).split()
         ]
         command.__signature__ = inspect.Signature([*own, *flags])  # type: ignore[attr-defined]
         command.__annotations__ = {each.name: each.annotation for each in (*own, *flags)}
@@ -214,7 +219,7 @@ FLAGS: dict[str, Flag] = {
     "save": switch("--save", "Write the outputs into the notebooks."),
 }
 # The flags of every experiment
-SHARED = ("set_", "runs_dir", "data_dir", "name", "json_", "quiet", "verbose", "no_plots", "print_config")
+SHARED = "set_ runs_dir data_dir name json_ quiet verbose no_plots print_config"
 # By the parameter's name
 KEYS = {parameter(name): name.partition(":")[0].rstrip("_") for name, flag in FLAGS.items() if flag.is_key}
 if completion.COMPLETING:

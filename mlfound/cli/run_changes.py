@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlfound.cli import completion
-from mlfound.cli.failures import one_line_errors
 from mlfound.cli.options import takes
 from mlfound.errors import UserError, printable
 
@@ -37,15 +36,14 @@ def tag(
       mlfound runs tag latest baseline
       mlfound runs --where tags=baseline
     """
-    with one_line_errors():
-        from mlfound.runs.find import find_run
-        from mlfound.runs.notes import with_tags, without_tags, write_notes
-        from mlfound.runs.reader import Run
+    from mlfound.runs.find import find_run
+    from mlfound.runs.notes import with_tags, without_tags, write_notes
+    from mlfound.runs.reader import Run
 
-        found = Run(find_run(run, flags["runs_dir"]))
-        notes = (without_tags if remove else with_tags)(found.notes, words)
-        write_notes(found.path, notes)
-        typer.echo(printable(f"{found.id}: {', '.join(notes.tags) or 'no tags'}"))
+    found = Run(find_run(run, flags["runs_dir"]))
+    notes = (without_tags if remove else with_tags)(found.notes, words)
+    write_notes(found.path, notes)
+    typer.echo(printable(f"{found.id}: {', '.join(notes.tags) or 'no tags'}"))
 
 
 @takes("runs_dir")
@@ -60,18 +58,17 @@ def note(
     Example:
       mlfound runs note latest "with the old cache"
     """
-    with one_line_errors():
-        from mlfound.runs.find import find_run
-        from mlfound.runs.notes import Notes, checked_note, write_notes
-        from mlfound.runs.reader import Run
+    from mlfound.runs.find import find_run
+    from mlfound.runs.notes import Notes, checked_note, write_notes
+    from mlfound.runs.reader import Run
 
-        found = Run(find_run(run, flags["runs_dir"]))
-        noted = checked_note(text)
-        write_notes(found.path, Notes(found.notes.tags, noted))
-        typer.echo(printable(f"{found.id}: {noted or 'no note'}"))
+    found = Run(find_run(run, flags["runs_dir"]))
+    noted = checked_note(text)
+    write_notes(found.path, Notes(found.notes.tags, noted))
+    typer.echo(printable(f"{found.id}: {noted or 'no note'}"))
 
 
-@takes("runs_dir", "json_")
+@takes("runs_dir json_")
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A run.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
@@ -83,22 +80,21 @@ def diff(
     Example:
       mlfound runs diff 20261123-043146 latest
     """
-    with one_line_errors():
-        from mlfound.cli.runs import print_json
-        from mlfound.runs.differences import differences
-        from mlfound.runs.find import find_run
-        from mlfound.runs.reader import Run
+    from mlfound.cli.runs import print_json
+    from mlfound.runs.differences import differences
+    from mlfound.runs.find import find_run
+    from mlfound.runs.reader import Run
 
-        first, second = (Run(find_run(each, flags["runs_dir"])) for each in (a, b))
-        first.forgiving = second.forgiving = True  # runs they are; of the rest, as much as can be read
-        found = differences(first, second)
-        if flags["json_"]:
-            print_json({"runs": [first.id, second.id], **found})
-        else:
-            from mlfound.report.sides import show_sides
-            from mlfound.report.terminal import screen
+    first, second = (Run(find_run(each, flags["runs_dir"])) for each in (a, b))
+    first.forgiving = second.forgiving = True  # runs they are; of the rest, as much as can be read
+    found = differences(first, second)
+    if flags["json_"]:
+        print_json({"runs": [first.id, second.id], **found})
+    else:
+        from mlfound.report.sides import show_sides
+        from mlfound.report.terminal import screen
 
-            show_sides((first.id, second.id), found, screen())
+        show_sides((first.id, second.id), found, screen())
 
 
 @takes("runs_dir")
@@ -115,12 +111,11 @@ def delete(
     Example:
       mlfound runs delete 20261123-043146 20261123-050102
     """
-    with one_line_errors():
-        from mlfound.runs.deleting import deletable
+    from mlfound.runs.deleting import deletable
 
-        doomed = deletable(runs, flags["runs_dir"])
-        these = "this run" if len(doomed) == 1 else f"these {len(doomed)} runs"
-        delete_if_agreed(doomed, flags["runs_dir"], f"Delete {these}", yes)
+    doomed = deletable(runs, flags["runs_dir"])
+    these = "this run" if len(doomed) == 1 else f"these {len(doomed)} runs"
+    delete_if_agreed(doomed, flags["runs_dir"], f"Delete {these}", yes)
 
 
 @takes("runs_dir")
@@ -133,14 +128,13 @@ def gc(yes: Yes = False, **flags: Any) -> None:
     Example:
       mlfound runs gc
     """
-    with one_line_errors():
-        from mlfound.runs.deleting import without_results
+    from mlfound.runs.deleting import without_results
 
-        doomed = without_results(flags["runs_dir"])
-        if not doomed:
-            typer.echo(f"Every run in {flags['runs_dir']} has results, can be resumed, or is tagged.")
-            return
-        delete_if_agreed(doomed, flags["runs_dir"], "Delete what ended without results", yes)
+    doomed = without_results(flags["runs_dir"])
+    if not doomed:
+        typer.echo(f"Every run in {flags['runs_dir']} has results, can be resumed, or is tagged.")
+        return
+    delete_if_agreed(doomed, flags["runs_dir"], "Delete what ended without results", yes)
 
 
 def delete_if_agreed(doomed: "list[Doomed]", runs_dir: Path, question: str, yes: bool) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from mlfound.cli import run_changes
-from mlfound.cli.failures import one_line_errors
 from mlfound.cli.options import path_of_user, takes
 from mlfound.cli.usage import Commands
 
@@ -15,7 +14,7 @@ app = typer.Typer(name="runs", cls=Commands, invoke_without_command=True, rich_m
 
 
 @app.callback()
-@takes("runs_dir", "json_")
+@takes("runs_dir json_")
 def runs(
     context: typer.Context,
     command: Annotated[
@@ -41,7 +40,9 @@ def runs(
     open_: Annotated[bool, typer.Option("--open", help="The same, and open it in the browser.")] = False,
     **flags: Any,
 ) -> None:
-    """List the runs and what tells them apart; tag or delete one.
+    """List the runs and what tells them apart.
+
+    The newest comes first; or do something with one.
 
     \b
     Example:
@@ -53,26 +54,25 @@ def runs(
         context.default_map = {context.invoked_subcommand: flags}
         return
     runs_dir = flags["runs_dir"]
-    with one_line_errors():
-        from mlfound.runs.query import Query, nothing_found, select
+    from mlfound.runs.query import Query, nothing_found, select
 
-        query = Query(command, where or (), sort, reverse, limit)
-        found = select(query, runs_dir)
-        if flags["json_"]:
-            print_json([run.as_json() for run in found])
-        elif html or open_:
-            from mlfound.runs.pages import write_index
+    query = Query(command, where or (), sort, reverse, limit)
+    found = select(query, runs_dir)
+    if flags["json_"]:
+        print_json([run.as_json() for run in found])
+    elif html or open_:
+        from mlfound.runs.pages import write_index
 
-            show_path(write_index(found, runs_dir), open_)
-        elif found:
-            from mlfound.report.lines import show_lines
-            from mlfound.report.terminal import screen
-            from mlfound.runs.columns import chosen_columns, columns_of
+        show_path(write_index(found, runs_dir), open_)
+    elif found:
+        from mlfound.report.lines import show_lines
+        from mlfound.report.terminal import screen
+        from mlfound.runs.columns import chosen_columns, columns_of
 
-            listed = columns_of(found, sort) if columns is None else chosen_columns(columns, found)
-            show_lines(listed, screen(), COLOURS)
-        else:
-            typer.echo(nothing_found(query, runs_dir))
+        listed = columns_of(found, sort) if columns is None else chosen_columns(columns, found)
+        show_lines(listed, screen(), COLOURS)
+    else:
+        typer.echo(nothing_found(query, runs_dir))
 
 
 RED = ("crashed", "damaged", "diverged", "failed")
@@ -87,7 +87,7 @@ def print_json(value: Any) -> None:
 
 
 @app.command()
-@takes("runs_dir", "json_")
+@takes("runs_dir json_")
 def show(run: run_changes.Run, **flags: Any) -> None:
     """Show one run: config, figures, checks and files.
 
@@ -95,20 +95,19 @@ def show(run: run_changes.Run, **flags: Any) -> None:
     Example:
       mlfound runs show latest
     """
-    with one_line_errors():
-        from mlfound.runs.contents import read_contents
-        from mlfound.runs.find import find_run
+    from mlfound.runs.contents import read_contents
+    from mlfound.runs.find import find_run
 
-        contents = read_contents(find_run(run, flags["runs_dir"]))
-        if flags["json_"]:
-            from mlfound.report.contents import as_json
+    contents = read_contents(find_run(run, flags["runs_dir"]))
+    if flags["json_"]:
+        from mlfound.report.contents import as_json
 
-            print_json(as_json(contents))
-        else:
-            from mlfound.report.run import show_run
-            from mlfound.report.terminal import screen
+        print_json(as_json(contents))
+    else:
+        from mlfound.report.run import show_run
+        from mlfound.report.terminal import screen
 
-            show_run(contents, screen())
+        show_run(contents, screen())
 
 
 for change in (run_changes.diff, run_changes.tag, run_changes.note, run_changes.delete, run_changes.gc):
@@ -133,11 +132,10 @@ def export(
     Example:
       mlfound runs export latest --tensorboard logs
     """
-    with one_line_errors():
-        from mlfound.runs.find import find_run
-        from mlfound.runs.tensorboard import export
+    from mlfound.runs.find import find_run
+    from mlfound.runs.tensorboard import export
 
-        typer.echo(str(export(find_run(run, flags["runs_dir"]), tensorboard)))
+    typer.echo(str(export(find_run(run, flags["runs_dir"]), tensorboard)))
 
 
 @takes("runs_dir")
@@ -152,11 +150,10 @@ def report(
     Example:
       mlfound report latest --open
     """
-    with one_line_errors():
-        from mlfound.runs.find import find_run
-        from mlfound.runs.pages import write_page
+    from mlfound.runs.find import find_run
+    from mlfound.runs.pages import write_page
 
-        show_path(write_page(find_run(run, flags["runs_dir"])), open_)
+    show_path(write_page(find_run(run, flags["runs_dir"])), open_)
 
 
 def show_path(page: Path, open_: bool) -> None:
