@@ -22,35 +22,26 @@ FIRST = Picture(
     "first", "schedule_curves", {"title": "", "progress": (0, 1), "lr": (0, 1), "momentum": (0, 1)}
 )
 
-Drawn = Callable[[], list[bytes]]  # waits until all are drawn
 
+class Drawing:
+    """Draws in processes that begin at once, so that they are ready when the first picture is.
 
-class Here:
-    """Draws in this process: for scripts and notebooks, which load matplotlib once for many runs."""
+    Without any it draws here: for scripts and notebooks, which load matplotlib once for many runs.
+    """
 
-    def start(self, pictures: Sequence[Picture]) -> Drawn:
-        return lambda: draw(pictures)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class Processes:
-    """Draws in processes that begin at once, so that they are ready when the first picture is."""
-
-    def __init__(self) -> None:
+    def __init__(self, processes: int = 0) -> None:
         command = [sys.executable, "-P", "-m", "mlfound.report.drawing"]
-        pipes: dict[str, Any] = {
-            "stdin": subprocess.PIPE,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.DEVNULL,
-        }
+        pipe, null = subprocess.PIPE, subprocess.DEVNULL
         self.processes = [
-            subprocess.Popen(command, start_new_session=True, **pipes)  # Ctrl-C is for the run alone
-            for _ in range(min(MAX_PROCESSES, os.cpu_count() or 1))
+            # in a session of its own: Ctrl-C is for the run alone
+            subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, start_new_session=True)
+            for _ in range(processes)
         ]
 
-    def start(self, pictures: Sequence[Picture]) -> Drawn:
+    def start(self, pictures: Sequence[Picture]) -> Callable[[], list[bytes]]:
+        """Begin; what this gives waits until all are drawn."""
+        if not self.processes:
+            return lambda: draw(pictures)
         shares = [pictures[n :: len(self.processes)] for n in range(len(self.processes))]
         busy = [send(process, share) for process, share in zip(self.processes, shares, strict=True)]
 
@@ -71,9 +62,9 @@ class Processes:
                     pipe.close()  # type: ignore[union-attr]
 
 
-def drawing() -> Here | Processes:
+def drawing() -> Drawing:
     """Whatever is ready first."""
-    return Here() if "matplotlib" in sys.modules else Processes()
+    return Drawing(0 if "matplotlib" in sys.modules else min(MAX_PROCESSES, os.cpu_count() or 1))
 
 
 def send(process: "subprocess.Popen[bytes]", pictures: Sequence[Picture]) -> bool:
@@ -92,11 +83,9 @@ def send(process: "subprocess.Popen[bytes]", pictures: Sequence[Picture]) -> boo
 def receive(process: "subprocess.Popen[bytes]") -> list[bytes] | None:
     """The PNGs; None of a process that has ended."""
     assert process.stdout is not None
-    try:
-        pngs: list[bytes] = pickle.load(process.stdout)
-    except (OSError, EOFError, pickle.UnpicklingError):
-        return None
-    return pngs
+    with suppress(OSError, EOFError, pickle.UnpicklingError):
+        return list(pickle.load(process.stdout))
+    return None
 
 
 class Pickler(pickle.Pickler):

@@ -71,18 +71,12 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     """
     if not any((above / ".git").exists() for above in (folder, *folder.parents)):
         return None
-    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    # without GIT_DIR: that of a hook would lead to another repository
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
+    options: dict[str, Any] = {"capture_output": True, "text": True, "check": True, "timeout": 10, "env": env}
 
     def git(*words: str) -> str:
-        command = ["git", "-C", str(folder), *words]
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-            env=surroundings | {"LC_ALL": "C"},  # GIT_DIR of a hook would lead to another repository
-        ).stdout.strip()
+        return str(subprocess.run(["git", *words], cwd=folder, **options).stdout).strip()
 
     try:
         if not git("ls-files", "environment.py"):
@@ -96,9 +90,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     except subprocess.TimeoutExpired:
         return {"unreadable": "git did not answer within 10 s"}
     except subprocess.CalledProcessError as error:
-        complaint = [line for line in error.stderr.splitlines() if line.strip()] or [
-            "git failed without a word"
-        ]
-        return {"unreadable": complaint[0]}
+        said = filter(str.strip, error.stderr.splitlines())
+        return {"unreadable": next(said, "git failed without a word")}
     except OSError as error:
         return {"unreadable": f"git: {error.strerror}"}

@@ -62,9 +62,8 @@ def beginning_with(start: str, runs_dir: Path) -> list[str]:
 
 def folders(runs_dir: Path) -> list[str]:
     """The names of the folders in `runs_dir`; OSError where that cannot be read."""
-    return [
-        name for name in os.listdir(runs_dir) if os.path.isdir(runs_dir / name)
-    ]  # no error for a link in a loop
+    # os.path.isdir: no error for a link in a loop
+    return [name for name in os.listdir(runs_dir) if os.path.isdir(runs_dir / name)]
 
 
 def some(candidates: list[str]) -> str:

@@ -24,7 +24,7 @@ from mlfound.runs.status import SCHEMA
 if TYPE_CHECKING:
     from filelock import FileLock
 
-    from mlfound.report.drawing import Here, Processes
+    from mlfound.report.drawing import Drawing
     from mlfound.runs.checkpoints import Checkpoints
     from mlfound.runs.run import Screen
 
@@ -50,9 +50,7 @@ class RunRecorder:
         self.console, self.quiet, self.drawing_of = screen.console, screen.quiet, screen.drawing
         self.environment: Mapping[str, Any] = {}  # set before `begin`, when torch is loaded where it will be
         self.bar = Progress(self.console) if not self.quiet else None
-        self.drawing: Here | Processes | None = (
-            None  # from `open_drawing` on, unless there are to be no pictures
-        )
+        self.drawing: Drawing | None = None  # from `open_drawing` on, unless there are to be no pictures
         self.path: Path | None = None
         self.has_started = False  # what the folder says is of this process
         self.facts: dict[str, Any] = {"start": now()}

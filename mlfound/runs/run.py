@@ -17,7 +17,7 @@ from mlfound.config.documents import flat
 from mlfound.config.loading import Loaded, Override, load
 from mlfound.config.models import CONFIGS
 from mlfound.errors import UserError
-from mlfound.report.drawing import Here, Processes
+from mlfound.report.drawing import Drawing
 from mlfound.results import Context, Result, Resumed, at_once
 from mlfound.runs.earlier import all_runs, config_file, read_run, run_of_config
 from mlfound.runs.reader import Run
@@ -46,7 +46,7 @@ class Screen:
     arguments: Sequence[str] = ()  # of the command line, if there is one
     interruption: Callable[[], AbstractContextManager[Callable[[], bool]]] = at_once
     show: Callable[[Result | None, Mapping[str, Any]], None] = show_nothing
-    drawing: Callable[[], Here | Processes] | None = Here  # None: no pictures and no page
+    drawing: Callable[[], Drawing] | None = Drawing  # None: no pictures and no page
 
 
 def run(

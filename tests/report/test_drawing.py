@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mlfound.report import drawing
-from mlfound.report.drawing import Here, Processes
+from mlfound.report.drawing import Drawing
 from mlfound.results import Picture
 
 CURVES = {"title": "Schedule", "progress": [0, 1], "lr": [0.1, 0.2], "momentum": [0.9, 0.8]}
@@ -20,7 +20,7 @@ PICTURES = [
 
 @pytest.fixture
 def processes():
-    made = Processes()
+    made = Drawing(2)
     yield made
     made.close()
     assert all(process.wait(60) is not None for process in made.processes), "they end when nothing more comes"
@@ -28,7 +28,7 @@ def processes():
 
 def test_they_draw_the_same_bytes_without_torch(processes):
     drawn = processes.start(PICTURES)
-    assert drawn() == Here().start(PICTURES)()
+    assert drawn() == Drawing().start(PICTURES)()
     assert [process.wait(60) for process in processes.processes] == [0] * len(processes.processes)
 
 
@@ -44,7 +44,7 @@ def test_what_a_dead_process_does_not_draw_is_drawn_here(processes, monkeypatch)
     processes.processes[0].wait()
     drawn = processes.start(PICTURES)()
     assert here == PICTURES[:: len(processes.processes)]
-    assert drawn == Here().start(PICTURES)()
+    assert drawn == Drawing().start(PICTURES)()
 
 
 def test_a_picture_that_cannot_be_drawn_is_an_error_here_too(processes):
