@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mlfound.errors import printable
+from mlfound.report.terminal import UNLIMITED_WIDTH, say
 
 GAP = 2  # spaces between columns
 MAX_CELL_WIDTH = 40  # on a terminal, of all columns but the first, which names the row
@@ -43,27 +44,20 @@ def show_lines(columns: Sequence[ListColumn], console: Console, colours: Mapping
 
     On a terminal no line is wider than it, and what was left out for that is named below; elsewhere all is printed.
     """
-    columns = [_printable(column) for column in columns]
+    width = MAX_CELL_WIDTH if console.is_terminal else UNLIMITED_WIDTH
+    columns = [_within(column, width if number else UNLIMITED_WIDTH) for number, column in enumerate(columns)]
     folded, hidden = [], []
     if console.is_terminal:
-        columns = [columns[0], *map(_cut, columns[1:])]
         folded = [each for each in columns if each.folds and len(each.cells) > 1 and len(each.said) == 1]
         columns = [each for each in columns if each not in folded]
-        shown = _fitting(columns, console.width)
-        hidden = [each for each in columns if each not in shown]
-        columns = shown
+        columns, all_columns = _fitting(columns, console.width), columns
+        hidden = [each for each in all_columns if each not in columns]
     console.print(Text("\n").join(_rows(columns, console, colours)), soft_wrap=True)
     if folded:
         same = ", ".join(f"{each.label} {each.said[0]}" for each in folded)
-        _say(f"All: {same}.", console)
+        say(console, f"All: {same}.", "dim")
     if hidden:
-        _say(f"Not shown for want of room: {', '.join(each.label for each in hidden)}.", console)
-
-
-def _say(text: str, console: Console) -> None:
-    for line in Text(text, "dim").wrap(console, console.width):
-        line.rstrip()
-        console.print(line)
+        say(console, f"Not shown for want of room: {', '.join(each.label for each in hidden)}.", "dim")
 
 
 def _fitting(columns: Sequence[ListColumn], room: int) -> list[ListColumn]:
@@ -99,14 +93,11 @@ def _least_width(columns: Sequence[ListColumn]) -> int:
     return sum(others) + GAP * len(others) + min(last, MIN_LAST_WIDTH)
 
 
-def _printable(column: ListColumn) -> ListColumn:
-    cells = [printable(cell) for cell in column.cells]
+def _within(column: ListColumn, width: int) -> ListColumn:
+    cells = [cut(printable(cell), width) for cell in column.cells]
     return replace(column, label=printable(column.label), cells=cells)
 
 
-def _cut(column: ListColumn) -> ListColumn:
-    cells = [
-        cell if cell_len(cell) <= MAX_CELL_WIDTH else f"{set_cell_size(cell, MAX_CELL_WIDTH - 1).rstrip()}…"
-        for cell in column.cells
-    ]
-    return replace(column, cells=cells)
+def cut(text: str, width: int) -> str:
+    """At most `width` columns of a text, with an ellipsis for what is missing."""
+    return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"

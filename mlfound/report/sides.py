@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from mlfound.errors import printable
+from mlfound.report.lines import GAP, cut
 
-GAP = 2  # spaces between columns
 MIN_SIDE = 12  # characters of a side's column, before the keys are cut
 Rows = Sequence[tuple[str, str, str]]
 
@@ -26,11 +26,9 @@ def show_sides(heads: tuple[str, str], sections: Mapping[str, Rows], console: Co
         widths = _fitted(widths, console.width)
     console.print(_line(rows[0], widths, "bold"), soft_wrap=True)
     for title, found in sections.items():
-        console.print(
-            Text(title if found else f"{title}: no difference", "bold" if found else ""), soft_wrap=True
-        )
-        for row in found:
-            console.print(_line(row, widths), soft_wrap=True)
+        head = Text(title, "bold") if found else Text(f"{title}: no difference")
+        for line in (head, *(_line(row, widths) for row in found)):
+            console.print(line, soft_wrap=True)
 
 
 def _fitted(widths: Sequence[int], room: int) -> list[int]:
@@ -45,7 +43,6 @@ def _fitted(widths: Sequence[int], room: int) -> list[int]:
 def _line(cells: Sequence[str], widths: Sequence[int], style: str = "") -> Text:
     line = Text(style=style)
     for text, width in zip(cells, widths, strict=True):
-        cut = text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"
-        line.append(set_cell_size(cut, width) + " " * GAP)
+        line.append(set_cell_size(cut(text, width), width) + " " * GAP)
     line.rstrip()
     return line

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -39,7 +40,7 @@ def columns_of(runs: Sequence[Run], sort: str | None = None) -> list[ListColumn]
         column("note", runs, rank=8),
     ]
     if sort is not None and sort not in (name, *settings, *OWN):
-        found.insert(-2, named_column(sort, runs, 0))
+        found.insert(-2, column(sort, runs, rank=0))
     return [each for each in found if any(each.cells) or each.label == "run"]
 
 
@@ -47,7 +48,7 @@ def chosen_columns(names: str, runs: Sequence[Run]) -> list[ListColumn]:
     """Those of `--columns a,b,c`, the run in front; UserError for a name that none of the runs has."""
     chosen = [name.strip() for name in names.split(",") if name.strip()]
     refuse_unknown("--columns", chosen, runs)
-    return [named_column(name, runs, rank) for rank, name in enumerate(dict.fromkeys(["run", *chosen]))]
+    return [column(name, runs, rank) for rank, name in enumerate(dict.fromkeys(["run", *chosen]))]
 
 
 def sorted_by(key: str, runs: Sequence[Run]) -> list[Run]:
@@ -55,10 +56,10 @@ def sorted_by(key: str, runs: Sequence[Run]) -> list[Run]:
     refuse_unknown("--sort", [key], runs)
 
     def order(run: Run) -> tuple[int, float, str]:
-        value = raw(run, key)
+        value = named_value(run, key)
         if isinstance(value, int | float) and value == value:  # nan is no place in an order
             return 0, -value, ""
-        return (2, 0.0, "") if value in (None, "") else (1, 0.0, text(value))
+        return (2, 0.0, "") if value in (NOTHING, None, "") else (1, 0.0, text(value))
 
     return sorted(runs, key=order)
 
@@ -70,28 +71,22 @@ def refuse_unknown(flag: str, names: Iterable[str], runs: Sequence[Run]) -> None
             raise UserError(f"{flag} {name}: no run has this; {advice(name, known)}")
 
 
-def named_column(name: str, runs: Sequence[Run], rank: int) -> ListColumn:
-    """A column under the name by which the user knows it."""
-    if name in OWN:
-        return column(name, runs, rank)
-    values = [value_of(run, name) for run in runs]
-    of_metrics = any(value is run.metrics.get(name, NOTHING) for value, run in zip(values, runs, strict=True))
-    cells = [figure(name, value) if of_metrics and value is not NOTHING else text(value) for value in values]
-    return ListColumn(name, cells, rank, numbers(values))
-
-
 def column(name: str, runs: Sequence[Run], rank: int, folds: bool = False) -> ListColumn:
-    """One of OWN."""
-    took = name == "took"
-    values = [OWN[name](run) for run in runs]
-    cells = ["" if value is None else elapsed(value) if took else str(value) for value in values]
+    """A column under the name by which the user knows it."""
+    values = [named_value(run, name) for run in runs]
+    write: Callable[[Any], str] = elapsed if name == "took" else text
+    if any(value is run.metrics.get(name, ...) for value, run in zip(values, runs, strict=True)):
+        write = partial(figure, name)
+    cells = ["" if value is NOTHING else write(value) for value in values]
     return ListColumn(name, cells, rank, numbers(values), folds)
 
 
-def raw(run: Run, name: str) -> Any:
-    """What a run is sorted by."""
-    value = OWN[name](run) if name in OWN else value_of(run, name)
-    return None if value is NOTHING else value
+def named_value(run: Run, name: str) -> Any:
+    """What a run has under a name of OWN or a key (see value_of); NOTHING where it has none."""
+    if name not in OWN:
+        return value_of(run, name)
+    value = OWN[name](run)
+    return NOTHING if value is None else value
 
 
 def differing(runs: Sequence[Run]) -> dict[str, list[Any]]:

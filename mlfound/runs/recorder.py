@@ -36,13 +36,7 @@ class RunRecorder:
     it holds a lock on its folder, so that others can tell a running run from a dead one.
     """
 
-    def __init__(
-        self,
-        command: str,
-        runs_dir: Path,
-        name: str | None,
-        screen: "Screen",
-    ) -> None:
+    def __init__(self, command: str, runs_dir: Path, name: str | None, screen: "Screen") -> None:
         if name is not None:
             folder.check_name(name)
         self.command, self.runs_dir, self.name = command, runs_dir, name

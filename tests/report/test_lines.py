@@ -34,7 +34,7 @@ def test_elsewhere_than_on_a_terminal_lines_are_whole_and_aligned():
 @pytest.mark.parametrize(
     ("width", "shown"),
     [
-        (1, "run"), (20, "run"), (29, "run"), (30, "run lr"), (41, "run status lr"),
+        (20, "run"), (29, "run"), (30, "run lr"), (41, "run status lr"),
         (66, "run the command status lr"),
         (67, "run status lr last"), (80, "run the command status lr last"), (200, "run the command status lr last"),
     ],
