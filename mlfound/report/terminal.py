@@ -96,11 +96,11 @@ def show_table(table: Table, console: Console) -> None:
 
 
 class Progress:
-    """A bar with the time left on a terminal, else nothing. A new label starts a new bar."""
+    """A bar with the time left on a terminal, else and if `quiet` nothing. A new label starts a new bar."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, quiet: bool = False) -> None:
         self._console = console
-        self._silent = not (console.is_interactive and console.file.isatty())
+        self._silent = quiet or not (console.is_interactive and console.file.isatty())
         self._bar: Bar | None = None
         self._label = ""
         self._due = 0.0

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -43,15 +44,15 @@ class RunRecorder:
         self.command_line = shlex.join(["mlfound", *screen.arguments])
         self.console, self.quiet, self.drawing_of = screen.console, screen.quiet, screen.drawing
         self.environment: Mapping[str, Any] = {}  # set before `begin`, when torch is loaded where it will be
-        self.bar = Progress(self.console) if not self.quiet else None
+        self.bar = Progress(self.console, self.quiet)
         self.drawing: Drawing | None = None  # from `open_drawing` on, unless there are to be no pictures
-        self.path: Path | None = None
+        self.path: Path  # from `begin` on
         self.has_started = False  # what the folder says is of this process
         self.facts: dict[str, Any] = {"start": now()}
         self.repeated: Mapping[str, Any] = {}  # run.json of the run whose config is carried out again
         self.notes: Sequence[str] = ()  # about the config, to be said when the run begins
-        self.early: list[str] = []  # messages from before there was a folder
-        self.log: IO[str] | None = None
+        self.early = StringIO()  # the log of before there was a folder
+        self.log: IO[str] = self.early
         self.lock: FileLock | None = None
         self.checkpoints: Checkpoints | None = None  # from the first one on
         self.metrics_bytes, self.metrics_digest = 0, sha256()  # of metrics.jsonl so far
@@ -62,7 +63,7 @@ class RunRecorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop_bar()
+        self.bar.stop()
         if error is not None and self.has_started and self.facts.get("status") == "running":
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             with suppress(OSError):  # a disk that fails here too must not hide why the run ended
@@ -71,9 +72,8 @@ class RunRecorder:
                 self.close(status, error=repr(error))
         with suppress(OSError):
             self.say_shortfalls()  # of what was written since it began
-        if self.log is not None:
-            with suppress(OSError):
-                self.log.close()
+        with suppress(OSError):
+            self.log.close()
         if self.lock is not None:
             self.lock.release()
         if self.drawing is not None:
@@ -99,7 +99,7 @@ class RunRecorder:
             **facts,
             "environment": self.environment,
         }
-        self.start(self.path, config, begun)
+        self.start(config, begun)
         folder.point_latest(self.path)
 
     def refuse_other_data(self, facts: Mapping[str, Any]) -> None:
@@ -112,14 +112,16 @@ class RunRecorder:
                 "to use the data of now, copy its config.yaml elsewhere"
             )
 
-    def start(self, path: Path, config: Any, facts: dict[str, Any]) -> None:
+    def start(self, config: Any, facts: dict[str, Any]) -> None:
         """From here on the folder says that this run is running, and what happens is logged."""
-        write_whole(path / "config.yaml", dump(config).encode())  # first: what has begun can be begun again
+        write_whole(
+            self.path / "config.yaml", dump(config).encode()
+        )  # first: what has begun can be begun again
         self.facts, self.has_started = facts, True
-        folder.write_json(path / "run.json", self.facts)
-        self.log = (path / "log.txt").open("a", encoding="utf-8", buffering=1)
-        with blaming(path / "log.txt"):
-            self.log.writelines(self.early)
+        folder.write_json(self.path / "run.json", self.facts)
+        self.log = (self.path / "log.txt").open("a", encoding="utf-8", buffering=1)
+        with blaming(self.path / "log.txt"):
+            self.log.write(self.early.getvalue())
         if reason := (self.environment.get("git") or {}).get("unreadable"):
             self.message(f"run.json has no commit: {reason}")
         for note in self.notes:
@@ -128,7 +130,8 @@ class RunRecorder:
 
     def message(self, text: str) -> None:
         """One line to stderr and into `log.txt`."""
-        self.keep(text)
+        with blaming(Path(getattr(self.log, "name", ""))):
+            self.log.write(f"{printable(text)}\n")
         if not self.quiet:
             self.console.print(printable(text), markup=False, soft_wrap=True)
 
@@ -139,8 +142,6 @@ class RunRecorder:
 
     def metrics(self, rows: Sequence[Mapping[str, float | int]], line: str) -> None:
         """See `Recorder.metrics`."""
-        assert self.path is not None
-        assert self.log is not None, "metrics before the run has begun"
         lines = "".join(f"{json.dumps(folder.finite(row))}\n" for row in rows).encode()
         with blaming(self.path / "metrics.jsonl"), (self.path / "metrics.jsonl").open("ab") as file:
             file.write(lines)
@@ -150,8 +151,6 @@ class RunRecorder:
 
     def checkpoint(self, checkpoint: Checkpoint, keep: int, best: bool = False) -> None:
         """See `Recorder.checkpoint`. `metrics.jsonl` is on disk before the checkpoint that notes its length."""
-        assert self.path is not None
-        assert self.log is not None, "a checkpoint before the run has begun"
         if self.checkpoints is None:
             from mlfound.runs.checkpoints import Checkpoints  # here: it loads torch, which takes seconds
 
@@ -164,12 +163,10 @@ class RunRecorder:
 
     def progress(self, label: str, done: int, total: int, **figures: str) -> None:
         """The live bar, on a terminal."""
-        if self.bar is not None:
-            self.bar.update(label, done, total, figures)
+        self.bar.update(label, done, total, figures)
 
     def finish(self, result: Result) -> dict[str, Any]:
         """Write all that was found, give the summary with id, status and path added."""
-        assert self.path is not None, "finish before begin"
         pictures = result.pictures if self.drawing else ()
         drawn = self.drawing.start(pictures) if self.drawing else list
         self.progress(f"drawing {len(pictures)} pictures", 0, 0)
@@ -185,7 +182,7 @@ class RunRecorder:
             write_whole(self.path / "model.safetensors", save(tensors, described))
         for picture, content in zip(pictures, drawn(), strict=True):
             write_whole(self.path / "plots" / f"{picture.name}.png", content)
-        self.stop_bar()
+        self.bar.stop()
         summary = {
             "schema": SCHEMA,
             "metrics": dict(result.metrics),
@@ -211,32 +208,17 @@ class RunRecorder:
 
     def close(self, status: str, **facts: str) -> None:
         """The last word in `run.json`."""
-        assert self.path is not None
         ended = {**self.facts, "status": status, "end": now(), **facts}
         folder.write_json(self.path / "run.json", ended)
         self.facts = ended
 
     def make_page(self) -> None:
         """`report.html`. The run is whole without it: where it cannot be written, that is said and no more."""
-        assert self.path is not None
         try:
             write_page(self.path)
         except (OSError, UserError) as error:
             text = f"report.html could not be written: {error}"
             self.console.print(printable(text), markup=False, soft_wrap=True)
-
-    def keep(self, text: str) -> None:
-        """Into the log, or for it until there is one."""
-        line = f"{printable(text)}\n"
-        if self.log is None:
-            self.early.append(line)
-        else:
-            with blaming(Path(self.log.name)):
-                self.log.write(line)
-
-    def stop_bar(self) -> None:
-        if self.bar is not None:
-            self.bar.stop()
 
 
 def now() -> str:

@@ -57,7 +57,7 @@ class ResumedRecorder(RunRecorder):
         read_facts(path)  # no lock is left in a folder that is no run
         self.lock = folder.lock(path)
         try:
-            self.place, self.facts = path, read_facts(path)  # again: now nobody changes it
+            self.path, self.facts = path, read_facts(path)  # again: now nobody changes it
             previous.move_back(path)
             self.checkpoints = Checkpoints(path / "checkpoints", self.facts["id"])
             self.last = self.checkpoints.newest(self.message)
@@ -70,20 +70,20 @@ class ResumedRecorder(RunRecorder):
         """Go on with this config, from the first step on."""
         if self.last is None:
             self.begin_again()
-        self.path, self.going_on = self.place, partial(self.go_on, config, facts)
+        self.going_on = partial(self.go_on, config, facts)
 
     def go_on(self, config: Any, facts: Mapping[str, Any]) -> None:
         """Take the folder back to where the checkpoint was; what was found so far is set aside."""
-        for each in (self.place, *(self.place / name for name in ("checkpoints", "tables", "plots"))):
+        for each in (self.path, *(self.path / name for name in ("checkpoints", "tables", "plots"))):
             remove_debris(each)
         begun = self.facts | {"status": "running", "end": None, **facts, "environment": self.environment}
         begun["resumed"] = [*(self.facts.get("resumed") or []), self.resumed_at]
-        begun["paused_seconds"] = seconds_paused(self.facts) + pause(self.place, self.facts, self.resumed_at)
+        begun["paused_seconds"] = seconds_paused(self.facts) + pause(self.path, self.facts, self.resumed_at)
         begun.pop("error", None)
-        previous.set_aside(self.place)
-        if (self.place / "metrics.jsonl").exists():
-            os.truncate(self.place / "metrics.jsonl", self.metrics_bytes)
-        self.start(self.place, config, begun)
+        previous.set_aside(self.path)
+        if (self.path / "metrics.jsonl").exists():
+            os.truncate(self.path / "metrics.jsonl", self.metrics_bytes)
+        self.start(config, begun)
 
     def progress(self, label: str, done: int, total: int, **figures: str) -> None:
         """See `Recorder.progress`; of a training it comes with every step."""
@@ -95,7 +95,7 @@ class ResumedRecorder(RunRecorder):
         self.go_on_once()
         summary = super().finish(result)
         if result.status == "completed":
-            previous.forget(self.place)
+            previous.forget(self.path)
         return summary
 
     def go_on_once(self) -> None:
@@ -107,12 +107,12 @@ class ResumedRecorder(RunRecorder):
         """The rows that the checkpoint counted, and their bytes for those that follow."""
         if self.last is None:
             return []
-        path, noted = self.place / "metrics.jsonl", self.last.facts["metrics"]
+        path, noted = self.path / "metrics.jsonl", self.last.facts["metrics"]
         kept = read_plain(path, MAX_METRICS_BYTES)[: noted["bytes"]]
         if sha256(kept).hexdigest() != noted["sha256"]:
             raise UserError(
                 f"{path}: not what its checkpoint noted; "
-                f"start a new run with mlfound train {self.place / 'config.yaml'}"
+                f"start a new run with mlfound train {self.path / 'config.yaml'}"
             )
         self.metrics_bytes = len(kept)
         self.metrics_digest.update(kept)
@@ -120,21 +120,20 @@ class ResumedRecorder(RunRecorder):
 
     def begin_again(self) -> None:
         """Say which epochs are trained again for want of a checkpoint; UserError where they had come to results."""
-        path = self.place / "metrics.jsonl"
+        path = self.path / "metrics.jsonl"
         rows = len(read_plain(path, MAX_METRICS_BYTES).splitlines()) if path.exists() else 0
         epochs = f"the {rows // len(self.facts.get('seeds') or [0])} epochs so far"
         if self.facts["status"] == "completed":
             raise UserError(
-                f"{self.place / 'checkpoints'}: no checkpoint, so {epochs} would be trained again; "
-                f"start a new run with mlfound train {self.place / 'config.yaml'}"
+                f"{self.path / 'checkpoints'}: no checkpoint, so {epochs} would be trained again; "
+                f"start a new run with mlfound train {self.path / 'config.yaml'}"
             )
         if rows:
             self.message(f"There is no checkpoint: {epochs} are trained again.")
 
     def earlier_summary(self) -> dict[str, Any]:
         """What `finish` gave."""
-        self.path = self.place
-        return self.identified(read_json(self.place / "summary.json"))
+        return self.identified(read_json(self.path / "summary.json"))
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -146,9 +145,8 @@ def read_facts(path: Path) -> dict[str, Any]:
     wrong = [key for key, kind in NEEDED.items() if not isinstance(at(facts, key), kind)]
     if problem is None and wrong:
         config = path / "config.yaml"
-        problem = (
-            f"damaged ({', '.join(wrong)} missing or wrong); start a new run with mlfound train {config}"
-        )
+        wrong_keys = f"{', '.join(wrong)} missing or wrong"
+        problem = f"damaged ({wrong_keys}); start a new run with mlfound train {config}"
     if problem is not None:
         raise UserError(f"{path / 'run.json'}: {problem}")
     if facts["status"] == "diverged":

@@ -29,10 +29,6 @@ WITHOUT_TORCH = ("compare", "notebook-test")
 Config = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
-def show_nothing(result: Result | None, summary: Mapping[str, Any]) -> None:
-    """Leave it to the run folder."""
-
-
 @dataclass(frozen=True)
 class Screen:
     """Where a run shows itself: `console` gets messages and a bar, unless `quiet`; by default nothing is shown.
@@ -45,7 +41,7 @@ class Screen:
     quiet: bool = True
     arguments: Sequence[str] = ()  # of the command line, if there is one
     interruption: Callable[[], AbstractContextManager[Callable[[], bool]]] = at_once
-    show: Callable[[Result | None, Mapping[str, Any]], None] = show_nothing
+    show: Callable[[Result | None, Mapping[str, Any]], None] = lambda result, summary: None
     drawing: Callable[[], Drawing] | None = Drawing  # None: no pictures and no page
 
 
@@ -87,7 +83,8 @@ def call(
         settings = {**dict(flat(config)), **settings}
     elif config is not None:
         path = config_file(os.fspath(config), command, runs_dir)
-    overrides = [as_override(key, value) for key, value in settings.items()]
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
+    overrides = [Override(key, value, f"{key}={settings[key]!r}") for key, value in plain.items()]
     screen = screen or Screen(arguments=command_line(command, path, overrides))
     screen = screen if plots else replace(screen, drawing=None)
     return run(command, path, overrides, runs_dir, data_dir, name, screen)
@@ -147,10 +144,6 @@ def carry_out(
         summary = recorder.finish(result)
         screen.show(result, summary)
     return Run(summary["path"])
-
-
-def as_override(key: str, value: Any) -> Override:
-    return Override(key, list(value) if isinstance(value, tuple) else value, f"{key}={value!r}")
 
 
 def command_line(command: str, path: Path | None, overrides: Sequence[Override]) -> list[str]:
