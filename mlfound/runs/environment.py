@@ -29,15 +29,9 @@ def environment() -> dict[str, Any]:
         "blas": blas_name(torch.__config__.show()) if torch else None,
         "system": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "git": git_state(Path(__file__).parent),
     }
-
-
-def version(package: str) -> str:
-    """What `importlib.metadata.version` gives, without parsing all that a package says of itself."""
-    text = importlib.metadata.distribution(package).read_text("METADATA") or ""
-    return next(line.removeprefix("Version: ") for line in text.splitlines() if line.startswith("Version: "))
 
 
 def cpu_name() -> str:

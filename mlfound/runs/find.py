@@ -1,6 +1,7 @@
 """Which folder a user means by a run: its path, its id, the beginning of its id, or `latest`."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlfound.errors import UserError
@@ -25,7 +26,9 @@ def find_run(name: str, runs_dir: Path, key: str | None = None) -> Path:
         if len(candidates) == 1:
             return runs_dir / candidates[0]
         if candidates:
-            raise UserError(f"{name}: several runs begin so ({some(candidates)}); write more of the id", key)
+            raise UserError(
+                f"{name}: several runs begin so ({some(candidates, SHOWN)}); write more of the id", key
+            )
     elif path.name == "latest" and os.path.isfile(path):
         return latest(path.parent, key)
     if not name or not os.path.isdir(path):
@@ -40,14 +43,11 @@ def latest(runs_dir: Path, key: str | None = None) -> Path:
     try:
         target = os.readlink(pointer) if pointer.is_symlink() else read_plain(pointer, 1000).decode().strip()
     except (OSError, ValueError, UserError) as error:
-        raise UserError(
-            f"latest: there is none in {runs_dir}; name a run by its id or its path", key
-        ) from error
+        said = f"latest: there is none in {runs_dir}; name a run by its id or its path"
+        raise UserError(said, key) from error
     if target in ("", "..") or target != Path(target).name or not os.path.isdir(runs_dir / target):
-        said = (
-            f"{pointer}: it points to no run of {runs_dir} ({target[:SHOWN_LETTERS]}); name a run by its id"
-        )
-        raise UserError(said, key)
+        said = f"{pointer}: it points to no run of {runs_dir} ({target[:SHOWN_LETTERS]})"
+        raise UserError(f"{said}; name a run by its id", key)
     return runs_dir / target
 
 
@@ -66,7 +66,7 @@ def folders(runs_dir: Path) -> list[str]:
     return [name for name in os.listdir(runs_dir) if os.path.isdir(runs_dir / name)]
 
 
-def some(candidates: list[str]) -> str:
-    """The first few of them, and how many there are besides."""
-    more = len(candidates) - SHOWN
-    return ", ".join(candidates[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+def some(names: Sequence[str], shown: int) -> str:
+    """The first of them, and how many there are besides."""
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")

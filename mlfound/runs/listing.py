@@ -8,7 +8,7 @@ from typing import Any
 
 from mlfound.config.documents import flat
 from mlfound.errors import UserError
-from mlfound.runs.find import folders
+from mlfound.runs.find import folders, some
 from mlfound.runs.reader import Run, at
 
 NOTHING: Any = object()
@@ -91,5 +91,4 @@ def advice(word: str, known: Sequence[str]) -> str:
     near += [last[each] for each in get_close_matches(word.rpartition(".")[2], last, n=1, cutoff=0.75)]
     if near:
         return f"did you mean {near[0]!r}?"
-    more = len(known) - MAX_NAMED
-    return f"write one of {', '.join(known[:MAX_NAMED])}" + (f" and {more} more" if more > 0 else "")
+    return f"write one of {some(known, MAX_NAMED)}"

@@ -25,7 +25,7 @@ def overview(runs: Sequence[Run]) -> dict[str, Any]:
     for number, column in enumerate(columns):
         if (
             column.label == "key figure"
-        ):  # of several commands: sorted by its number, for when they are filtered
+        ):  # of several commands, which a reader may filter: sorted by its number
             columns[number] = replace(column, keys=[next(iter(run.metrics.values()), None) for run in runs])
     found = {
         "runs": [{"id": printable(run.id), "page": page_of(run)} for run in runs],

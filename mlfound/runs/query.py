@@ -27,15 +27,12 @@ def select(query: Query, runs_dir: Path) -> list[Run]:
     if query.where:
         from mlfound.config.loading import parse_set  # here: a plain list need not wait for pydantic
 
-        parsed = [parse_set(text, "--where ") for text in query.where]
-        for each in parsed:
-            try:
-                found = those_with({each.key: each.value}, found, runs_dir)
-            except UserError as error:
-                raise UserError(f"{each.origin}: {error}") from None
+        for each in [parse_set(text, "--where ") for text in query.where]:
+            found = those_with({each.key: each.value}, found, runs_dir)
     if query.command is not None:
-        refuse_unknown_command(query.command, found)
         found = [run for run in found if run.command == query.command]
+        if not found:
+            refuse_unknown_command(query.command)
     if query.sort is not None:
         found = sorted_by(query.sort, found)
     if query.reverse:
@@ -43,13 +40,11 @@ def select(query: Query, runs_dir: Path) -> list[Run]:
     return found[: query.limit]
 
 
-def refuse_unknown_command(command: str, runs: Sequence[Run]) -> None:
-    """A UserError for a command that none of the runs is of, and that does not exist."""
-    if all(run.command != command for run in runs):
-        from mlfound.config.models import CONFIGS
+def refuse_unknown_command(command: str) -> None:
+    from mlfound.config.models import CONFIGS
 
-        if command not in CONFIGS:
-            raise UserError(f"--command {command}: no such command; {advice(command, list(CONFIGS))}")
+    if command not in CONFIGS:
+        raise UserError(f"--command {command}: no such command; {advice(command, list(CONFIGS))}")
 
 
 def nothing_found(query: Query, runs_dir: Path) -> str:

@@ -5,6 +5,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,15 +33,12 @@ def export(folder: Path, target: Path) -> Path:
     if target.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"--tensorboard {target}: lies in the run folder; name another")
     if os.path.lexists(place):
-        raise UserError(
-            f"--tensorboard {target}: {place} is there already; remove it, or name another folder"
-        )
+        raise UserError(f"--tensorboard {target}: {place} is there already; remove it, or name another")
     try:
         import tensorboardX  # noqa: F401
     except ImportError:
-        raise UserError(
-            "--tensorboard: needs the package tensorboardX; pip install 'mlfound[tensorboard]'"
-        ) from None
+        needed = "needs the package tensorboardX; pip install 'mlfound[tensorboard]'"
+        raise UserError(f"--tensorboard: {needed}") from None
     try:
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target, prefix=".export-") as temporary:
@@ -64,11 +62,8 @@ def write(folder: Path, contents: Contents, settings: Mapping[str, Any], rows: S
         seeds = sorted({row.get("seed", 0) for row in rows})
         for seed in seeds:
             own = [row for row in rows if row.get("seed", 0) == seed]
-            if len(seeds) == 1:
-                add_curves(events, own, begun)
-            else:
-                with Events(folder / f"seed-{seed}") as apart:
-                    add_curves(apart, own, begun)
+            with Events(folder / f"seed-{seed}") if len(seeds) > 1 else nullcontext(events) as its:
+                add_curves(its, own, begun)
 
 
 def whole_run(contents: Contents, settings: Mapping[str, Any]) -> Iterator[Any]:

@@ -160,7 +160,7 @@ def test_where(tmp_path, where, found):
     [
         (
             Query(where=["optimizer.lrr=1"]),
-            "--where optimizer.lrr=1: optimizer.lrr: no run in .* 'optimizer.lr'",
+            "^optimizer.lrr: no run in .* 'optimizer.lr'",
         ),
         (Query(where=["lr=1"]), "did you mean 'optimizer.lr'?"),
         (Query(where=["zzz=1"]), "write one of test_accuracy, "),
