@@ -53,7 +53,7 @@ def test_the_list_for_programs(mlfound, two_runs):
     ("arguments", "words"),
     [
         (("--command", "trian"), ("--command trian", "'train'")),
-        (("--where", "optimizer.lrr=1"), ("--where optimizer.lrr=1", "'optimizer.lr'")),
+        (("--where", "optimizer.lrr=1"), ("optimizer.lrr: no run", "'optimizer.lr'")),
         (("--where", "epochs"), ("--where epochs", "KEY=VALUE")),
         (("--sort", "test_acuracy"), ("--sort test_acuracy", "'test_accuracy'")),
         (("--columns", "run,test_acuracy"), ("--columns test_acuracy", "'test_accuracy'")),

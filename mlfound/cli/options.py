@@ -150,6 +150,24 @@ FLAGS: dict[str, Flag] = {
     "no_plots": shared(bool, "Draw no pictures and write no page.", "--no-plots", default=False),
     "print_config": shared(bool, "Print the config as YAML and stop.", "--print-config", default=False),
     "list_": shared(bool, "Show all datasets, their state, path and licence.", "--list", default=False),
+    "command": shared(str | None, "Only runs of this command, such as train.", metavar="NAME"),
+    "where": shared(
+        list[str] | None,
+        "Only runs with this in their config or run.json; repeatable.",
+        metavar="KEY=VALUE",
+    ),
+    "sort": shared(str | None, "By a metric, a column or a config key, the highest first.", metavar="KEY"),
+    "reverse": shared(bool, "The other way round.", "--reverse", default=False),
+    "columns": shared(str | None, "These columns: metrics, config keys, keys of run.json.", metavar="A,B,C"),
+    "limit": shared(int | None, "Only the first N.", metavar="N", min=1),
+    "html": shared(bool, "Write them as a page, index.html.", "--html", default=False),
+    "open_": shared(bool, "The same, and open it in the browser.", "--open", default=False),
+    "open_:page": shared(bool, "Open it in the browser.", "--open", default=False),
+    "tensorboard": shared(
+        Path, "Where the run's folder of event files goes.", default=..., metavar="DIR", parser=path_of_user
+    ),
+    "remove": shared(bool, "Remove these tags.", "--remove", default=False),
+    "yes": shared(bool, "Do not ask.", "--yes", default=False),
     "resume_": shared(
         str | None,
         "Resume an interrupted run in its folder; default: a new run.",

@@ -19,14 +19,12 @@ Run = Annotated[
         metavar="RUN", help="A path, an id, the beginning of one, or latest.", autocompletion=completion.runs
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
-@takes("runs_dir")
+@takes("remove runs_dir")
 def tag(
     run: Run,
     words: Annotated[list[str], typer.Argument(metavar="WORD...", help="The tags.")],
-    remove: Annotated[bool, typer.Option("--remove", help="Remove these tags.")] = False,
     **flags: Any,
 ) -> None:
     """Tag a run, or remove tags of it with --remove.
@@ -41,7 +39,7 @@ def tag(
     from mlfound.runs.reader import Run
 
     found = Run(find_run(run, flags["runs_dir"]))
-    notes = (without_tags if remove else with_tags)(found.notes, words)
+    notes = (without_tags if flags["remove"] else with_tags)(found.notes, words)
     write_notes(found.path, notes)
     typer.echo(printable(f"{found.id}: {', '.join(notes.tags) or 'no tags'}"))
 
@@ -97,12 +95,11 @@ def diff(
         show_sides((first.id, second.id), found, screen())
 
 
-@takes("runs_dir")
+@takes("yes runs_dir")
 def delete(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN...", help="Paths, ids, beginnings of ids, latest.")
     ],
-    yes: Yes = False,
     **flags: Any,
 ) -> None:
     """Delete runs of the runs folder, after asking.
@@ -115,11 +112,11 @@ def delete(
 
     doomed = deletable(runs, flags["runs_dir"])
     these = "this run" if len(doomed) == 1 else f"these {len(doomed)} runs"
-    delete_if_agreed(doomed, flags["runs_dir"], f"Delete {these}", yes)
+    delete_if_agreed(doomed, flags["runs_dir"], f"Delete {these}", flags["yes"])
 
 
-@takes("runs_dir")
-def gc(yes: Yes = False, **flags: Any) -> None:
+@takes("yes runs_dir")
+def gc(**flags: Any) -> None:
     """Delete all that ended without results, after asking.
 
     What can be resumed, and what has a tag or a note, is kept.
@@ -134,7 +131,7 @@ def gc(yes: Yes = False, **flags: Any) -> None:
     if not doomed:
         typer.echo(f"Every run in {flags['runs_dir']} has results, can be resumed, or is tagged.")
         return
-    delete_if_agreed(doomed, flags["runs_dir"], "Delete what ended without results", yes)
+    delete_if_agreed(doomed, flags["runs_dir"], "Delete what ended without results", flags["yes"])
 
 
 def delete_if_agreed(doomed: "list[Doomed]", runs_dir: Path, question: str, yes: bool) -> None:

@@ -2,44 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from mlfound.cli import run_changes
-from mlfound.cli.options import path_of_user, takes
+from mlfound.cli.options import takes
 from mlfound.cli.usage import Commands
 
 app = typer.Typer(name="runs", cls=Commands, invoke_without_command=True, rich_markup_mode=None)
 
 
 @app.callback()
-@takes("runs_dir json_")
-def runs(
-    context: typer.Context,
-    command: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only runs of this command, such as train.")
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE", help="Only runs with this in their config or run.json; repeatable."
-        ),
-    ] = None,
-    sort: Annotated[
-        str | None,
-        typer.Option(metavar="KEY", help="By a metric, a column or a config key, the highest first."),
-    ] = None,
-    reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
-    columns: Annotated[
-        str | None,
-        typer.Option(metavar="A,B,C", help="These columns: metrics, config keys, keys of run.json."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the first N.")] = None,
-    html: Annotated[bool, typer.Option("--html", help="Write them as a page, index.html.")] = False,
-    open_: Annotated[bool, typer.Option("--open", help="The same, and open it in the browser.")] = False,
-    **flags: Any,
-) -> None:
+@takes("command where sort reverse columns limit html open_ runs_dir json_")
+def runs(context: typer.Context, **flags: Any) -> None:
     """List the runs and what tells them apart.
 
     The newest comes first; or do something with one.
@@ -53,26 +29,26 @@ def runs(
     if context.invoked_subcommand is not None:
         context.default_map = {context.invoked_subcommand: flags}
         return
-    runs_dir = flags["runs_dir"]
     from mlfound.runs.query import Query, nothing_found, select
 
-    query = Query(command, where or (), sort, reverse, limit)
-    found = select(query, runs_dir)
+    query = Query(flags["command"], flags["where"] or (), flags["sort"], flags["reverse"], flags["limit"])
+    found = select(query, flags["runs_dir"])
     if flags["json_"]:
         print_json([run.as_json() for run in found])
-    elif html or open_:
+    elif flags["html"] or flags["open_"]:
         from mlfound.runs.pages import write_index
 
-        show_path(write_index(found, runs_dir), open_)
+        show_path(write_index(found, flags["runs_dir"]), flags["open_"])
     elif found:
         from mlfound.report.lines import show_lines
         from mlfound.report.terminal import screen
         from mlfound.runs.columns import chosen_columns, columns_of
 
-        listed = columns_of(found, sort) if columns is None else chosen_columns(columns, found)
+        chosen = flags["columns"]
+        listed = columns_of(found, query.sort) if chosen is None else chosen_columns(chosen, found)
         show_lines(listed, screen(), COLOURS)
     else:
-        typer.echo(nothing_found(query, runs_dir))
+        typer.echo(nothing_found(query, flags["runs_dir"]))
 
 
 RED = ("crashed", "damaged", "diverged", "failed")
@@ -115,15 +91,8 @@ for change in (run_changes.diff, run_changes.tag, run_changes.note, run_changes.
 
 
 @app.command()
-@takes("runs_dir")
-def export(
-    run: run_changes.Run,
-    tensorboard: Annotated[
-        Path,
-        typer.Option(metavar="DIR", parser=path_of_user, help="Where the run's folder of event files goes."),
-    ],
-    **flags: Any,
-) -> None:
+@takes("tensorboard runs_dir")
+def export(run: run_changes.Run, **flags: Any) -> None:
     """Write a run as TensorBoard reads it.
 
     Curves, pictures, config and figures.
@@ -135,15 +104,11 @@ def export(
     from mlfound.runs.find import find_run
     from mlfound.runs.tensorboard import export
 
-    typer.echo(str(export(find_run(run, flags["runs_dir"]), tensorboard)))
+    typer.echo(str(export(find_run(run, flags["runs_dir"]), flags["tensorboard"])))
 
 
-@takes("runs_dir")
-def report(
-    run: run_changes.Run,
-    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
-    **flags: Any,
-) -> None:
+@takes("open_:page runs_dir")
+def report(run: run_changes.Run, **flags: Any) -> None:
     """Write the page of a run: one self-contained HTML file.
 
     \b
@@ -153,7 +118,7 @@ def report(
     from mlfound.runs.find import find_run
     from mlfound.runs.pages import write_page
 
-    show_path(write_page(find_run(run, flags["runs_dir"])), open_)
+    show_path(write_page(find_run(run, flags["runs_dir"])), flags["open_"])
 
 
 def show_path(page: Path, open_: bool) -> None:

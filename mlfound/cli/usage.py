@@ -19,7 +19,7 @@ class WholeWords(HelpFormatter):  # type: ignore[misc]
     """Breaks the lines of a help between words only: `torch-default` is one. Arguments have no type of Python's."""
 
     def write_dl(self, rows: Any, *args: Any, **options: Any) -> None:
-        rows = [(term.partition(" <list[")[0], says.replace("-", HYPHEN)) for term, says in rows]
+        rows = [(term.partition(" <")[0], says.replace("-", HYPHEN)) for term, says in rows]
         super().write_dl(rows, *args, **options)
 
     def getvalue(self) -> str:
