@@ -1,6 +1,5 @@
 """The commands in the course's order, and a mistake in a command line as one line that says what was meant."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
