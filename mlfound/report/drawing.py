@@ -32,11 +32,11 @@ class Drawing:
     def __init__(self, processes: int = 0) -> None:
         command = [sys.executable, "-P", "-m", "mlfound.report.drawing"]
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
-        self.processes = [
-            # in a session of its own: Ctrl-C is for the run alone
-            subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, start_new_session=True)
-            for _ in range(processes)
-        ]
+        self.processes = list["subprocess.Popen[bytes]"]()
+        with suppress(OSError):  # where no more are allowed, fewer do
+            for _ in range(processes):  # in sessions of their own: Ctrl-C is for the run alone
+                made = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, start_new_session=True)
+                self.processes.append(made)
 
     def start(self, pictures: Sequence[Picture]) -> Callable[[], list[bytes]]:
         """Begin; what this gives waits until all are drawn."""

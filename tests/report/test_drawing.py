@@ -59,3 +59,10 @@ def test_no_plots_leaves_no_picture_and_no_page(mlfound):
     assert outcome.json("summary.json")["pictures"] == {}
     assert not list((outcome.path / "plots").iterdir())
     assert not (outcome.path / "report.html").exists()
+
+
+def test_where_no_process_can_be_started_all_is_drawn_here(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    alone = Drawing(2)
+    assert alone.processes == []
+    assert alone.start(PICTURES)() == Drawing().start(PICTURES)()
