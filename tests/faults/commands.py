@@ -127,6 +127,7 @@ def serve() -> None:
     import mlfound.experiments.compare
     import mlfound.experiments.train
     import mlfound.report.page
+    import mlfound.report.pictures
     import mlfound.runs.environment
     import mlfound.runs.recorder
     import mlfound.runs.resume
@@ -163,12 +164,12 @@ def run(
     pictures: bool,
 ) -> None:
     """This process is the command from now on: as a shell would start it, with its output in files."""
-    import mlfound.runs.recorder
+    import mlfound.report.pictures
     from mlfound.__main__ import main
 
     os.setsid()  # as a batch system does: a group of its own, which no shell cleans up
     if not pictures:
-        mlfound.runs.recorder.png = lambda picture: base64.b64decode(PIXEL)
+        mlfound.report.pictures.png = lambda picture: base64.b64decode(PIXEL)
 
     for descriptor, path in ((0, os.devnull), (1, f"{folder}/out"), (2, f"{folder}/err")):
         opened = os.open(path, os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
