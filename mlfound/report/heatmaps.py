@@ -44,7 +44,7 @@ def confusion(*, title: str, counts: ArrayLike, names: Sequence[str] | None = No
         side.grid(visible=False)
         side.spines[:].set_visible(False)
         side.tick_params(length=0)
-    how = f"{right.sum():,} of {whole.sum():,} correct; darker cells are more frequent errors"
+    how = f"{right.sum():,} of {whole.sum():,} correct; the stronger the colour, the more errors"
     if len(shown) < len(whole):
         how = (
             f"the {len(shown)} of {len(whole)} classes with the most errors; all are in tables/confusion.csv"

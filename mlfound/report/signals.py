@@ -138,6 +138,6 @@ def size_histograms(
     for axes in panels[-1]:
         axes.set_xlabel("layer")
     figure.suptitle(title, x=0.01, ha="left", size=13, weight="bold", parse_math=False)
-    how = "One column per layer: the darker, the more activations of this size. The line is at 1; zeros are left out."
-    note(figure, how)
+    how = "One column per layer: a stronger colour, more activations of this size."
+    note(figure, f"{how} The line is at 1; zeros are left out.")
     return figure

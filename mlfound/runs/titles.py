@@ -81,9 +81,9 @@ TITLES: dict[str | None, Callable[[Run], str]] = {
     "init-stats": lambda run: _on_data("Signal and gradient by initialisation", run),
     "matmul-bench": matmul_bench,
     "backprop-bench": backprop_bench,
-    "normalize-check": lambda run: _on_data("Pixels before and after normalising", run),
+    "normalize-check": lambda run: f"Pixels of {_data(run)} before and after normalising",
     "compare": compare,
-    "download": lambda run: f"Files of {DATASETS.get(data(run), data(run))}",
+    "download": lambda run: f"Files of {_data(run)}",
     "notebook-test": notebook_test,
 }
 
@@ -94,7 +94,11 @@ def _network(run: Run) -> str:
 
 
 def _on_data(what: str, run: Run) -> str:
-    return f"{what} on {DATASETS.get(data(run), data(run))}" if data(run) else what
+    return f"{what} on {_data(run)}" if data(run) else what
+
+
+def _data(run: Run) -> str:
+    return DATASETS.get(data(run), data(run))
 
 
 def _machine(run: Run) -> str:

@@ -209,27 +209,32 @@ def test_the_dark_scheme_is_honoured(browser, tmp_path):
 
 @pytest.fixture
 def paper(browser):
-    """The browser as if it printed on A4, 182 mm between its margins."""
-    browser.width(688)
-    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    yield browser
-    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    """The browser as if it printed, from a dark screen; a width is that between the margins of a sheet of A4."""
+    for media, scheme in (("print", "dark"), ("", "")):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+        if media:
+            yield browser
 
 
-def test_on_paper_there_is_one_column_and_no_list_of_packages_or_digests(browser, pictured, request):
-    browser.open(write_page(pictured))
-    paper, found = request.getfixturevalue("paper"), "getBoundingClientRect()"
-    lefts = f"return [...document.querySelectorAll('figure, .pairs:not(.packages)')].map(each => each.{found}.left)"
+@pytest.mark.parametrize("width", [688, 1017], ids=["upright", "landscape"])
+def test_on_paper_there_is_one_column_and_no_list_of_packages_or_digests(paper, pictured, width):
+    paper.open(write_page(pictured)).width(width)
+    left = "each => each.getBoundingClientRect().left"
+    lefts = f"return [...document.querySelectorAll('figure, .pairs:not(.packages)')].map({left})"
     assert len(set(paper.run(lefts))) == 1
     assert len(paper.run(lefts)) == 7
     shown = paper.driver.find_element("css selector", "body").text
     assert "a processor" in shown
-    for left_out in ("Packages", "mnist: 50,000 train", "tap to enlarge", "Enlarge"):
+    for left_out in ("Packages", "log.txt", "tap to enlarge", "Enlarge"):
         assert left_out not in shown
     [digest] = paper.driver.find_elements("css selector", ".digest")
     assert digest.size["width"] < 120
     assert digest.size["height"] < 24, "a line"
     assert paper.run("return document.documentElement.scrollWidth <= innerWidth")
+    for white in ("body", ".pictures button"):
+        ground = f"return getComputedStyle(document.querySelector('{white}')).backgroundColor"
+        assert paper.run(ground) == "rgb(255, 255, 255)"
 
 
 def test_on_paper_what_is_folded_is_unfolded(browser, tmp_path):

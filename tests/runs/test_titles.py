@@ -42,7 +42,7 @@ OTHERS = [
     ("backprop-bench", {}, {"threads": 1}, "Forward and backward by hand on MNIST, cpu, 1 thread"),
     ("backprop-bench", {"workload": "step"}, {"threads": 1}, "A training step on MNIST, cpu, 1 thread"),
     ("backprop-bench", {"check_only": True}, {}, "Gradients by hand against autograd"),
-    ("normalize-check", {}, {}, "Pixels before and after normalising on MNIST"),
+    ("normalize-check", {}, {}, "Pixels of MNIST before and after normalising"),
     ("compare", {"runs": ["a", "b"]}, {"compared": ["a", "b"]}, "Validation loss of a and b"),
     ("compare", {"group": "epochs"}, {"compared": ["a"] * 9}, "Validation loss by epochs, 9 runs"),
     ("download", {}, {}, "Files of MNIST"),
@@ -100,7 +100,7 @@ def test_no_default_counts_as_changed(tmp_path, command):
 
 
 def test_where_the_config_cannot_be_read_nothing_is_said_of_its_settings(tmp_path):
-    run = a_run(tmp_path)
+    run = a_run(tmp_path, network=None)
     (run.path / "config.yaml").write_text("epochs: [")
     assert read_contents(run.path).changed is None
     (run.path / "config.yaml").unlink()
