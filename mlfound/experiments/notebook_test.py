@@ -25,14 +25,6 @@ class Trial:
     outcome: Outcome
     saved: bool  # or not asked for
 
-    @property
-    def failure(self) -> Failure | None:
-        return self.outcome.failure
-
-    @property
-    def skipped(self) -> int:
-        return len(self.outcome.skipped)
-
 
 def run(config: NotebookTestConfig, context: Context) -> Result:
     """Read them all, then run them one after the other; a failing one does not stop the next."""
@@ -98,25 +90,25 @@ def report(trials: Sequence[Trial]) -> Result:
     """A row and a check for each notebook, a sentence for each that failed."""
     columns = (
         Column("notebook", of="name"),
-        Column("passed", of=lambda trial: trial.failure is None),
+        Column("passed", of=lambda trial: trial.outcome.failure is None),
         Column("cells"),
         Column("cells_run", "run", of="outcome.run"),
-        Column("cells_skipped", "skipped", of="skipped"),
+        Column("cells_skipped", "skipped", of=lambda trial: len(trial.outcome.skipped)),
         Column("seconds", format=".1f", of="outcome.seconds"),
-        Column("failing_cell", "failing cell", of="failure.cell.number"),
-        Column("error", of="failure.error", rank=3),
+        Column("failing_cell", "failing cell", of="outcome.failure.cell.number"),
+        Column("error", of="outcome.failure.error", rank=3),
     )
-    checks = [
-        Check(f"cells run in {each.name}", not each.failure, each.outcome.run, each.cells - each.skipped)
-        for each in trials
-    ]
-    failures = [(trial.name, trial.failure) for trial in trials if trial.failure]
+    checks = []
+    for name, cells, outcome in ((each.name, each.cells, each.outcome) for each in trials):
+        to_run = cells - len(outcome.skipped)
+        checks.append(Check(f"cells run in {name}", not outcome.failure, outcome.run, to_run))
+    failures = [(trial.name, trial.outcome.failure) for trial in trials if trial.outcome.failure]
     return Result(
         metrics={
             "notebooks": len(trials),
             "passed": len(trials) - len(failures),
             "cells_run": sum(trial.outcome.run for trial in trials),
-            "cells_skipped": sum(trial.skipped for trial in trials),
+            "cells_skipped": sum(len(trial.outcome.skipped) for trial in trials),
             "seconds": sum(trial.outcome.seconds for trial in trials),
         },
         checks=[*checks, *(Check(f"outputs saved in {t.name}", False, 0, 1) for t in trials if not t.saved)],

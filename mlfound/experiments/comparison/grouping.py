@@ -81,7 +81,9 @@ def counterparts(key: str, runs: Sequence[EarlierRun]) -> Iterator[Group]:
     for side, members in sides.items():
         if side in placed:
             continue
-        if others := [each for each in sides if are_counterparts(key, members[0], sides[each][0])]:
+        first, value = members[0], settings(members[0]).get(key)
+        unlike = [each for each in sides if settings(sides[each][0]).get(key) != value]
+        if others := [each for each in unlike if not besides(key, first, sides[each][0])]:
             placed |= {side, *others}
             yield [members, *map(sides.__getitem__, others)]
 
@@ -95,10 +97,6 @@ def rank(key: str, run: EarlierRun) -> tuple[bool, float, str, int, str]:
     own = {name: each for name, each in row.items() if name == key or name.startswith(f"{section(key)}.")}
     changed = sum(each != defaults_of.get(name) for name, each in own.items())
     return value != default, number, formatted(value), changed, formatted(own)
-
-
-def are_counterparts(key: str, first: EarlierRun, second: EarlierRun) -> bool:
-    return settings(first).get(key) != settings(second).get(key) and not besides(key, first, second)
 
 
 def besides(key: str, first: EarlierRun, second: EarlierRun) -> list[str]:

@@ -37,9 +37,9 @@ def flips(pairs: Sequence[Effect]) -> str:
 
 def left_out(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """Seeds that do not count: those without a partner, and those that were trained again."""
-    sides = {id(side): side for each in comparisons for side in (each.first, each.second)}.values()
+    sides = dict.fromkeys(side for each in comparisons for side in (each.first, each.second))
     alone = {
-        id(side): f"{count} of {side.title}"
+        side: f"{count} of {side.title}"
         for each in comparisons
         for side in (each.first, each.second)
         if each.effect.paired and (count := len(side.seeds) - len(each.common))

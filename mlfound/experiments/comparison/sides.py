@@ -10,7 +10,7 @@ from mlfound.errors import UserError
 from mlfound.results import EarlierRun
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Side:
     """Runs of one experiment that differ in nothing but their seeds, oldest first."""
 

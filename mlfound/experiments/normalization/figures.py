@@ -16,8 +16,7 @@ from mlfound.config.models import NormalizeCheckConfig
 from mlfound.config.training import DataConfig
 from mlfound.data.load import LEVELS, Splits
 from mlfound.data.normalize import ROWS
-from mlfound.experiments.normalization.mistake import Mistake, changing, measure_mistakes, mistake_table
-from mlfound.experiments.normalization.moments import Moments
+from mlfound.experiments.normalization.moments import Mistake, Moments, measure_mistakes, mistake_table
 from mlfound.experiments.normalization.soundness import at_most, by_name, count
 from mlfound.results import Check, Column, Picture, Result, Table
 
@@ -60,7 +59,7 @@ def run(config: NormalizeCheckConfig, before: Splits, after: Splits, mean: Tenso
     then, now = (
         {name: Moments.of(split.x) for name, split in by_name(each).items()} for each in (before, after)
     )
-    counted, figures = changing(then["train"], how), dict[str, Figures]()
+    counted, figures = then["train"].changing(how), dict[str, Figures]()
     for split, part in by_name(before).items():
         moments = *then[split].together(), *now[split].together(counted)
         figures[split] = Figures(split, len(part.x), LEVELS, part.x.max().item(), *moments)

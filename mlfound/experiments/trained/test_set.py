@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 
@@ -82,29 +82,24 @@ def test_sentence(metrics: Mapping[str, Any], rows: int) -> str:
     )
 
 
-class Trained(NamedTuple):
-    """One network: its score on the test set, the epoch that is tested, and that of its lowest validation loss."""
-
-    tested: Epoch
-    score: Score
-    best_epoch: int
-
-
 def seed_table(tested: Sequence[Epoch], scores: Sequence[Score], epochs: Sequence[Epoch]) -> Table:
+    """Each network's score on the test set, the epoch that is tested, and that of its lowest validation loss."""
     columns = (
-        Column("seed", of="tested.seed"),
-        Column("test_accuracy", "test accuracy", ".2%", "score.accuracy"),
-        Column("test_loss", "test loss", ".4f", "score.loss"),
-        Column("test_wrong", "wrong", ",", "score.wrong"),
-        Column("valid_accuracy", "valid accuracy", ".2%", "tested.valid_accuracy"),
-        Column("valid_loss", "valid loss", ".4f", "tested.valid_loss"),
-        Column("train_loss", "train loss", ".4f", "tested.train_loss"),
+        Column("seed"),
+        Column("test_accuracy", "test accuracy", ".2%"),
+        Column("test_loss", "test loss", ".4f"),
+        Column("test_wrong", "wrong", ","),
+        Column("valid_accuracy", "valid accuracy", ".2%"),
+        Column("valid_loss", "valid loss", ".4f"),
+        Column("train_loss", "train loss", ".4f"),
         Column("best_epoch", "lowest valid loss in epoch"),
     )
-    networks = []
-    for n, (row, score) in enumerate(zip(tested, scores, strict=True)):
-        networks.append(Trained(row, score, lowest(epochs[n :: len(tested)])[0].epoch))
-    return Table.of("seeds", "Seeds", columns, networks, shown="verbose" if len(networks) > 1 else "never")
+    rows = []
+    for n, (epoch, score) in enumerate(zip(tested, scores, strict=True)):
+        best = lowest(epochs[n :: len(tested)])[0].epoch
+        figures = epoch.valid_accuracy, epoch.valid_loss, epoch.train_loss
+        rows.append((epoch.seed, score.accuracy, score.loss, score.wrong, *figures, best))
+    return Table("seeds", "Seeds", columns, rows, shown="verbose" if len(rows) > 1 else "never")
 
 
 def by_class(counts: Tensor, splits: Splits, whose: str) -> Result:
