@@ -97,8 +97,8 @@ def run(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, conte
         on_progress=partial(context.recorder.progress, "forward and backward"),
     )
     measurements = [replace(each, timing=timing) for each, timing in timings.items()]
-    result = Result({}, tables=[stage_table(measurements, machine_words(config))] if names else [])
-    for part in PARTS if names else ():
+    result = Result({}, tables=[stage_table(measurements, machine_words(config))])
+    for part in PARTS:
         result += report_part([each for each in measurements if each.part == part], machine_words(config))
     return result + memory(passes, device) + against_library(measurements)
 

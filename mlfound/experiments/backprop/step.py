@@ -110,7 +110,7 @@ def run(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, conte
     train = task.train
     double = replace(task, splits=replace(task.splits, train=Split(train.x.double(), train.y)))
     order = task.order(config.replicates)
-    steps = MODEL_STEPS if config.model else task.steps
+    steps = min(MODEL_STEPS, task.steps) if config.model else task.steps
     bound = BOUND if settings.optimizer.name == "sgd" else ADAPTIVE_BOUND
     wanted, soon = (by_reference(double, part) for part in (order[:, :steps], order[:, :FLOAT32_STEPS]))
 
@@ -120,9 +120,7 @@ def run(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, conte
             each = StepMeasurement(name, task=task, absent=unavailable(name, task))
             context.recorder.message(each.absent or f"{name}: its weights in float64, then to be timed")
             if not each.absent:
-                what = (
-                    f"{name}: weights after {min(steps, task.steps)} steps in float64 as by {task.reference}"
-                )
+                what = f"{name}: weights after {steps} steps in float64 as by {task.reference}"
                 with ExitStack() as end:
                     weights = LADDER[name](double, end)(order[:, :steps])
                     same = check_weights(what, weights, wanted, relative_error, bound)

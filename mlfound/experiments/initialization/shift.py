@@ -20,8 +20,8 @@ LESSON_SHIFT = 0.5
 SHOWN_DRAWS = 10
 MAX_MEAN_LEFT = 0.2  # of the mean before: a mean that is left is near 0
 MIN_STD_LOST = 0.001  # of the std before: less is rounding
-SCATTER_ROWS = 1000
-HISTOGRAM_ROWS, HISTOGRAM_DRAWS, HISTOGRAM_BINS = 1000, 10, 90
+SHOWN_ROWS = 1000  # for the scatter of means and the histograms
+HISTOGRAM_DRAWS, HISTOGRAM_BINS = 10, 90
 
 
 def run(config: InitStatsConfig, inputs: Inputs, layers: Sequence[Layer]) -> Result:
@@ -31,12 +31,13 @@ def run(config: InitStatsConfig, inputs: Inputs, layers: Sequence[Layer]) -> Res
     relu, shifted = by_label.get("relu"), [*by_label.values()][-1]
     nonlinear = [layer for layer in by_label.values() if layer.label != "linear"]
     x, name = inputs.splits.valid.x[: config.rows], inputs.facts["name"]
-    pictures = [draws_picture(config, x, name, nonlinear), histograms(config, x, nonlinear)]
+    few = x[:SHOWN_ROWS]
+    pictures = [draws_picture(config, few, name, nonlinear), histograms(config, few, nonlinear)]
     if relu is None:
         return Result({}, pictures=pictures)
     tables = [draws_table(relu, shifted)] if shifted.shift else []
     v = relu.w_theory and relu.w_theory**2
-    findings = [*shift_findings(x, v, relu, shifted), *scatter_findings(config, x, v, relu)] if v else []
+    findings = [*shift_findings(x, v, relu, shifted), *scatter_findings(config, few, v, relu)] if v else []
     tables.append(claim_table(claims(relu, shifted)))
     return Result({}, findings=findings, tables=tables, pictures=pictures)
 
@@ -101,7 +102,6 @@ def scatter_findings(config: InitStatsConfig, x: Tensor, v: float, relu: Layer) 
     """Why ten draws differ so: the rows resemble one another."""
     if config.draws < 2:
         return []
-    x = x[:SCATTER_ROWS]
     noise = torch.randn(x.shape, generator=generator(config.seed, "init-stats noise"))
     here, there = scatter_of_means(x, v, config.hidden), scatter_of_means(noise, v, config.hidden)
     return [
@@ -112,14 +112,12 @@ def scatter_findings(config: InitStatsConfig, x: Tensor, v: float, relu: Layer) 
 
 
 def draws_picture(config: InitStatsConfig, x: Tensor, name: str, layers: Sequence[Layer]) -> Picture:
-    x, units = x[:SCATTER_ROWS], config.hidden
-
     def scatter(layer: Layer) -> float | None:
         v = layer.w_theory
-        return v and scatter_of_means(x, v**2, units, leak(layer.activation) or 0.0)
+        return v and scatter_of_means(x, v**2, config.hidden, leak(layer.activation) or 0.0)
 
     data = {
-        "title": f"Single draws of {layers[0].init}, {x.shape[1]} to {units}, on {name}",
+        "title": f"Single draws of {layers[0].init}, {x.shape[1]} to {config.hidden}, on {name}",
         "names": [layer.label for layer in layers],
         "mean": [layer.means[:SHOWN_DRAWS].tolist() for layer in layers],
         "std": [layer.stds[:SHOWN_DRAWS].tolist() for layer in layers],
@@ -132,7 +130,7 @@ def draws_picture(config: InitStatsConfig, x: Tensor, name: str, layers: Sequenc
 
 def histograms(config: InitStatsConfig, x: Tensor, layers: Sequence[Layer]) -> Picture:
     """How often each value occurs before the activation, and after each."""
-    init, x, draws = layers[0].init, x[:HISTOGRAM_ROWS], min(config.draws, HISTOGRAM_DRAWS)
+    init, draws = layers[0].init, min(config.draws, HISTOGRAM_DRAWS)
     random = generator(config.seed, f"init-stats layer {init}")
     z = (x @ draw_weights(init, (x.shape[1], config.hidden), random, draws, x)).flatten()
     outputs = {"x w, before": z, **{layer.label: layer.activation(z) for layer in layers}}
