@@ -2,16 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from mlfound.cli import completion
 from mlfound.cli.options import takes
 from mlfound.errors import UserError, printable
-
-if TYPE_CHECKING:
-    from mlfound.runs.deleting import Doomed
 
 Run = Annotated[
     str,
@@ -134,13 +131,13 @@ def gc(**flags: Any) -> None:
     delete_if_agreed(doomed, flags["runs_dir"], "Delete what ended without results", flags["yes"])
 
 
-def delete_if_agreed(doomed: "list[Doomed]", runs_dir: Path, question: str, yes: bool) -> None:
+def delete_if_agreed(doomed: dict[Path, int], runs_dir: Path, question: str, yes: bool) -> None:
     """Show what would go and what that frees, ask, and do it."""
     from mlfound.runs.deleting import delete
 
-    for each in doomed:
-        typer.echo(printable(f"{each.path}  {each.bytes / 1e6:,.2f} MB"))
-    freed = sum(each.bytes for each in doomed) / 1e6
+    for path, size in doomed.items():
+        typer.echo(printable(f"{path}  {size / 1e6:,.2f} MB"))
+    freed = sum(doomed.values()) / 1e6
     if yes or agreed(f"{question}, {freed:,.2f} MB?"):
         delete(doomed, runs_dir)
         typer.echo(f"Deleted: {len(doomed)}.")

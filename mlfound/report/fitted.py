@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -101,10 +102,9 @@ def side_by_side(
     columns: Sequence[Cells], cells: Sequence[list[str]], widths: Sequence[int]
 ) -> Iterator[str]:
     """The lines of one row, numbers to the right."""
-    for line in range(max(map(len, cells))):
+    for texts in zip_longest(*cells, fillvalue=""):
         parts = []
-        for column, lines, width in zip(columns, cells, widths, strict=True):
-            text = lines[line] if line < len(lines) else ""
+        for column, text, width in zip(columns, texts, widths, strict=True):
             free = width - cell_len(text)
             parts.append(" " * free + text if column.numeric else text + " " * free)
         yield (" " * GAP).join(parts).rstrip()

@@ -3,9 +3,8 @@
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlfound.errors import UserError
@@ -23,18 +22,9 @@ MIN_AGE_SECONDS = 60  # of a folder without results, before `gc` takes it
 GONE = ".deleted-"  # how the name of a run begins that is being deleted: nobody lists it
 
 
-@dataclass(frozen=True)
-class Doomed:
-    """A run folder that may be deleted, and the bytes of its files."""
-
-    path: Path
-    bytes: int
-
-
-def deletable(names: Sequence[str], runs_dir: Path) -> list[Doomed]:
-    """The folders of the runs that are meant (see find_run), each once; UserError if one must not be deleted."""
-    paths = dict.fromkeys(_checked(name, runs_dir) for name in names)
-    return [Doomed(path, size(path)) for path in paths]
+def deletable(names: Sequence[str], runs_dir: Path) -> dict[Path, int]:
+    """The folders of the runs that are meant (see find_run), and the bytes of each; UserError if one must stay."""
+    return {path: size(path) for path in (_checked(name, runs_dir) for name in names)}
 
 
 def _checked(name: str, runs_dir: Path) -> Path:
@@ -52,16 +42,16 @@ def _checked(name: str, runs_dir: Path) -> Path:
     return runs_dir / path.resolve().name
 
 
-def without_results(runs_dir: Path) -> list[Doomed]:
-    """The runs that ended without results and without a checkpoint to resume from, but for those tagged or noted."""
-    found = []
+def without_results(runs_dir: Path) -> dict[Path, int]:
+    """Those that ended without results and without a checkpoint to resume from, but for those tagged or noted."""
+    found: dict[Path, int] = {}
     for run in list_runs(runs_dir):
         results = os.path.lexists(run.path / "summary.json") or os.path.lexists(run.path / PREVIOUS)
         kept = results or run.notes != Notes() or any((run.path / "checkpoints").glob("*.safetensors"))
         # a run has no lock in its first moment, and what just ended may be looked into
         if not kept and time.time() - run.path.stat().st_mtime > MIN_AGE_SECONDS:
             with suppress(UserError):  # no run folder, or one that is running
-                found += deletable([run.id], runs_dir)
+                found |= deletable([run.id], runs_dir)
     return found
 
 
@@ -88,9 +78,9 @@ def size(path: Path) -> int:
     )
 
 
-def delete(doomed: Sequence[Doomed], runs_dir: Path) -> None:
+def delete(doomed: Iterable[Path], runs_dir: Path) -> None:
     """Delete them, and let `latest` point to the newest that is left. UserError if one has been taken up since."""
-    paths = [each.path for each in doomed if each.path.is_dir()]
+    paths = [path for path in doomed if path.is_dir()]
     locks = []
     try:
         for path in paths:

@@ -11,15 +11,15 @@ SHOWN = 5  # candidates in a message
 SHOWN_LETTERS = 100  # of a name
 
 
-def find_run(name: str, runs_dir: Path, key: str | None = None) -> Path:
-    """The one folder that `name` stands for. A plain word is looked up in `runs_dir` first, then as a path.
+def find_run(name: str, runs_dir: Path) -> Path:
+    """The one folder that `name` stands for; UserError where there is none, or more than one.
 
-    UserError (it blames the config key `key`, if given) where there is none, or more than one.
+    A plain word is looked up in `runs_dir` first, then as a path.
     """
     path = Path(os.path.expanduser(name))
     if name == path.name and name not in ("", ".."):  # a plain word
         if name == "latest":
-            return latest(runs_dir, key)
+            return latest(runs_dir)
         if os.path.isdir(runs_dir / name):
             return runs_dir / name
         candidates = beginning_with(name, runs_dir)
@@ -27,27 +27,27 @@ def find_run(name: str, runs_dir: Path, key: str | None = None) -> Path:
             return runs_dir / candidates[0]
         if candidates:
             raise UserError(
-                f"{name}: several runs begin so ({some(candidates, SHOWN)}); write more of the id", key
+                f"{name}: several runs begin so ({some(candidates, SHOWN)}); write more of the id"
             )
     elif path.name == "latest" and os.path.isfile(path):
-        return latest(path.parent, key)
+        return latest(path.parent)
     if not name or not os.path.isdir(path):
-        said = f"{name[:SHOWN_LETTERS] or repr(name)}: no such run, neither in {runs_dir} nor as a path"
-        raise UserError(said, key)
+        raise UserError(
+            f"{name[:SHOWN_LETTERS] or repr(name)}: no such run, neither in {runs_dir} nor as a path"
+        )
     return path if path.name not in ("", "..") else path.resolve()
 
 
-def latest(runs_dir: Path, key: str | None = None) -> Path:
+def latest(runs_dir: Path) -> Path:
     """The run that `runs_dir/latest` points to: a symlink, or a text file where the system has none."""
     pointer = runs_dir / "latest"
     try:
         target = os.readlink(pointer) if pointer.is_symlink() else read_plain(pointer, 1000).decode().strip()
     except (OSError, ValueError, UserError) as error:
-        said = f"latest: there is none in {runs_dir}; name a run by its id or its path"
-        raise UserError(said, key) from error
+        raise UserError(f"latest: there is none in {runs_dir}; name a run by its id or its path") from error
     if target in ("", "..") or target != Path(target).name or not os.path.isdir(runs_dir / target):
         said = f"{pointer}: it points to no run of {runs_dir} ({target[:SHOWN_LETTERS]})"
-        raise UserError(f"{said}; name a run by its id", key)
+        raise UserError(f"{said}; name a run by its id")
     return runs_dir / target
 
 

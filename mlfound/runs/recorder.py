@@ -42,10 +42,10 @@ class RunRecorder:
             folder.check_name(name)
         self.command, self.runs_dir, self.name = command, runs_dir, name
         self.command_line = shlex.join(["mlfound", *screen.arguments])
-        self.console, self.quiet, self.drawing_of = screen.console, screen.quiet, screen.drawing
+        self.console, self.quiet = screen.console, screen.quiet
         self.environment: Mapping[str, Any] = {}  # set before `begin`, when torch is loaded where it will be
         self.bar = Progress(self.console, self.quiet)
-        self.drawing: Drawing | None = None  # from `open_drawing` on, unless there are to be no pictures
+        self.drawing: Drawing | None = None  # set before `begin`, unless there are to be no pictures
         self.path: Path  # from `begin` on
         self.has_started = False  # what the folder says is of this process
         self.facts: dict[str, Any] = {"start": now()}
@@ -78,10 +78,6 @@ class RunRecorder:
             self.lock.release()
         if self.drawing is not None:
             self.drawing.close()
-
-    def open_drawing(self) -> None:
-        """Get ready to draw."""
-        self.drawing = self.drawing_of() if self.drawing_of else None
 
     def begin(self, config: Any, **facts: Any) -> None:
         """Make the folder; see `Recorder.begin`. UserError if a run is repeated on other data than its own."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
@@ -20,13 +20,11 @@ from mlfound.errors import UserError
 from mlfound.report.drawing import Drawing
 from mlfound.results import Context, Result, Resumed, at_once
 from mlfound.runs.earlier import all_runs, config_file, read_run, run_of_config
+from mlfound.runs.environment import environment
 from mlfound.runs.reader import Run
-
-if TYPE_CHECKING:
-    from mlfound.runs.recorder import RunRecorder
+from mlfound.runs.recorder import RunRecorder
 
 WITHOUT_TORCH = ("compare", "notebook-test")
-Config = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,6 @@ def run(
 ) -> Run:
     """Carry out `command` with the config of a file, or its defaults, and the overrides in their order."""
     loaded = load(command, config, overrides)
-
-    from mlfound.runs.recorder import RunRecorder
-
     with RunRecorder(command, runs_dir, name, screen) as recorder:
         if config and not any(each.key in ("dataset", "data.dataset") for each in overrides):
             recorder.repeated = run_of_config(config)
@@ -67,7 +62,7 @@ def run(
 
 def call(
     command: str,
-    config: Config,
+    config: str | os.PathLike[str] | Mapping[str, Any] | None,
     settings: Mapping[str, Any],
     runs_dir: Path,
     data_dir: Path,
@@ -107,17 +102,15 @@ def resume(path: Path, overrides: Sequence[Override], data_dir: Path, screen: Sc
 def carry_out(
     command: str,
     loaded: Loaded,
-    recorder: "RunRecorder",
+    recorder: RunRecorder,
     data_dir: Path,
     screen: Screen,
     resumed: Resumed | None = None,
 ) -> Run:
     """Run the experiment, keep and show what it found."""
-    from mlfound.runs.environment import environment
-
     if "torch" not in sys.modules and command not in WITHOUT_TORCH:
         recorder.message(f"mlfound {command}: loading PyTorch")
-    recorder.open_drawing()
+    recorder.drawing = screen.drawing() if screen.drawing else None
     experiment = import_module(f"mlfound.experiments.{command.replace('-', '_')}")
     recorder.notes = loaded.notes
     recorder.environment = environment()  # only now: with the experiment came torch, which knows GPU and BLAS

@@ -4,10 +4,10 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from mlfound.config.documents import flat
 from mlfound.errors import UserError
@@ -22,6 +22,7 @@ MAX_STEP = 2**63 - 1  # the largest that an event file can hold
 NOT_SCALARS = ("epoch", "seed")
 
 Row = Mapping[str, float | int]
+Add = Callable[[Any, int, float], None]  # a summary as it was at a step, and a time in seconds since 1970
 
 
 def export(folder: Path, target: Path) -> Path:
@@ -56,14 +57,14 @@ def write(folder: Path, contents: Contents, settings: Mapping[str, Any], rows: S
     """Pictures, hyperparameters, final figures and curves; of several seeds, each has a folder for its curves."""
     start = moment(contents.facts, "start")
     begun = start.timestamp() if start else 0.0
-    with Events(folder) as events:
+    with event_file(folder) as add:
         for summary in whole_run(contents, settings):
-            events.add(summary, 0, begun + (contents.seconds or 0))
+            add(summary, 0, begun + (contents.seconds or 0))
         seeds = sorted({row.get("seed", 0) for row in rows})
         for seed in seeds:
             own = [row for row in rows if row.get("seed", 0) == seed]
-            with Events(folder / f"seed-{seed}") if len(seeds) > 1 else nullcontext(events) as its:
-                add_curves(its, own, begun)
+            with event_file(folder / f"seed-{seed}") if len(seeds) > 1 else nullcontext(add) as add_to_its:
+                add_curves(add_to_its, own, begun)
 
 
 def whole_run(contents: Contents, settings: Mapping[str, Any]) -> Iterator[Any]:
@@ -82,7 +83,7 @@ def whole_run(contents: Contents, settings: Mapping[str, Any]) -> Iterator[Any]:
         yield Summary(value=[Summary.Value(tag=plot.name, image=image)])
 
 
-def add_curves(events: "Events", rows: Sequence[Row], begun: float) -> None:
+def add_curves(add: Add, rows: Sequence[Row], begun: float) -> None:
     """A scalar a figure and epoch, at the time at which it will have been known."""
     from tensorboardX.summary import scalar
 
@@ -92,31 +93,24 @@ def add_curves(events: "Events", rows: Sequence[Row], begun: float) -> None:
         epoch = row.get("epoch", step)
         for name, value in row.items():
             if name not in NOT_SCALARS:
-                events.add(scalar(name, value), int(epoch) if abs(epoch) <= MAX_STEP else step, now)
+                add(scalar(name, value), int(epoch) if abs(epoch) <= MAX_STEP else step, now)
 
 
-class Events:
-    """One event file, in a folder of its own."""
+@contextmanager
+def event_file(folder: Path) -> Iterator[Add]:
+    """An event file in a folder of its own."""
+    from tensorboardX.event_file_writer import EventsWriter
+    from tensorboardX.proto.event_pb2 import Event
 
-    def __init__(self, folder: Path) -> None:
-        from tensorboardX.event_file_writer import EventsWriter
-
-        folder.mkdir(exist_ok=True)
-        self.run = Path(folder.name)  # it lies in a temporary folder
-        self.writer = EventsWriter(str(folder / "events"))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        with may_lack("fsync of files", self.run, POWER_CUT):
-            self.writer.close()
-
-    def add(self, summary: Any, step: int, time: float) -> None:
-        """A summary as it was at a step, and a time in seconds since 1970."""
-        from tensorboardX.proto.event_pb2 import Event
-
-        self.writer.write_event(Event(wall_time=time, step=step, summary=summary))
+    folder.mkdir(exist_ok=True)
+    writer = EventsWriter(str(folder / "events"))
+    try:
+        yield lambda summary, step, time: writer.write_event(
+            Event(wall_time=time, step=step, summary=summary)
+        )
+    finally:
+        with may_lack("fsync of files", Path(folder.name), POWER_CUT):  # it lies in a temporary folder
+            writer.close()
 
 
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, str | float | bool]:
