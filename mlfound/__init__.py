@@ -57,9 +57,10 @@ def find_runs(
     `find_runs(where={"command": "train", "optimizer.lr": 0.05})`. What cannot be read of one is empty, and its
     `problems` say so.
     """
-    from mlfound.runs.listing import find_runs
+    from mlfound.runs.listing import list_runs, those_with
 
-    return find_runs(where or {}, _folder(runs_dir))
+    folder = _folder(runs_dir)
+    return those_with(where or {}, list_runs(folder), folder)
 
 
 def _folder(given: str | PathLike[str] | None) -> "Path":

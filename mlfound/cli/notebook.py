@@ -6,8 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mlfound.cli.execute import execute
-from mlfound.cli.failures import one_line_errors
-from mlfound.cli.options import SHARED, path_of_user, takes
+from mlfound.cli.options import SHARED, takes
 from mlfound.cli.usage import Commands
 from mlfound.errors import printable
 
@@ -23,18 +22,8 @@ app = typer.Typer(
 
 
 @app.command()
-def export(
-    notebooks: Notebooks,
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", parser=path_of_user, help="Where modules go; by default exp beside the notebook."
-        ),
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit code 1 if a module is not up to date.")
-    ] = False,
-) -> None:
+@takes("to check")
+def export(notebooks: Notebooks, **flags: Any) -> None:
     """Write #export cells to a module.
 
     The cells of 01_matmul.ipynb with the comment #export or #| export above their code become exp/nb_01.py beside it;
@@ -49,24 +38,23 @@ def export(
     from mlfound.notebooks.documents import find, read
     from mlfound.notebooks.export import modules, write
 
-    with one_line_errors():
-        documents = [read(path) for path in find(notebooks)]
-        exports = modules(documents, to)
-        outdated = [module for module in exports if module.state != "up to date"]
-        if check:
-            for module in outdated:
-                sources = " ".join(map(str, module.notebooks))
-                typer.echo(printable(f"{module.path}: {module.state}; export {sources}"))
-            raise typer.Exit(1 if outdated else 0)
-        write(outdated)
-        for module in exports:
-            done = "written" if module in outdated else "was up to date"
-            sources = ", ".join(map(str, module.notebooks))
-            typer.echo(printable(f"{sources} -> {module.path} ({done})"))
-        exporting = {notebook for module in exports for notebook in module.notebooks}
-        for notebook in documents:
-            if notebook.path not in exporting:
-                typer.echo(f"{notebook.name}: no cell is marked #export; nothing written")
+    documents = [read(path) for path in find(notebooks)]
+    exports = modules(documents, flags["to"])
+    outdated = [module for module in exports if module.state != "up to date"]
+    if flags["check"]:
+        for module in outdated:
+            sources = " ".join(map(str, module.notebooks))
+            typer.echo(printable(f"{module.path}: {module.state}; export {sources}"))
+        raise typer.Exit(1 if outdated else 0)
+    write(outdated)
+    for module in exports:
+        done = "written" if module in outdated else "was up to date"
+        sources = ", ".join(map(str, module.notebooks))
+        typer.echo(printable(f"{sources} -> {module.path} ({done})"))
+    exporting = {notebook for module in exports for notebook in module.notebooks}
+    for notebook in documents:
+        if notebook.path not in exporting:
+            typer.echo(f"{notebook.name}: no cell is marked #export; nothing written")
 
 
 @app.command("test")
@@ -85,6 +73,7 @@ def run_all(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
+@takes()
 def call(
     module: Annotated[Path, typer.Argument(metavar="MODULE", help="A module such as exp/nb_01.py.")],
     function: Annotated[str, typer.Argument(metavar="FUNCTION", help="One of its functions.")],
@@ -104,11 +93,11 @@ def call(
     """
     from mlfound.notebooks.calling import call
 
-    with one_line_errors():
-        raise typer.Exit(call(module, function, arguments or []))
+    raise typer.Exit(call(module, function, arguments or []))
 
 
 @app.command()
+@takes()
 def new(
     notebook: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="A new file such as 03_mine.ipynb.")],
 ) -> None:
@@ -122,6 +111,5 @@ def new(
     """
     from mlfound.notebooks.new import create
 
-    with one_line_errors():
-        create(notebook)
-        typer.echo(printable(str(notebook)))
+    create(notebook)
+    typer.echo(printable(str(notebook)))

@@ -74,8 +74,8 @@ def shared(kind: Any, says: str, *names: str, default: Any = None, **more: Any) 
     return Flag(kind, typer.Option(*names, help=says, **more), default, is_key=False)
 
 
-def folder(kind: Any, variable: str, says: str, default: Any = None) -> Flag:
-    """The path of a folder, from a flag or an environment variable."""
+def folder(kind: Any, says: str, variable: str | None = None, default: Any = None) -> Flag:
+    """The path of a folder, from a flag or an environment variable; `...` as default: it must be given."""
     return shared(kind, says, default=default, metavar="DIR", envvar=variable, parser=path_of_user)
 
 
@@ -141,8 +141,8 @@ FLAGS: dict[str, Flag] = {
         "--set",
         metavar="KEY=VALUE",
     ),
-    "runs_dir": folder(Path, "MLFOUND_RUNS_DIR", "Where run folders go.", default=RUNS),
-    "data_dir": folder(Path | None, "MLFOUND_DATA_DIR", "The data cache; default: the user's cache folder."),
+    "runs_dir": folder(Path, "Where run folders go.", "MLFOUND_RUNS_DIR", RUNS),
+    "data_dir": folder(Path | None, "The data cache; default: the user's cache folder.", "MLFOUND_DATA_DIR"),
     "name": shared(str | None, "Text added to the run folder's name; default: none.", metavar="TEXT"),
     "json_": shared(bool, "Print one JSON document and nothing else.", "--json", default=False),
     "quiet": shared(bool, "Print nothing but errors and the run folder.", "--quiet", default=False),
@@ -163,9 +163,7 @@ FLAGS: dict[str, Flag] = {
     "html": shared(bool, "Write them as a page, index.html.", "--html", default=False),
     "open_": shared(bool, "The same, and open it in the browser.", "--open", default=False),
     "open_:page": shared(bool, "Open it in the browser.", "--open", default=False),
-    "tensorboard": shared(
-        Path, "Where the run's folder of event files goes.", default=..., metavar="DIR", parser=path_of_user
-    ),
+    "tensorboard": folder(Path, "Where the run's folder of event files goes.", default=...),
     "remove": shared(bool, "Remove these tags.", "--remove", default=False),
     "yes": shared(bool, "Do not ask.", "--yes", default=False),
     "resume_": shared(
@@ -234,6 +232,10 @@ FLAGS: dict[str, Flag] = {
     ),
     "timeout": number("SECONDS", "Time limit of one cell; default: 600."),
     "kernel": text("NAME", "A kernel such as python3; default: the notebook's own."),
+    "to": folder(Path | None, "Where modules go; by default exp beside the notebook."),
+    "check": shared(
+        bool, "Write nothing; exit code 1 if a module is not up to date.", "--check", default=False
+    ),
     "save": switch("--save", "Write the outputs into the notebooks."),
 }
 # The flags of every experiment

@@ -35,16 +35,12 @@ def _runs(runs_dir: Path) -> Iterator[Run]:
                 yield run
 
 
-def find_runs(where: Mapping[str, Any], runs_dir: Path) -> list[Run]:
-    """The runs that have these values under these dotted keys (see value_of), newest first.
-
-    UserError, with the nearest one, for a key that none of the runs has.
-    """
-    return those_with(where, list_runs(runs_dir), runs_dir)
-
-
 def those_with(where: Mapping[str, Any], runs: Sequence[Run], runs_dir: Path) -> list[Run]:
-    """The same of a list. Of a list that stands under a key, the value may also be one item: `tags=good`."""
+    """Those of `runs` that have these values under these dotted keys (see value_of), in their order.
+
+    Of a list that stands under a key, the value may also be one item: `tags=good`. UserError, with the nearest one,
+    for a key that none of the runs in `runs_dir` has.
+    """
     found = runs = [run for run in runs if run.facts]
     for key, value in where.items():
         values = {run.id: value_of(run, key) for run in runs}

@@ -110,10 +110,7 @@ class ResumedRecorder(RunRecorder):
         path, noted = self.path / "metrics.jsonl", self.last.facts["metrics"]
         kept = read_plain(path, MAX_METRICS_BYTES)[: noted["bytes"]]
         if sha256(kept).hexdigest() != noted["sha256"]:
-            raise UserError(
-                f"{path}: not what its checkpoint noted; "
-                f"start a new run with mlfound train {self.path / 'config.yaml'}"
-            )
+            raise UserError(f"{path}: not what its checkpoint noted; {new_run(self.path)}")
         self.metrics_bytes = len(kept)
         self.metrics_digest.update(kept)
         return [json.loads(line) for line in kept.splitlines()]
@@ -126,7 +123,7 @@ class ResumedRecorder(RunRecorder):
         if self.facts["status"] == "completed":
             raise UserError(
                 f"{self.path / 'checkpoints'}: no checkpoint, so {epochs} would be trained again; "
-                f"start a new run with mlfound train {self.path / 'config.yaml'}"
+                + new_run(self.path)
             )
         if rows:
             self.message(f"There is no checkpoint: {epochs} are trained again.")
@@ -139,19 +136,20 @@ class ResumedRecorder(RunRecorder):
 def read_facts(path: Path) -> dict[str, Any]:
     """`run.json` of a run that can go on."""
     facts = read_json(path / "run.json")
-    problem = schema_problem(facts)
-    if problem is None and facts.get("command") != "train":
+    if problem := schema_problem(facts):
+        raise UserError(f"{path / 'run.json'}: {problem}")
+    if facts.get("command") != "train":
         raise UserError(f"{path}: a run of {facts.get('command')}; only a train run can be resumed")
     wrong = [key for key, kind in NEEDED.items() if not isinstance(at(facts, key), kind)]
-    if problem is None and wrong:
-        config = path / "config.yaml"
-        wrong_keys = f"{', '.join(wrong)} missing or wrong"
-        problem = f"damaged ({wrong_keys}); start a new run with mlfound train {config}"
-    if problem is not None:
-        raise UserError(f"{path / 'run.json'}: {problem}")
-    if facts["status"] == "diverged":
+    if wrong:
         raise UserError(
-            f"{path}: it diverged, and would again; start a new run with mlfound train {path / 'config.yaml'} "
-            "and a smaller optimizer.lr"
+            f"{path / 'run.json'}: damaged ({', '.join(wrong)} missing or wrong); {new_run(path)}"
         )
+    if facts["status"] == "diverged":
+        raise UserError(f"{path}: it diverged, and would again; {new_run(path)} and a smaller optimizer.lr")
     return facts
+
+
+def new_run(path: Path) -> str:
+    """What to do where the run in this folder cannot go on."""
+    return f"start a new run with mlfound train {path / 'config.yaml'}"
