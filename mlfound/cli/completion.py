@@ -5,9 +5,6 @@ from collections.abc import Callable, Iterator
 
 import typer
 
-# Without it nothing needs to know what completes a flag, and typer inspects each such function at every start
-COMPLETING = "_MLFOUND_COMPLETE" in os.environ
-
 
 def runs(context: typer.Context, incomplete: str) -> list[str]:
     """`latest`, and the ids in the runs folder, the newest first."""

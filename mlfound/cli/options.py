@@ -242,10 +242,9 @@ FLAGS: dict[str, Flag] = {
 SHARED = "set_ runs_dir data_dir name json_ quiet verbose no_plots print_config"
 # By the parameter's name
 KEYS = {parameter(name): name.partition(":")[0].rstrip("_") for name, flag in FLAGS.items() if flag.is_key}
-if completion.COMPLETING:
-    for name, flag in FLAGS.items():
-        if flag.is_key:
-            flag.info.autocompletion = completion.values_of(KEYS[parameter(name)])
-        elif name.startswith("arguments"):
-            flag.info.autocompletion = completion.operands
-    FLAGS["resume_"].info.autocompletion = completion.runs
+for name, flag in FLAGS.items():
+    if flag.is_key:
+        flag.info.autocompletion = completion.values_of(KEYS[parameter(name)])
+    elif name.startswith("arguments"):
+        flag.info.autocompletion = completion.operands
+FLAGS["resume_"].info.autocompletion = completion.runs

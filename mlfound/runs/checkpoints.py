@@ -93,22 +93,15 @@ class Checkpoints:
         text = read_plain(path, MAX_MANIFEST_BYTES)
         try:
             content = json.loads(text)
-            data = self.read_tensors(number, content["bytes"], content["sha256"])
+            data = read_plain(self.path(number, "safetensors"), content["bytes"])
+            if sha256(data).hexdigest() != content["sha256"]:
+                raise UserError(f"{self.path(number, 'safetensors')}: damaged")
             tensors, facts = load(data), dict(content["facts"])
             if self.manifest(number, content["best"], facts, tensors, data) == text:
                 return Checkpoint(tensors, facts)
         except (ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
             raise UserError(f"{path}: damaged") from error
         raise UserError(f"{path}: damaged, or of another run")
-
-    def read_tensors(self, number: int, size: int, digest: str) -> bytes:
-        """The tensor file of this generation, if it is the one that was written."""
-        path = self.path(number, "safetensors")
-        if path.is_file() and path.stat().st_size == size:  # so that no manifest can make us read without end
-            data = read_plain(path, size)
-            if sha256(data).hexdigest() == digest:
-                return data
-        raise UserError(f"{path}: damaged or missing")
 
     def manifest(
         self, number: int, best: bool, facts: Mapping[str, Any], tensors: Mapping[str, Tensor], data: bytes
