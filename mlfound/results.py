@@ -88,7 +88,7 @@ class Result:
     A verdict among them is true or false: `overfitting`.
     """
 
-    metrics: Mapping[str, float | int]
+    metrics: Mapping[str, float | int] = field(default_factory=dict)
     status: Literal["completed", "failed", "diverged"] = "completed"
     checks: Sequence[Check] = ()
     findings: Sequence[str] = ()

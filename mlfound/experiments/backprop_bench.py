@@ -40,8 +40,8 @@ def run(config: BackpropBenchConfig, context: Context) -> Result:
     wrong = {each.impl for each in errors if each.relative_error > BOUND}
     not_timed = [f"{name} was not timed: its gradients are wrong." for name in sorted(wrong)]
     right = [name for name in names if name not in wrong]
-    timed: Result = workload.run(config, right, splits.to(device), context) if right else Result({})
-    return (result + Result({}, findings=not_timed) + timed).ranked("*_over_*", "modules_*")
+    timed: Result = workload.run(config, right, splits.to(device), context) if right else Result()
+    return (result + Result(findings=not_timed) + timed).ranked("*_over_*", "modules_*")
 
 
 def chosen(config: BackpropBenchConfig, ladder: dict[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ def run(config: CompareConfig, context: Context) -> Result:
         comparisons = compare(families, measure, config.difference or measure.minimum)
         result += verdicts.run(comparisons) + metrics.run(comparisons)
         result += figures.run(sides, measure) + seeds.run(families, comparisons, measure)
-        result += Result({}, findings=[*settings.cautions(comparisons, sides), *methods(comparisons), *notes])
+        result += Result(findings=[*settings.cautions(comparisons, sides), *methods(comparisons), *notes])
     else:
         result += figures.without_seeds(sides)
     resolved = config.model_copy(update={"runs": tuple(str(run.path) for run in runs)})

@@ -83,4 +83,4 @@ def listing(data_dir: Path) -> Result:
         Column("licence", rank=1),
         Column("path", of=lambda entry: str(entry.path)),
     )
-    return Result({}, tables=[Table.of("datasets", "Datasets", columns, cache.inventory(data_dir))])
+    return Result(tables=[Table.of("datasets", "Datasets", columns, cache.inventory(data_dir))])

@@ -47,7 +47,7 @@ def run(config: InitStatsConfig, context: Context) -> Result:
     threads = hardware.use_threads(config.threads, (config.rows or stacks.ROWS) * config.width**2)
     config = config.model_copy(update={"threads": threads})
     context.recorder.begin(config, seeds=[config.seed], dataset=inputs.facts, threads=threads)
-    result = Result({})
+    result = Result()
     for n, part in enumerate(parts):
 
         def on_progress(scheme: str, share: float, before: int = n) -> None:  # one bar for all parts

@@ -24,8 +24,8 @@ def run(config: NormalizeCheckConfig, context: Context) -> Result:
     dataset = find(name, key="data.dataset")
     classes = class_checks(before, dataset, cut=config.data.train_rows is not None)
     return (
-        Result({}, findings=class_findings(before))
+        Result(findings=class_findings(before))
         + figures.run(config, before, after, mean, std)
-        + Result({}, checks=[*content_checks(before, after), *classes])
-        + Result({}, pictures=[class_balance(before, Path(name).name), digits(dataset, before)])
+        + Result(checks=[*content_checks(before, after), *classes])
+        + Result(pictures=[class_balance(before, Path(name).name), digits(dataset, before)])
     ).ranked("train_mean_after", "train_std_after", "valid_*_after", "test_*_after")

@@ -58,7 +58,6 @@ def report(measured: Sequence[GradientError], seed: int, shown: Shown = "verbose
     rows = [(name, *stage.values()) for name, stage in worst.items()]
     every = [Column(name) for name in GradientError._fields]
     return Result(
-        {},
         checks=[*checks, check_autograd(seed)],
         tables=[
             Table("errors", title, columns, rows, shown),

@@ -97,7 +97,7 @@ def run(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, conte
         on_progress=partial(context.recorder.progress, "forward and backward"),
     )
     measurements = [replace(each, timing=timing) for each, timing in timings.items()]
-    result = Result({}, tables=[stage_table(measurements, machine_words(config))])
+    result = Result(tables=[stage_table(measurements, machine_words(config))])
     for part in PARTS:
         result += report_part([each for each in measurements if each.part == part], machine_words(config))
     return result + memory(passes, device) + against_library(measurements)
@@ -187,13 +187,13 @@ def memory(passes: Mapping[PassMeasurement, Pass], device: torch.device) -> Resu
     title = "Memory at the peak of forward and backward, beside images and weights"
     columns = (Column("impl", "stage"), Column("rows", format=","), Column("peak_mb", "MB", ",.0f", peak_mb))
     full = [each for each in passes if each.part == FULL_BACKWARD]
-    return Result({}, tables=[Table.of("memory", title, columns, full)])
+    return Result(tables=[Table.of("memory", title, columns, full)])
 
 
 def against_library(measurements: Sequence[PassMeasurement]) -> Result:
     """Our last stage over the library, both halves together, without and with the input's gradient."""
     if not {"modules", "torch-nn"} <= {each.impl for each in measurements}:
-        return Result({})
+        return Result()
     medians = medians_of(measurements)
     weights, everything = (over_library(medians, "modules", back) for back in (BACKWARD, FULL_BACKWARD))
     share = 1 - medians["modules", BACKWARD] / medians["modules", FULL_BACKWARD]

@@ -210,7 +210,7 @@ def against_libraries(timed: Sequence[StepMeasurement]) -> Result:
     """The last of ours, and how many times as fast as each library it is, and as its engine by another product."""
     ours = [each for each in timed if each.impl in OURS]
     if not ours:
-        return Result({})
+        return Result()
     best = ours[-1]
     engine, _ = OURS[best.impl]
     theirs = [each for each in timed if each is not best and OURS.get(each.impl, (engine,))[0] == engine]

@@ -93,7 +93,7 @@ def run(sides: Sequence[Side], measure: Measure) -> Result:
             if other != measure
         ),
     ]
-    return Result({}, tables=[Table.of("figures", "Side by side, means over the seeds", columns, sides)])
+    return Result(tables=[Table.of("figures", "Side by side, means over the seeds", columns, sides)])
 
 
 def ranges(seeds: Collection[int]) -> str:

@@ -35,7 +35,7 @@ def run(families: Sequence[Family], comparisons: Sequence[Comparison], measure: 
         pictures.append(Picture(f"seeds{ending}", "compared_seeds", data))
         pictures.append(Picture(f"curves{ending}", "compared_curves", curves))
     table = Table.of("seeds", "Every seed's figures", columns, rows, shown="never")
-    return Result({}, tables=[table], pictures=pictures)
+    return Result(tables=[table], pictures=pictures)
 
 
 def dots(sides: Family, comparisons: Sequence[Comparison], measure: Measure) -> dict[str, object]:

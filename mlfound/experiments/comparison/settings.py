@@ -36,7 +36,7 @@ def run(sides: Sequence[Side]) -> Result:
         columns += [Column(side.title, of=partial(values, side, read), rank=1) for side in sides]
         keys = differing([read(run) for side in sides for run in side.runs], besides)
         tables += [Table.of(name, title, columns, keys)] if keys else []
-    return Result({}, tables=tables)
+    return Result(tables=tables)
 
 
 def values(side: Side, read: Callable[[EarlierRun], Mapping[str, Any]], key: str) -> str:

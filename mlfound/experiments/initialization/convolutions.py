@@ -33,7 +33,7 @@ LESSON_FOUR = {"torch-default": 0.0089, "kaiming": 0.285, "kaiming-uniform": 0.2
 def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_progress: OnProgress) -> Result:
     """Nothing where the images are not square."""
     if not are_fit(inputs) or not schemes:
-        return Result({})
+        return Result()
     x = inputs.splits.valid.x[: config.rows or IMAGES].reshape(-1, 1, *inputs.splits.shape)
     activation, draws = chosen_activations(config)[-1], min(config.draws, MAX_DRAWS)
     measurements = []

@@ -30,7 +30,7 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_prog
     draws, x = min(config.draws, MAX_DRAWS), inputs.splits.valid.x[:FUNNEL_ROWS]
     of_funnels = funnel_claims(x, config.hidden, generator(config.seed, "init-stats funnel"), draws)
     products = measure_products(generator(config.seed, "init-stats products"), draws)
-    return Result({}, tables=[claim_table([*of_funnels, *product_claims(products)])])
+    return Result(tables=[claim_table([*of_funnels, *product_claims(products)])])
 
 
 def measure_products(generator: Generator, draws: int) -> dict[str, Tensor]:

@@ -34,12 +34,12 @@ def run(config: InitStatsConfig, inputs: Inputs, layers: Sequence[Layer]) -> Res
     few = x[:SHOWN_ROWS]
     pictures = [draws_picture(config, few, name, nonlinear), histograms(config, few, nonlinear)]
     if relu is None:
-        return Result({}, pictures=pictures)
+        return Result(pictures=pictures)
     tables = [draws_table(relu, shifted)] if shifted.shift else []
     v = relu.w_theory and relu.w_theory**2
     findings = [*shift_findings(x, v, relu, shifted), *scatter_findings(config, few, v, relu)] if v else []
     tables.append(claim_table(claims(relu, shifted)))
-    return Result({}, findings=findings, tables=tables, pictures=pictures)
+    return Result(findings=findings, tables=tables, pictures=pictures)
 
 
 def draws_table(relu: Layer, shifted: Layer) -> Table:

@@ -71,7 +71,7 @@ def comparison(earlier: EarlierRun, measurements: Sequence[RungMeasurement]) -> 
         Column("verdict"),
     )
     table = Table("comparison", f"Compared with {name} (95% intervals)", columns, rows, "alone")
-    return Result({}, findings=[f"Compared with {name}: {', '.join(changes) or NOTHING}."], tables=[table])
+    return Result(findings=[f"Compared with {name}: {', '.join(changes) or NOTHING}."], tables=[table])
 
 
 def verdict(low: float, high: float) -> str:

@@ -37,7 +37,7 @@ def on_test_set(
         )
         + by_class(confusion(test.y, scores[0].predicted, splits.classes), splits, whose)
         + by_mistake(inputs, scores[0], whose)
-        + Result({}, pictures=weight_pictures(first, splits.shape, whose))
+        + Result(pictures=weight_pictures(first, splits.shape, whose))
     )
 
 
@@ -125,7 +125,6 @@ def by_class(counts: Tensor, splits: Splits, whose: str) -> Result:
     title = f"Test {splits.noun}s: true against predicted{whose}"
     picture = {"title": title, "counts": counts.cpu(), "names": [str(label) for label in labels]}
     return Result(
-        {},
         findings=worst_confusion(rows, whose, splits.noun),
         tables=[
             Table("classes", f"Test accuracy by {a_class}{whose}", columns, rows),
@@ -157,7 +156,6 @@ def by_mistake(inputs: Inputs, score: Score, whose: str) -> Result:
     columns = [Column(name) for name in ("row", *figures)]
     lines = list(zip(rows.tolist(), *figures.values(), strict=True))
     return Result(
-        {},
         tables=[Table("mistakes", f"Most confidently wrong{whose}", columns, lines, shown="never")],
         pictures=[Picture("mistakes", "wrong_digits", picture)],
     )
