@@ -15,19 +15,15 @@ from mlfound.report.page import TEMPLATES, environment, policy_of
 
 def index(data: Mapping[str, Any], path: str) -> str:
     """The whole HTML text; see runs/overview.py for the data."""
-    style, more, script = (
-        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "index.css", "index.js")
-    )
-    return (
-        environment()
-        .get_template("index.html")
-        .render(
-            data=data,
-            path=printable(path),
-            count=len(data["runs"]),
-            written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            style=Markup(style + more),
-            script=Markup(script),
-            policy=policy_of(style + more, script),
-        )
+    files = (TEMPLATES / name for name in ("page.css", "index.css", "index.js"))
+    style, more, script = (file.read_text(encoding="utf-8") for file in files)
+    template = environment().get_template("index.html")
+    return template.render(
+        data=data,
+        path=printable(path),
+        count=len(data["runs"]),
+        written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        style=Markup(style + more),
+        script=Markup(script),
+        policy=policy_of(style + more, script),
     )

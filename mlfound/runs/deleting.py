@@ -71,11 +71,7 @@ def refuse_running(run: Run) -> None:
 
 def size(path: Path) -> int:
     """Bytes of all files in a folder; links count as themselves."""
-    return sum(
-        os.lstat(os.path.join(above, name)).st_size
-        for above, _, names in os.walk(path, followlinks=False)
-        for name in names
-    )
+    return sum(each.lstat().st_size for each in path.rglob("*") if each.is_symlink() or not each.is_dir())
 
 
 def delete(doomed: Iterable[Path], runs_dir: Path) -> None:

@@ -23,9 +23,7 @@ def overview(runs: Sequence[Run]) -> dict[str, Any]:
     """
     columns = columns_of(runs)
     for number, column in enumerate(columns):
-        if (
-            column.label == "key figure"
-        ):  # of several commands, which a reader may filter: sorted by its number
+        if column.label == "key figure":  # of several commands: sorted by its number, once they are filtered
             columns[number] = replace(column, keys=[next(iter(run.metrics.values()), None) for run in runs])
     found = {
         "runs": [{"id": printable(run.id), "page": page_of(run)} for run in runs],

@@ -110,9 +110,8 @@ class RunRecorder:
 
     def start(self, config: Any, facts: dict[str, Any]) -> None:
         """From here on the folder says that this run is running, and what happens is logged."""
-        write_whole(
-            self.path / "config.yaml", dump(config).encode()
-        )  # first: what has begun can be begun again
+        # the config first: what has begun can be begun again
+        write_whole(self.path / "config.yaml", dump(config).encode())
         self.facts, self.has_started = facts, True
         folder.write_json(self.path / "run.json", self.facts)
         self.log = (self.path / "log.txt").open("a", encoding="utf-8", buffering=1)

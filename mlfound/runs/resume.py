@@ -128,10 +128,6 @@ class ResumedRecorder(RunRecorder):
         if rows:
             self.message(f"There is no checkpoint: {epochs} are trained again.")
 
-    def earlier_summary(self) -> dict[str, Any]:
-        """What `finish` gave."""
-        return self.identified(read_json(self.path / "summary.json"))
-
 
 def read_facts(path: Path) -> dict[str, Any]:
     """`run.json` of a run that can go on."""

@@ -21,6 +21,7 @@ from mlfound.report.drawing import Drawing
 from mlfound.results import Context, Result, Resumed, at_once
 from mlfound.runs.earlier import all_runs, config_file, read_run, run_of_config
 from mlfound.runs.environment import environment
+from mlfound.runs.plain_files import read_json
 from mlfound.runs.reader import Run
 from mlfound.runs.recorder import RunRecorder
 
@@ -93,7 +94,7 @@ def resume(path: Path, overrides: Sequence[Override], data_dir: Path, screen: Sc
         loaded = load("train", path / "config.yaml", overrides)
         if recorder.facts["status"] == "completed" and not overrides:
             recorder.message("This run is complete: nothing is left to do.")
-            screen.show(None, recorder.earlier_summary())
+            screen.show(None, recorder.identified(read_json(path / "summary.json")))
             return Run(path)
         earlier = Resumed(recorder.last, recorder.rows, recorder.facts)
         return carry_out("train", loaded, recorder, data_dir, screen, earlier)

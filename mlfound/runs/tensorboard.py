@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,8 @@ def export(folder: Path, target: Path) -> Path:
         raise UserError(f"--tensorboard {target}: lies in the run folder; name another")
     if os.path.lexists(place):
         raise UserError(f"--tensorboard {target}: {place} is there already; remove it, or name another")
-    try:
-        import tensorboardX  # noqa: F401
-    except ImportError:
-        needed = "needs the package tensorboardX; pip install 'mlfound[tensorboard]'"
-        raise UserError(f"--tensorboard: {needed}") from None
+    if find_spec("tensorboardX") is None:
+        raise UserError("--tensorboard: needs the package tensorboardX; pip install 'mlfound[tensorboard]'")
     try:
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target, prefix=".export-") as temporary:

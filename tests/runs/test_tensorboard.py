@@ -1,9 +1,9 @@
 """The TensorBoard export, read back: records checked by their CRC, events by tensorboardX's own protocol buffers."""
 
-import builtins
 import json
 import math
 import struct
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -195,14 +195,7 @@ def test_numbers_that_no_event_file_can_hold(mlfound):
 
 
 def test_without_the_extra(mlfound, run, monkeypatch):
-    real = builtins.__import__
-
-    def missing(name, *args):
-        if name.startswith("tensorboardX"):
-            raise ImportError(name)
-        return real(name, *args)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
     refused(mlfound("runs", "export", run, "--tensorboard", "logs"), "pip install 'mlfound[tensorboard]'")
     assert not Path("logs").exists()
 
