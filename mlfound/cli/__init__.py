@@ -49,7 +49,7 @@ def download(context: typer.Context, **flags: Any) -> None:
       mlfound download --dataset fashion-mnist
     """
     if flags["list_"]:
-        show_datasets(flags["data_dir"], flags["json_"])
+        show_datasets(flags)
     else:
         execute(context)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mlfound.cli.failures import prepare_imports
-from mlfound.cli.options import KEYS, RUNS, path_of_user, sorted_out
+from mlfound.cli.options import KEYS, RUNS, SETTING, path_of_user
 from mlfound.cli.signals import deferred
 from mlfound.errors import UserError
 
@@ -89,14 +89,8 @@ def terminal(flags: Mapping[str, Any]) -> "Screen":
     from mlfound.report.terminal import screen
     from mlfound.runs.run import Screen
 
-    return Screen(
-        screen(stderr=True),
-        flags["quiet"],
-        sys.argv[1:],
-        deferred,
-        partial(show_result, flags),
-        None if flags["no_plots"] else drawing,
-    )
+    pictures, show = None if flags["no_plots"] else drawing, partial(show_result, flags)
+    return Screen(screen(stderr=True), flags["quiet"], sys.argv[1:], deferred, show, pictures)
 
 
 def show_result(flags: Mapping[str, Any], result: "Result | None", summary: Mapping[str, Any]) -> None:
@@ -136,9 +130,10 @@ def read_arguments(
     from mlfound.config.loading import Override, parse_set
     from mlfound.runs.earlier import config_file, is_yaml
 
-    settings, words = sorted_out(flags["arguments"])
+    given = flags["arguments"] or ()
+    words = [word for word in given if not SETTING.match(word)]
     overrides = [parse_set(each) for each in flags["set_"] or ()]
-    overrides += [parse_set(each, flag="") for each in settings]
+    overrides += [parse_set(each, flag="") for each in given if SETTING.match(each)]
     for name, value in flags.items():
         if name in KEYS and value not in (None, [], ()):
             overrides.append(Override(KEYS[name], value, as_typed(KEYS[name], value)))
@@ -159,14 +154,13 @@ def as_typed(key: str, value: object) -> str:
     return flag if value is True else f"{flag} {value}"
 
 
-def show_datasets(data_dir: Path | None, as_json: bool) -> None:
+def show_datasets(flags: Mapping[str, Any]) -> None:
     """`download --list`."""
-    from mlfound.data.registry import default_data_dir
     from mlfound.experiments.download import listing
     from mlfound.report.terminal import screen, show
 
-    result = listing(data_dir or default_data_dir())
-    if as_json:
+    result = listing(data_dir(flags))
+    if flags["json_"]:
         [table] = result.tables
         names = [column.name for column in table.columns]
         typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in table.rows], indent=2))

@@ -3,7 +3,7 @@
 import inspect
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,12 +114,6 @@ def takes(*names: str) -> Callable[[Command], Command]:
     return described
 
 
-def sorted_out(words: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """The KEY=VALUE arguments, and the others."""
-    settings = [word for word in words or () if SETTING.match(word)]
-    return settings, [word for word in words or () if not SETTING.match(word)]
-
-
 # By the config key that it sets, or the parameter's name; with a suffix after a colon where commands differ in its
 # meaning or its default
 FLAGS: dict[str, Flag] = {
@@ -132,8 +126,7 @@ FLAGS: dict[str, Flag] = {
         "Runs, as paths, ids, beginnings of ids or latest; or one YAML file; and config keys.",
     ),
     "arguments:notebooks": arguments(
-        "NOTEBOOK|KEY=VALUE",
-        "Notebooks, and folders of them; or one YAML file; and config keys.",
+        "NOTEBOOK|KEY=VALUE", "Notebooks, and folders of them; or one YAML file; and config keys."
     ),
     "set_": shared(
         list[str] | None,
@@ -152,9 +145,7 @@ FLAGS: dict[str, Flag] = {
     "list_": shared(bool, "Show all datasets, their state, path and licence.", "--list", default=False),
     "command": shared(str | None, "Only runs of this command, such as train.", metavar="NAME"),
     "where": shared(
-        list[str] | None,
-        "Only runs with this in their config or run.json; repeatable.",
-        metavar="KEY=VALUE",
+        list[str] | None, "Only runs with this in their config or run.json; repeatable.", metavar="KEY=VALUE"
     ),
     "sort": shared(str | None, "By a metric, a column or a config key, the highest first.", metavar="KEY"),
     "reverse": shared(bool, "The other way round.", "--reverse", default=False),
@@ -167,10 +158,7 @@ FLAGS: dict[str, Flag] = {
     "remove": shared(bool, "Remove these tags.", "--remove", default=False),
     "yes": shared(bool, "Do not ask.", "--yes", default=False),
     "resume_": shared(
-        str | None,
-        "Resume an interrupted run in its folder; default: a new run.",
-        "--resume",
-        metavar="RUN",
+        str | None, "Resume an interrupted run in its folder; default: a new run.", "--resume", metavar="RUN"
     ),
     "epochs": text("N", "Times that every training image is seen; default: 10.", kind=int),
     "optimizer.lr": number("X", "Learning rate, the peak of the schedule; default: 0.1.", "--lr"),
