@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mlfound.errors import UserError
@@ -53,11 +54,10 @@ def latest(runs_dir: Path) -> Path:
 
 def beginning_with(start: str, runs_dir: Path) -> list[str]:
     """The names of the folders in `runs_dir` that begin with `start`, newest first."""
-    try:
+    with suppress(OSError):  # no runs folder, no runs
         names = folders(runs_dir)
-    except OSError:
-        return []  # no runs folder, no runs
-    return sorted((name for name in names if name.startswith(start) and name != "latest"), reverse=True)
+        return sorted((name for name in names if name.startswith(start) and name != "latest"), reverse=True)
+    return []
 
 
 def folders(runs_dir: Path) -> list[str]:

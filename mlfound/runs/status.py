@@ -41,9 +41,7 @@ def is_held(lock: Path) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks
+    except OSError:  # another holds it, or this is a file system without locks
         return True
     finally:
         os.close(descriptor)
@@ -53,11 +51,10 @@ def is_held(lock: Path) -> bool:
 def schema_problem(facts: Mapping[str, Any]) -> str | None:
     """What to say of a folder in another form than ours."""
     schema = facts.get("schema")
-    if isinstance(schema, int) and schema <= SCHEMA:
-        return None
-    if isinstance(schema, int):
-        return f"schema {schema}: written by a newer mlfound, it may say more than is shown"
-    return "run.json has no schema: it may be of another program"
+    if not isinstance(schema, int):
+        return "run.json has no schema: it may be of another program"
+    newer = f"schema {schema}: written by a newer mlfound, it may say more than is shown"
+    return newer if schema > SCHEMA else None
 
 
 def moment(facts: Mapping[str, Any], key: str) -> datetime | None:
