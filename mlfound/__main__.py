@@ -4,6 +4,7 @@ import atexit
 import os
 import signal
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
@@ -17,17 +18,21 @@ def main() -> None:
     try:
         commands()
     except SystemExit as ended:
-        if ended.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        if isinstance(ended.code, int):
             leave(ended.code)
         raise
 
 
 def leave(code: int) -> None:
-    """End the process now: to take everything down that was imported may take seconds."""
+    """End the process now: to take everything down that was imported takes half a second, or more.
+
+    Where what was printed cannot be written, Python says so as usual.
+    """
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
+    with suppress(OSError):
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":
