@@ -51,7 +51,8 @@ SHOWS: dict[str, Callable[[Data], str]] = {
     ),
     "accuracy_curve": _accuracy,
     "schedule_curves": lambda data: (
-        f"Lines over the epochs: learning rate {_reach(data['lr'])}, below it momentum {_reach(data['momentum'])}."
+        f"Lines over the epochs: learning rate {_reach(data['lr'])}, below it "
+        f"{data.get('momentum_name', 'momentum')} {_reach(data['momentum'])}."
     ),
     "lr_find_curve": _lr_find,
     "confusion": _confusion,

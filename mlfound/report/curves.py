@@ -92,12 +92,14 @@ def accuracy_curve(
     return figure
 
 
-def schedule_curves(*, title: str, progress: ArrayLike, lr: ArrayLike, momentum: ArrayLike) -> Figure:
-    """The learning rate, and the momentum below it, at `progress`, in epochs from 0."""
+def schedule_curves(
+    *, title: str, progress: ArrayLike, lr: ArrayLike, momentum: ArrayLike, momentum_name: str = "momentum"
+) -> Figure:
+    """The learning rate, and the momentum below it, at `progress`, in epochs from 0; Adam's is called beta1."""
     epochs = finite(progress)
     figure, panels = paper(4.6, 2, sharex=True)
     for axes, name, values, colour in zip(
-        panels, ("learning rate", "momentum"), (lr, momentum), (GREEN, PINK), strict=True
+        panels, ("learning rate", momentum_name), (lr, momentum), (GREEN, PINK), strict=True
     ):
         axes.plot(epochs, finite(values), color=colour, marker=marker(epochs))
         axes.set_ylabel(name)

@@ -192,6 +192,9 @@ def test_a_schedule_of_pieces_is_planned_and_drawn():
     for epochs, *rates in drawn:
         assert tuple(rates) == made.rates(epochs / 2), epochs
     assert picture.data["progress"][-1] == 2
+    assert "momentum_name" not in picture.data
+    *_, of_adam = curves(planned("optimizer.name=adam"), [EPOCH], 0.9)
+    assert of_adam.data["momentum_name"] == "beta1"
 
 
 def planned(*changes):

@@ -66,6 +66,7 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "progress": [0.0, 1.0, 2.5],
             "lr": [0.01, 0.1, 0.0],
             "momentum": [0.9, 0.81, 0.85],
+            "momentum_name": "beta1",
         },
         "no epoch": {"title": r"$\frac$", "progress": [], "lr": [], "momentum": []},
         "every step": {

@@ -123,6 +123,8 @@ def curves(planned: Plan, epochs: Sequence[Epoch], test_accuracy: float) -> list
         "test_accuracy": test_accuracy,
     }
     schedule = {"title": "Schedule", "progress": progress, "lr": lrs, "momentum": momenta}
+    if hasattr(planned.config.optimizer, "beta1"):
+        schedule["momentum_name"] = "beta1"
     return [
         Picture("loss", "loss_curves", losses),
         Picture("accuracy", "accuracy_curve", accuracies),
