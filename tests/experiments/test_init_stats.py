@@ -167,7 +167,7 @@ def test_a_new_part_is_one_line_in_the_dict(mlfound, monkeypatch):
     assert summary["metrics"]["sample"] == 1.0
     assert summary["findings"][-1] == "A sample was drawn."
     assert "sample" in summary["tables"]
-    assert summary["pictures"][-1] == "sample"
+    assert [*summary["pictures"]][-1] == "sample"
     assert (outcome.path / "tables" / "convolutions.csv").exists()
 
 

@@ -165,9 +165,10 @@ def run(
 ) -> None:
     """This process is the command from now on: as a shell would start it, with its output in files."""
     import mlfound.report.pictures
-    from mlfound.__main__ import main
+    from mlfound import __main__ as program
 
     os.setsid()  # as a batch system does: a group of its own, which no shell cleans up
+    program.leave = lambda code: None  # this process has more to say
     if not pictures:
         mlfound.report.pictures.png = lambda picture: base64.b64decode(PIXEL)
 
@@ -186,7 +187,7 @@ def run(
     if limited:
         limit()
     try:
-        load_model(arguments[1]) if arguments[0] == "load_model" else main()
+        load_model(arguments[1]) if arguments[0] == "load_model" else program.main()
     except SystemExit as done:
         code = int(done.code or 0)
     except BaseException:
