@@ -27,7 +27,7 @@ def test_a_folder_named_by_a_word_is_found_from_elsewhere(mlfound, digits, own_f
     assert config_of(path)["data"]["dataset"] == str(digits)
     (own_folder / "elsewhere" / "ds").mkdir(parents=True)  # an empty folder of that name
     monkeypatch.chdir(own_folder / "elsewhere")
-    again = mlfound("train", path / "config.yaml")
+    again = mlfound("train", "--no-plots", path / "config.yaml")
     assert again.code == 0, again.err
     assert (again.path / "model.safetensors").read_bytes() == (path / "model.safetensors").read_bytes()
 
@@ -39,14 +39,17 @@ def test_other_data_in_its_place_is_not_taken_for_the_same(mlfound, digits):
     labels.write_bytes(bytes([0, 0, 8, 1, 0, 0, 3, 232]) + bytes(i % 10 for i in range(1000)))
     runs = sorted(path.parent.iterdir())
     refused(
-        mlfound("train", path / "config.yaml"), path.name, "not what this run had", "copy its config.yaml"
+        mlfound("train", "--no-plots", path / "config.yaml"),
+        path.name,
+        "not what this run had",
+        "copy its config.yaml",
     )
     assert sorted(path.parent.iterdir()) == runs
-    assert mlfound("train", path / "config.yaml", "--set", f"data.dataset={digits}").code == 0, (
-        "it was asked for"
-    )
+    assert (
+        mlfound("train", "--no-plots", path / "config.yaml", "--set", f"data.dataset={digits}").code == 0
+    ), "it was asked for"
     shutil.copy(path / "config.yaml", "copied.yaml")
-    assert mlfound("train", "copied.yaml").code == 0
+    assert mlfound("train", "--no-plots", "copied.yaml").code == 0
 
 
 def test_download_and_compare_store_where_things_are(mlfound, digits, own_folder, monkeypatch):

@@ -14,7 +14,15 @@ import yaml
 from mlfound.runs import folder
 from tests.support.commands import refused
 
-QUICK = ("--set", "data.dataset=mnist-sample", "--set", "epochs=2", "--set", "checkpoint.seconds=0")
+QUICK = (
+    "--set",
+    "data.dataset=mnist-sample",
+    "--set",
+    "epochs=2",
+    "--set",
+    "checkpoint.seconds=0",
+    "--no-plots",
+)
 
 
 def edited(path, **changes):
@@ -52,7 +60,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(mlfound):
     assert json.loads((path / "run.json").read_text())["status"] == "interrupted"
     assert not (path / "model.safetensors").exists()
 
-    outcome = mlfound("train", "--resume", path.name)
+    outcome = mlfound("train", "--no-plots", "--resume", path.name)
     assert outcome.code == 0
     assert outcome.path == path
     assert weights(path) == weights(whole)
@@ -63,7 +71,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(mlfound):
 
 
 def test_its_config_can_be_looked_at(mlfound, broken_off):
-    outcome = mlfound("train", "--resume", broken_off, "--print-config")
+    outcome = mlfound("train", "--no-plots", "--resume", broken_off, "--print-config")
     assert (outcome.code, outcome.out) == (0, (broken_off / "config.yaml").read_text())
 
 
@@ -71,17 +79,20 @@ def test_its_config_is_not_read_from_elsewhere(mlfound, broken_off):
     (broken_off / "config.yaml").rename("elsewhere.yaml")
     (broken_off / "config.yaml").symlink_to(Path("elsewhere.yaml").resolve())
     for options in ((), ("--print-config",)):
-        refused(mlfound("train", "--resume", broken_off, *options), "config.yaml: a link, not a file")
+        refused(
+            mlfound("train", "--no-plots", "--resume", broken_off, *options),
+            "config.yaml: a link, not a file",
+        )
 
 
 def test_a_complete_run_has_nothing_left_to_do(mlfound, monkeypatch):
     path = mlfound("train", *QUICK).path
     before = (path / "run.json").read_bytes()
-    outcome = mlfound("train", "--resume", "latest")
+    outcome = mlfound("train", "--no-plots", "--resume", "latest")
     assert (outcome.code, outcome.path.resolve()) == (0, path.resolve())
     assert "complete" in outcome.err
     monkeypatch.chdir(path)
-    summary = json.loads(mlfound("train", "--resume", ".", "--json").out)
+    summary = json.loads(mlfound("train", "--no-plots", "--resume", ".", "--json").out)
     assert (summary["id"], summary["status"]) == (path.name, "completed")
     assert summary["metrics"] == json.loads(Path("summary.json").read_text())["metrics"]
     assert Path("run.json").read_bytes() == before
@@ -91,7 +102,9 @@ def test_a_complete_run_has_nothing_left_to_do(mlfound, monkeypatch):
 def test_it_can_be_named_from_within(mlfound, broken_off, monkeypatch, name):
     broken_off = broken_off.resolve()
     monkeypatch.chdir(broken_off)
-    summary = json.loads(mlfound("train", "--resume", name.replace("X", broken_off.name), "--json").out)
+    summary = json.loads(
+        mlfound("train", "--no-plots", "--resume", name.replace("X", broken_off.name), "--json").out
+    )
     assert (summary["id"], summary["status"]) == (broken_off.name, "completed")
     assert Path(summary["path"]).resolve() == broken_off
     assert json.loads(mlfound("runs", "show", name.replace("X", broken_off.name), "--json").out)["id"]
@@ -100,7 +113,12 @@ def test_it_can_be_named_from_within(mlfound, broken_off, monkeypatch, name):
 def test_a_complete_run_without_its_checkpoints_is_not_trained_again(mlfound):
     path = mlfound("train", *QUICK, "--set", "schedule=constant").path
     shutil.rmtree(path / "checkpoints")
-    refused(mlfound("train", "--resume", path, "--set", "epochs=5"), "checkpoints", "2 epochs", "config.yaml")
+    refused(
+        mlfound("train", "--no-plots", "--resume", path, "--set", "epochs=5"),
+        "checkpoints",
+        "2 epochs",
+        "config.yaml",
+    )
 
 
 HALF = "{name: constant, from: 0.5, share: 0.5}"
@@ -110,7 +128,7 @@ HALF = "{name: constant, from: 0.5, share: 0.5}"
 def test_a_constant_schedule_can_be_trained_further(mlfound, schedule):
     options = [*QUICK, "--set", f"schedule={schedule}"]
     path = mlfound("train", *options, "--name", "short").path
-    further = mlfound("train", "--resume", path, "--set", "epochs=5")
+    further = mlfound("train", "--no-plots", "--resume", path, "--set", "epochs=5")
     assert further.code == 0
     assert [row["epoch"] for row in further.rows("epochs")] == list("12345")
     assert weights(path) == weights(mlfound("train", *options, "--set", "epochs=5", "--name", "long").path)
@@ -136,14 +154,21 @@ def test_no_figure_of_before_stands_beside_the_config_of_a_run_trained_further(m
 def test_pieces_that_differ_cannot_be_trained_further(mlfound):
     pieces = f"[{HALF}, {HALF.replace('from: 0.5', 'from: 1')}]"
     path = mlfound("train", *QUICK, "--set", f"schedule={pieces}").path
-    refused(mlfound("train", "--resume", path, "--set", "epochs=5"), "epochs=5", "only a constant schedule")
+    refused(
+        mlfound("train", "--no-plots", "--resume", path, "--set", "epochs=5"),
+        "epochs=5",
+        "only a constant schedule",
+    )
 
 
 def test_a_schedule_that_was_planned_cannot(mlfound):
     path = mlfound("train", *QUICK).path
-    outcome = mlfound("train", "--resume", path, "--set", "epochs=5")
+    outcome = mlfound("train", "--no-plots", "--resume", path, "--set", "epochs=5")
     refused(outcome, "--set epochs=5", "one-cycle", "only a constant schedule")
-    refused(mlfound("train", "--resume", path, "--set", "schedule=constant", "--set", "epochs=5"), "schedule")
+    refused(
+        mlfound("train", "--no-plots", "--resume", path, "--set", "schedule=constant", "--set", "epochs=5"),
+        "schedule",
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,13 +194,17 @@ def test_what_cannot_change(mlfound, broken_off, options, words):
 
 
 def test_how_often_to_keep_may_change(mlfound, broken_off):
-    assert mlfound("train", "--resume", broken_off, "--set", "checkpoint.keep=5").code == 0
+    assert mlfound("train", "--no-plots", "--resume", broken_off, "--set", "checkpoint.keep=5").code == 0
 
 
 def test_other_data_and_other_versions_are_refused(mlfound, broken_off):
     facts = json.loads((broken_off / "run.json").read_text())
     edited(broken_off, dataset={**facts["dataset"], "digest": "0" * 64})
-    refused(mlfound("train", "--resume", broken_off), "data.dataset", "not what this run was begun with")
+    refused(
+        mlfound("train", "--no-plots", "--resume", broken_off),
+        "data.dataset",
+        "not what this run was begun with",
+    )
     packages = {**facts["environment"]["packages"], "mlfound": "0.0.1"}
     edited(broken_off, dataset=facts["dataset"], environment={**facts["environment"], "packages": packages})
     refused(mlfound("train", "--resume", broken_off), "mlfound is", "begun with 0.0.1")
@@ -215,7 +244,9 @@ def test_another_cpu_or_torch_is_refused(mlfound, broken_off):
     for other in ({"cpu": "Zilog Z80"}, {"torch": "1.0"}):
         edited(broken_off, bits={**bits, **other})
         [(name, value)] = other.items()
-        refused(mlfound("train", "--resume", broken_off), f"{name} is {bits[name]}, then {value}")
+        refused(
+            mlfound("train", "--no-plots", "--resume", broken_off), f"{name} is {bits[name]}, then {value}"
+        )
     edited(broken_off, bits=None)
     refused(mlfound("train", "--resume", broken_off), "then not set")
 
@@ -244,7 +275,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(mlfound, broken_o
     wanted = weights(broken_off)
     shutil.rmtree(broken_off / "checkpoints")
     (broken_off / "model.safetensors").unlink()
-    outcome = mlfound("train", "--resume", broken_off)
+    outcome = mlfound("train", "--no-plots", "--resume", broken_off)
     assert outcome.code == 0
     assert "no checkpoint: the 4 epochs so far are trained again" in outcome.err
     assert weights(broken_off) == wanted

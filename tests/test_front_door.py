@@ -19,8 +19,8 @@ from tests.support.run_folders import SUMMARY, make_run
 SAMPLE = {"data": {"dataset": "mnist-sample"}, "model": {"hidden": [8]}, "threads": 1}
 
 
-def train(**settings):
-    return mlfound.run("train", SAMPLE, **{"epochs": 1, **settings})
+def train(plots=False, **settings):
+    return mlfound.run("train", SAMPLE, plots=plots, **{"epochs": 1, **settings})
 
 
 def test_the_package_loads_nothing_slow():
@@ -31,7 +31,7 @@ def test_the_package_loads_nothing_slow():
 
 
 def test_a_training(capfd, own_folder):
-    run = train(**{"optimizer.lr": 0.05, "name": "small", "data.train_rows": 640})
+    run = train(**{"optimizer.lr": 0.05, "name": "small", "data.train_rows": 640}, plots=True)
     assert capfd.readouterr() == ("", "")
     assert run.path.parent == own_folder / "runs" or run.path.parent.resolve() == own_folder / "runs"
     assert run.id == run.path.name
@@ -51,7 +51,7 @@ def test_a_training(capfd, own_folder):
     for wrong, look in (("table 'no'", run.table), ("picture 'no'", run.plot)):
         with pytest.raises(UserError, match=wrong):
             look("no")
-    again = mlfound.run("train", run)
+    again = mlfound.run("train", run, plots=False)
     assert again.metrics["test_loss"] == run.metrics["test_loss"]
     assert (again.path / "model.safetensors").read_bytes() == (run.path / "model.safetensors").read_bytes()
 
@@ -100,7 +100,7 @@ def test_a_failed_check_is_a_status(own_folder):
 
 def test_from_a_thread(capfd):
     runs = []
-    threads = [threading.Thread(target=lambda: runs.append(train())) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: runs.append(train(plots=True))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -19,7 +19,9 @@ from mlfound.foundations.layers import Loss
 
 @pytest.mark.parametrize("options", [(), ("--set", "model.relu_shift=0.5", "--set", "data.normalize=pixel")])
 def test_a_loaded_model_answers_as_the_trained_one_did(mlfound, tmp_path, options):
-    outcome = mlfound("train", "--set", "data.dataset=mnist-sample", "--set", "epochs=2", *options, "--quiet")
+    outcome = mlfound(
+        "train", "--no-plots", "--set", "data.dataset=mnist-sample", "--set", "epochs=2", *options, "--quiet"
+    )
     counts = Path(outcome.out.strip(), "tables", "confusion.csv").read_text().splitlines()[1:]
     model, mean, std = load_model("runs/latest")
     test = load(DATASETS["mnist-sample"], tmp_path).test  # in the package: the folder is not looked at
@@ -34,7 +36,9 @@ def test_one_of_several_networks_is_named_by_its_seed(mlfound):
         "train", "--set", "data.dataset=mnist-sample", "--set", "epochs=1", "--seed", 9, "--replicates", 3
     )
     several = {seed: load_model(outcome.path, seed)[0].layers[0].w for seed in (9, 10, 11)}
-    alone = mlfound("train", "--set", "data.dataset=mnist-sample", "--set", "epochs=1", "--seed", 10)
+    alone = mlfound(
+        "train", "--no-plots", "--set", "data.dataset=mnist-sample", "--set", "epochs=1", "--seed", 10
+    )
     assert torch.equal(load_model(alone.path)[0].layers[0].w, several[10])
     assert torch.equal(load_model(outcome.path)[0].layers[0].w, several[9])
     with pytest.raises(UserError, match="12"):
@@ -44,7 +48,9 @@ def test_one_of_several_networks_is_named_by_its_seed(mlfound):
 def test_the_file_says_what_it_holds(mlfound):
     """Enough to rebuild the network without anything else."""
     options = ("--set", "model.relu_shift=0.25", "--set", "model.hidden=[6, 5]", "--replicates", 2)
-    path = mlfound("train", "--set", "data.dataset=mnist-sample", "--set", "epochs=1", *options).path
+    path = mlfound(
+        "train", "--no-plots", "--set", "data.dataset=mnist-sample", "--set", "epochs=1", *options
+    ).path
     with safe_open(path / "model.safetensors", "pt") as file:
         about = json.loads(file.metadata()["mlfound"])
         names = set(file.keys())
