@@ -30,13 +30,14 @@ def download(url: str, limit: int, on_progress: Callable[[int, int], None]) -> b
     allowed = GRACE_S + limit / MIN_BYTES_PER_S
     deadline = time.monotonic() + allowed
     while thread.is_alive() and time.monotonic() < deadline:
-        thread.join(0.1)
         on_progress(len(transfer.body), transfer.length)
+        thread.join(0.1)
     if thread.is_alive():
         transfer.abandoned = True
         raise SourceError(f"not done after {allowed:.0f} s")
     if transfer.error:
         raise transfer.error
+    on_progress(len(transfer.body), transfer.length)  # a small file may be here before the first look
     return bytes(transfer.body)
 
 
