@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
+from mlfound.data.registry import DATASETS
 from mlfound.report.alternatives import SHOWS, alternative
 from mlfound.report.pictures import PICTURES, png
 from mlfound.results import Picture
@@ -122,18 +123,7 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
         "clothes": {
             "title": "",
             "counts": np.eye(10, dtype=int),
-            "names": [
-                "T-shirt/top",
-                "Trouser",
-                "Pullover",
-                "Dress",
-                "Coat",
-                "Sandal",
-                "Shirt",
-                "Sneaker",
-                "Bag",
-                "Ankle-boot",
-            ],
+            "names": DATASETS["fashion-mnist"].class_names,
         },
         "ordinary": {"title": "Confusion", "counts": [[980, 2], [7, 1_100]], "names": ["Shirt", "$Bag$"]},
         "one class": {"title": "", "counts": [[3]]},
