@@ -156,7 +156,7 @@ def as_typed(key: str, value: object) -> str:
 
 def show_datasets(flags: Mapping[str, Any]) -> None:
     """`download --list`."""
-    from mlfound.experiments.download import listing
+    from mlfound.experiments.datasets import listing
     from mlfound.report.terminal import screen, show
 
     result = listing(data_dir(flags))

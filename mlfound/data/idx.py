@@ -8,12 +8,13 @@ digits", 2019, and the README of its files.
 
 import math
 import struct
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from mlfound.data.signatures import describe
 from mlfound.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 UINT8, INT32 = 8, 12
 HEADER_BYTES = 16  # the longest of the headers that we read, that of images
@@ -49,11 +50,13 @@ def length(raw: bytes | bytearray, name: str, dimensions: int) -> int:
     return end + width * math.prod(sizes)
 
 
-def decode(raw: bytearray, name: str, dimensions: int) -> Tensor:
+def decode(raw: bytearray, name: str, dimensions: int) -> "Tensor":
     """The elements of an IDX file, uint8, in the header's shape, sharing its memory; of QMNIST's labels the classes.
 
     Errors: a UserError about `name` unless `raw` is exactly one well-formed file, its labels from 0 to 255.
     """
+    import torch  # here: a list of the datasets need not wait for it
+
     sizes, end, width = header(raw, name, dimensions)
     if len(raw) != (wanted := end + width * math.prod(sizes)):
         raise UserError(f"{name} has {len(raw):,} bytes where its header promises {wanted:,}")
@@ -66,8 +69,10 @@ def decode(raw: bytearray, name: str, dimensions: int) -> Tensor:
     return classes[:, 3]
 
 
-def encode(elements: Tensor) -> bytearray:
+def encode(elements: "Tensor") -> bytearray:
     """The IDX file of a uint8 tensor: what `decode` reads back."""
+    import torch
+
     head = struct.pack(f">4B{elements.dim()}I", 0, 0, UINT8, elements.dim(), *elements.shape)
     raw = bytearray(head) + bytearray(elements.numel())
     torch.frombuffer(raw, dtype=torch.uint8, offset=len(head)).copy_(elements.flatten())

@@ -25,7 +25,8 @@ from mlfound.runs.plain_files import read_json
 from mlfound.runs.reader import Run
 from mlfound.runs.recorder import RunRecorder
 
-WITHOUT_TORCH = ("compare", "notebook-test")
+# what a command that needs no torch loads instead, and says while it does
+LOADS = {"compare": ("numpy", "reading the runs"), "notebook-test": ("nbclient", "looking at the notebooks")}
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,9 @@ def carry_out(
     resumed: Resumed | None = None,
 ) -> Run:
     """Run the experiment, keep and show what it found."""
-    if "torch" not in sys.modules and command not in WITHOUT_TORCH:
-        recorder.message(f"mlfound {command}: loading PyTorch")
+    library, says = LOADS.get(command, ("torch", "loading PyTorch"))
+    if library not in sys.modules:
+        recorder.message(f"mlfound {command}: {says}")
     recorder.drawing = screen.drawing() if screen.drawing else None
     experiment = import_module(f"mlfound.experiments.{command.replace('-', '_')}")
     recorder.notes = loaded.notes

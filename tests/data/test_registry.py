@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mlfound import config
+from mlfound.config import keys
 from mlfound.data.registry import DATASETS, NAMES, find, owner
 from mlfound.errors import UserError
 
@@ -72,4 +72,4 @@ def test_owner_tells_whose_digest_it_is():
 
 
 def test_the_config_knows_every_dataset():
-    assert tuple(DATASETS) == config.keys.DATASETS
+    assert tuple(DATASETS) == keys.DATASETS

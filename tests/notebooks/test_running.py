@@ -200,7 +200,7 @@ def test_interrupted(number, code, tmp_path):
         time.sleep(0.05)
     running.send_signal(number)
     out, err = running.communicate(timeout=60)
-    first = "2 notebooks, each in a kernel of its own\n"
+    first = "mlfound notebook-test: looking at the notebooks\n2 notebooks, each in a kernel of its own\n"
     assert (running.returncode, out, err) == (code, "", first)
     assert finished(int(Path("pid").read_text()))
     [path] = tmp_path.glob("runs/*-notebook-test")

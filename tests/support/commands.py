@@ -55,7 +55,9 @@ def refused(outcome: Outcome, *words: str, codes: tuple[int, ...] = (2,)) -> str
     """It ended with one of the codes and one printable line that says all `words`, nothing on stdout; that line."""
     assert outcome.code in codes, f"exit code {outcome.code}: {outcome.err!r:.300}"
     assert not outcome.out, f"stdout: {outcome.out!r:.300}"
-    line = check_line(outcome.err.removesuffix("\n"))
+    first, _, rest = outcome.err.partition("\n")
+    err = rest if first.startswith("mlfound ") and rest else outcome.err  # after what it says that it loads
+    line = check_line(err.removesuffix("\n"))
     for word in words:
         assert word in line, f"{word!r} is not in {line!r}"
     return line
