@@ -1,8 +1,9 @@
 """The one error that is the user's to mend: it ends as one line on stderr and exit code 2."""
 
-LONGEST = (
-    2_000  # characters of a message: a name of megabytes is cut in its middle, the advice at the end stays
-)
+from collections.abc import Sequence
+
+# characters of a message: a name of megabytes is cut in its middle, the advice at the end stays
+LONGEST = 2_000
 
 
 class UserError(Exception):
@@ -22,3 +23,9 @@ class UserError(Exception):
 def printable(text: str) -> str:
     """`text` on one line, its control characters spelled out (`\\x1b`): it can neither move the cursor nor hide."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def some(words: Sequence[str], most: int = 3) -> str:
+    """The first of the words, and how many more there are."""
+    more = f" and {len(words) - most:,} more" if len(words) > most else ""
+    return f"{', '.join(words[:most])}{more}"

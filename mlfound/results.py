@@ -18,10 +18,10 @@ class Column:
     name: str
     label: str = ""  # on screen; without one the name is shown
     format: str = ""  # a format spec for the screen (".4f", ".2%"), or "duration"; the CSV keeps every digit
+    of: str | Callable[[Any], Any] = ""  # of a record: a dotted attribute ("timing.median") or a function
     rank: int = field(
         default=2, kw_only=True
-    )  # 1 tells rows apart, as the first column does; the highest gives way
-    of: str | Callable[[Any], Any] = ""  # of a record: a dotted attribute ("timing.median") or a function
+    )  # 1: it identifies rows, as the first does; the highest gives way
 
     def value(self, record: Any) -> Any:
         """What this column shows of a record; without an `of`, the attribute of its name; None of what is None."""

@@ -94,12 +94,6 @@ def listed(words: Sequence[str], conjunction: str = "and") -> str:
     return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
-def some(words: Sequence[str], most: int = 3) -> str:
-    """The first of the words, and how many more there are."""
-    more = f" and {len(words) - most} more" if len(words) > most else ""
-    return f"{', '.join(words[:most])}{more}"
-
-
 def wanted(field: FieldInfo) -> str:
     """What to write for this field: completes the sentence "write ..."."""
     if field.description:

@@ -71,6 +71,7 @@ class Splits:
 
 def load(dataset: Dataset, data_dir: Path, progress: Progress = silent) -> Splits:
     """The splits of a dataset, fetched if it is not here; errors as `fetch` and `decode` have them."""
+    progress(f"reading {dataset.name}", 0, 0)
     return decode(dataset, fetch(dataset, data_dir, progress=progress))
 
 

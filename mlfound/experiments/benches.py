@@ -72,6 +72,5 @@ def machine_words(config: BenchConfig) -> str:
 def load_splits(config: BenchConfig, context: Context) -> tuple[Splits, dict[str, Any]]:
     """The images as the lesson has them, float32 (rows, pixels) in [0, 1); and what `run.json` says of them."""
     dataset = find(config.dataset, key="dataset")
-    context.recorder.progress(f"reading {dataset.name}", 0, 0)
     splits = load(dataset, context.data_dir, context.recorder.progress)
     return splits, dataset_facts(dataset, splits)

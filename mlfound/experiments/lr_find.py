@@ -17,9 +17,8 @@ from mlfound.training.plan import Plan, plan, require_memory
 
 EXPLODED = 10  # times the lowest loss, as in the course
 MEMORY = 0.3  # decades of the learning rate: a loss so far back counts 1/e times as much as the newest
-FALL_BOUND = (
-    7.0  # standard deviations of the smoothed loss: noise alone falls so far in fewer than 1 rise of 100
-)
+# standard deviations of the smoothed loss: noise alone falls so far in fewer than 1 rise of 100
+FALL_BOUND = 7.0
 COLUMNS = (Column("step"), Column("lr"), Column("loss"), Column("smoothed_loss", "smoothed loss"))
 
 
@@ -47,14 +46,7 @@ def run(config: LrFindConfig, context: Context) -> Result:
     inputs = prepare(config.data, context, min_classes=2)
     planned = plan(config, inputs.splits)
     require_memory(planned, inputs.splits)
-    context.recorder.begin(
-        planned.config,
-        network=planned.network,
-        dataset=inputs.facts,
-        seeds=list(planned.seeds),
-        device=str(planned.device),
-        threads=planned.threads,
-    )
+    context.recorder.begin(planned.config, dataset=inputs.facts, **planned.facts)
     context.recorder.message(str(planned))
     lrs = [exponential(config.start, config.end, n / (config.steps - 1)) for n in range(config.steps)]
     steps = []

@@ -46,16 +46,7 @@ def run(config: TrainConfig, context: Context) -> Result:
     few = inputs.splits.train.first(CHECKED_ROWS)
     checked = check_gradients(planned.recipe, initial(planned, planned.seeds[0], few.x), few.x, few.y)
 
-    context.recorder.begin(
-        planned.config,
-        network=planned.network,
-        dataset=inputs.facts,
-        seeds=list(planned.seeds),
-        device=str(planned.device),
-        threads=planned.threads,
-        processes=planned.processes,
-        bits=bits,
-    )
+    context.recorder.begin(planned.config, dataset=inputs.facts, **planned.facts, bits=bits)
     rows = ", ".join(f"{count:,} {split}" for split, count in inputs.facts["rows"].items())
     context.recorder.message(f"{inputs.facts['name']}: {rows} images")
     context.recorder.message(str(planned))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from mlfound.errors import some
 from mlfound.report.tables import duration
 from mlfound.results import Picture
 
@@ -132,9 +133,7 @@ def _epochs(data: Data) -> str:
 
 
 def _listed(words: Iterable[str]) -> str:
-    found = list(words)
-    more = len(found) - MAX_NAMED
-    return (", ".join(found[:MAX_NAMED]) or "none") + (f" and {more:,} more" if more > 0 else "")
+    return some(list(words), MAX_NAMED) or "none"
 
 
 def _list(values: Any) -> list[Any]:

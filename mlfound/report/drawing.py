@@ -1,6 +1,7 @@
 """Pictures drawn by processes of their own, which load matplotlib while the run does its work.
 
 Each gets its share of the pictures at once and gives them back as PNG. What cannot be drawn there is drawn here.
+Pickles go only between a run and the processes that it began itself, through their pipes: none is ever a file.
 """
 
 import os

@@ -20,6 +20,7 @@ def index(data: Mapping[str, Any], path: str) -> str:
     template = environment().get_template("index.html")
     return template.render(
         data=data,
+        title="Runs",
         path=printable(path),
         count=len(data["runs"]),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

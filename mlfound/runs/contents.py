@@ -42,22 +42,20 @@ def read_contents(path: Path) -> Contents:
     plots = read_all(run, read_plot, "plots", ".png", pictures)
     if isinstance(pictures, dict):  # before that it was a list of their names
         plots = [replace(plot, alternative=str(pictures.get(plot.name, ""))) for plot in plots]
-    plain = Run(path, forgiving=True)  # what is wrong with its config is said once, below
-    plain.left_out = run.left_out
     return Contents(
         path=str(path),
-        title=title(plain),
+        title=title(run),
         facts=run.facts,
         seconds=run.seconds,
         summary=summary,
         config=run.read(config_text, "config.yaml", "", needed=True),
-        changed=changed(plain),
+        changed=changed(run),
         log=run.read(end_of_log, "log.txt", ""),
         sheets=sheets,
         plots=plots,
         tags=run.notes.tags,
         note=run.notes.text,
-        problems=run.problems,
+        problems=list(dict.fromkeys(run.problems)),  # two parts may need one file
     )
 
 

@@ -1,11 +1,10 @@
 """Which folder a user means by a run: its path, its id, the beginning of its id, or `latest`."""
 
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mlfound.errors import UserError
+from mlfound.errors import UserError, some
 from mlfound.files import read_plain
 
 SHOWN = 5  # candidates in a message
@@ -64,9 +63,3 @@ def folders(runs_dir: Path) -> list[str]:
     """The names of the folders in `runs_dir`; OSError where that cannot be read."""
     # os.path.isdir: no error for a link in a loop
     return [name for name in os.listdir(runs_dir) if os.path.isdir(runs_dir / name)]
-
-
-def some(names: Sequence[str], shown: int) -> str:
-    """The first of them, and how many there are besides."""
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")

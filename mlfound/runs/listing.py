@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mlfound.config.documents import flat
-from mlfound.errors import UserError
-from mlfound.runs.find import folders, some
+from mlfound.errors import UserError, some
+from mlfound.runs.find import folders
 from mlfound.runs.reader import Run, at
 
 NOTHING: Any = object()

@@ -31,7 +31,6 @@ class Inputs:
 def prepare(config: DataConfig, context: Context, min_classes: int = 1) -> Inputs:
     """Everything the `data:` section of a config asks for, on the CPU; a UserError if there are fewer classes."""
     dataset = find(config.dataset, key="data.dataset")
-    context.recorder.progress(f"reading {dataset.name}", 0, 0)
     splits = load(dataset, context.data_dir, context.recorder.progress)
     if len(present := set(splits.train.y.tolist())) < min_classes:
         raise UserError(

@@ -5,6 +5,7 @@ import multiprocessing
 import sys
 from dataclasses import dataclass, fields
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -39,14 +40,12 @@ class Plan:
     lr: float
     momentum: float
     checkpoint: CheckpointConfig
-    patience: (
-        int | None
-    )  # epochs without a lower validation loss, after which it stops; the best one is the result
+    patience: int | None  # epochs without a lower validation loss: then it stops, and the best is the result
     device: torch.device
     threads: int
     engine: str
     processes: int
-    config: TrainConfig  # as resolved, to be written down: nothing is read from it
+    config: TrainConfig  # as resolved: to be written down, and for advice
 
     def rates(self, progress: float) -> tuple[float, float]:
         """Learning rate and momentum at this share of all steps, from 0 to 1."""
@@ -56,6 +55,17 @@ class Plan:
     def network(self) -> str:
         """Its widths, as in `784-50-10`."""
         return "-".join(map(str, self.widths))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `run.json` says of it."""
+        return {
+            "network": self.network,
+            "seeds": list(self.seeds),
+            "device": str(self.device),
+            "threads": self.threads,
+            "processes": self.processes,
+        }
 
     def __str__(self) -> str:
         words = [self.network, self.recipe.loss]

@@ -56,7 +56,7 @@ def differing(rows: Iterable[Mapping[str, Any]], besides: Collection[str] = ()) 
 
 
 def distinguishing(runs: Sequence[EarlierRun], *besides: str) -> dict[str, list[Any]]:
-    """The keys that runs are told apart by, with the values in order: none of CHANCE and HOW.
+    """The keys in which runs differ, with the values in order: none of CHANCE and HOW.
 
     Where a section is of several kinds, none of its keys that have the defaults of each run's kind.
     """

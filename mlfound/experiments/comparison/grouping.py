@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
 from mlfound.config.documents import flat
-from mlfound.config.explaining import some, unknown_in
+from mlfound.config.explaining import unknown_in
 from mlfound.config.keys import defaults, fields
 from mlfound.config.training import TrainConfig
-from mlfound.errors import UserError
+from mlfound.errors import UserError, some
 from mlfound.experiments.comparison.differences import (
     CHANCE,
     HOW,

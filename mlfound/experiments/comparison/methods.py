@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from mlfound.config.explaining import listed, some
+from mlfound.config.explaining import listed
+from mlfound.errors import some
 from mlfound.experiments.comparison.comparisons import Comparison
 from mlfound.experiments.comparison.differences import content
 from mlfound.stats.differences import ALPHA, MAX_EXACT_PAIRS, RANDOM_FLIPS, Effect

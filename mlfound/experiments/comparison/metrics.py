@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from mlfound.config.explaining import listed, some
+from mlfound.config.explaining import listed
+from mlfound.errors import some
 from mlfound.experiments.comparison.comparisons import Comparison, adjusted, compared
 from mlfound.experiments.comparison.figures import MEASURES
 from mlfound.experiments.comparison.verdicts import p_value

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from mlfound.config.documents import flat
-from mlfound.config.explaining import some
+from mlfound.errors import some
 from mlfound.experiments.comparison.comparisons import Comparison
 from mlfound.experiments.comparison.differences import (
     ABSENT,

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from mlfound.config.explaining import some
 from mlfound.data.load import Splits
 from mlfound.data.registry import Dataset
+from mlfound.errors import some
 from mlfound.experiments.normalization.soundness import at_most, by_name
 from mlfound.results import Check, Picture
 

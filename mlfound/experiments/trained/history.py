@@ -6,6 +6,7 @@ from statistics import mean, stdev
 import torch
 
 from mlfound.experiments.trained.verdicts import advice
+from mlfound.foundations.optimizers import Adam
 from mlfound.results import Column, Picture, Result, Table
 from mlfound.training.epochs import Epoch, averaged, by_epoch, lowest
 from mlfound.training.plan import Plan
@@ -123,7 +124,7 @@ def curves(planned: Plan, epochs: Sequence[Epoch], test_accuracy: float) -> list
         "test_accuracy": test_accuracy,
     }
     schedule = {"title": "Schedule", "progress": progress, "lr": lrs, "momentum": momenta}
-    if hasattr(planned.config.optimizer, "beta1"):
+    if isinstance(planned.recipe.optimizer, Adam):
         schedule["momentum_name"] = "beta1"
     return [
         Picture("loss", "loss_curves", losses),

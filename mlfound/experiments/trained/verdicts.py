@@ -10,9 +10,8 @@ from mlfound.training.epochs import Epoch, averaged, by_epoch
 from mlfound.training.halves import Halves
 from mlfound.training.plan import Plan
 
-ALPHA = (
-    0.05  # how often chance alone may look like overfitting, and like a network that has learned something
-)
+# how often chance alone may look like overfitting, and like a network that has learned something
+ALPHA = 0.05
 MIN_RISE = 0.005  # of the loss: a smaller rise costs nothing, however sure it is
 CHECK = "validation accuracy above that of the commonest class"
 
