@@ -135,6 +135,7 @@ def test_a_long_table_shows_its_first_rows_and_says_so(tmp_path):
     assert sum(tag == "tr" for tag, _ in seen.tags) == 1 + 1 + 4 + 201
 
 
+@pytest.mark.slow
 def test_very_many_wide_tables_still_fit(tmp_path):
     columns = [Column(f"<column>_{number}") for number in range(40)]
     tables = [Table(f"t{n}", "", columns, [["<" * 1000] * 40 for _ in range(100)]) for n in range(30)]

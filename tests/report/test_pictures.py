@@ -457,6 +457,7 @@ def test_equal_data_gives_equal_bytes_whatever_the_users_settings(kind: str) -> 
     assert first == again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name", "argument"), EVERY_ARGUMENT)
 def test_every_argument_is_seen(kind: str, name: str, argument: str) -> None:
     data = SAMPLES[kind][name]
