@@ -23,10 +23,10 @@ train: setup ## train configs/mlp.yaml on MNIST, fetched when missing; ARGS="--s
 	$(BIN)/mlfound train configs/mlp.yaml $(ARGS)
 
 test: setup ## run the tests; ARGS="-k config" selects
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 test-all: setup ## with the slow ones (the short forms of the fault trials) and the branch coverage
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --cov -m "slow or not slow" $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --cov -m "slow or not slow" $(ARGS)
 
 check: setup ## ruff, its format, and mypy
 	$(BIN)/ruff check

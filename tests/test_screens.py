@@ -41,7 +41,6 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "check-only": ("backprop-bench", {"check_only": True}),
     "step": ("backprop-bench", {**SMALL, "rows": 640, "workload": "step", "impl": ("modules", "torch-nn")}),
 }
-pytestmark = pytest.mark.xdist_group("screens")  # in one process: what each command found takes seconds
 LADDERS = ("matmul-bench", "backprop-bench", "check-only", "step")
 WIDTHS = (80, 160)
 
