@@ -1,8 +1,9 @@
 """Each function with its gradient.
 
-`x` is (batch, in), `w` is (in, out), `b` is (out,). `name_grad(dout, ...)` takes the gradient of the loss with
-respect to what `name(...)` gave, and returns the gradients of its inputs, in the order of the inputs.
-Sources: Howard, "Deep learning from the foundations", lesson 8; Goodfellow et al. 2016, sections 6.5 and 4.1.
+`x` is (batch, in), `w` is (in, out), `b` is (out,); images are (batch, channels, rows, columns).
+`name_grad(dout, ...)` takes the gradient of the loss with respect to what `name(...)` gave, and returns the gradients
+of its inputs, in the order of the inputs.
+Sources: Howard, "Deep learning from the foundations", lesson 8; Goodfellow et al. 2016, sections 4.1, 6.5 and 9.3.
 """
 
 import math
@@ -11,6 +12,8 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor
+
+from mlfound.foundations.convolution import CONVOLUTIONS, Size, windows, windows_grad
 
 WeightGrad = Callable[[Tensor, Tensor], Tensor]
 
@@ -44,6 +47,56 @@ def linear_grad(
     """
     dx = dout @ w.T if input_gradient else None
     return dx, weight_grad(dout, x), dout.sum(0)
+
+
+def conv2d(x: Tensor, w: Tensor, b: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
+    """(batch, in, rows, columns) and kernels (out, in, height, width) to (batch, out, down, across).
+
+    By the last rung of `convolution.CONVOLUTIONS`, which the others have rebuilt.
+    """
+    return CONVOLUTIONS["library"].forward(x, w, stride, padding).add_(b[:, None, None])
+
+
+def conv2d_grad(
+    dout: Tensor, x: Tensor, w: Tensor, stride: int = 1, padding: int = 0, input_gradient: bool = True
+) -> tuple[Any, Tensor, Tensor]:
+    """dx, dw and db, the sum of dout over images and places; dx is None without `input_gradient`."""
+    rung, size = CONVOLUTIONS["library"], x.shape[2:]
+    dx = rung.input_grad(dout, w, size, stride, padding) if input_gradient else None
+    return dx, rung.weight_grad(dout, x, w.shape[2:], stride, padding), dout.sum((0, 2, 3))
+
+
+def max_pool(x: Tensor, size: Size, stride: int) -> Tensor:
+    """The largest of each window: (batch, channels, rows, columns) to (batch, channels, down, across)."""
+    return windows(x, size, stride).amax((-2, -1))
+
+
+def max_pool_grad(dout: Tensor, x: Tensor, size: Size, stride: int) -> Tensor:
+    """dout goes to the largest; of several that are equal to the first, row by row, as in torch."""
+    seen = windows(x, size, stride).flatten(-2)
+    dwindows = torch.zeros_like(seen).scatter_(-1, seen.argmax(-1, keepdim=True), dout[..., None])
+    return windows_grad(torch.unflatten(dwindows, -1, size), x.shape[2:], stride)
+
+
+def average_pool(x: Tensor, size: Size, stride: int) -> Tensor:
+    """The mean of each window: (batch, channels, rows, columns) to (batch, channels, down, across)."""
+    return windows(x, size, stride).mean((-2, -1))
+
+
+def average_pool_grad(dout: Tensor, x: Tensor, size: Size, stride: int) -> Tensor:
+    """An equal share of dout to each pixel of the window."""
+    share = dout / math.prod(size)
+    return windows_grad(share[..., None, None].expand(*dout.shape, *size), x.shape[2:], stride)
+
+
+def global_average_pool(x: Tensor) -> Tensor:
+    """The mean of each channel: (batch, channels, rows, columns) to (batch, channels)."""
+    return x.mean((2, 3))
+
+
+def global_average_pool_grad(dout: Tensor, x: Tensor) -> Tensor:
+    """An equal share of dout to each pixel of the channel."""
+    return (dout / math.prod(x.shape[2:]))[:, :, None, None].expand_as(x)
 
 
 def relu(x: Tensor, shift: float = 0.0) -> Tensor:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from torch import Generator, Tensor
 
 from mlfound.foundations import functions as F  # noqa: N812 - short, as the lesson has it
+from mlfound.foundations.convolution import output_size
 
 Shape = tuple[int, ...]
 
@@ -94,6 +95,75 @@ class Linear(Layer):
         return *shape[:-1], self.parameters["w"].shape[1]
 
 
+class Conv2d(Layer):
+    """(batch, in, rows, columns) to (batch, out, down, across) with `w` (out, in, size, size) and `b` (out,)."""
+
+    w: Tensor
+    b: Tensor
+
+    def __init__(self, channels: int, out: int, size: int, stride: int = 1, padding: int = 0) -> None:
+        self.parameters = {
+            "w": Parameter((out, channels, size, size)),
+            "b": Parameter((out,), 0.0),
+        }
+        self.size, self.stride, self.padding = (size, size), stride, padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.w, self.b, self.stride, self.padding)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Any:
+        options = self.stride, self.padding, self.input_gradient
+        dx, self.dw, self.db = F.conv2d_grad(dout, x, self.w, *options)
+        return dx
+
+    def output_shape(self, shape: Shape) -> Shape:
+        image = output_size(shape[2:], self.size, self.stride, self.padding)
+        return shape[0], self.parameters["b"].shape[0], *image
+
+
+class Pool(Layer):
+    """(batch, channels, rows, columns) to (batch, channels, down, across): one number for each window."""
+
+    def __init__(self, size: int, stride: int) -> None:
+        self.size, self.stride = (size, size), stride
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return *shape[:2], *output_size(shape[2:], self.size, self.stride)
+
+
+class MaxPool(Pool):
+    """The largest number of each window."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool(x, self.size, self.stride)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return F.max_pool_grad(dout, x, self.size, self.stride)
+
+
+class AveragePool(Pool):
+    """The mean of each window."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.average_pool(x, self.size, self.stride)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return F.average_pool_grad(dout, x, self.size, self.stride)
+
+
+class GlobalAveragePool(Layer):
+    """The mean of each channel: (batch, channels, rows, columns) to (batch, channels)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.global_average_pool(x)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return F.global_average_pool_grad(dout, x)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape[:2]
+
+
 class Dropout(Layer):
     """In training it zeroes each element with probability `rate`, with a new mask at every call."""
 
@@ -122,6 +192,22 @@ class Flatten(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape[0], math.prod(shape[1:])
+
+
+class Unflatten(Layer):
+    """(batch, features) to (batch, *shape): of a row of pixels an image."""
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), *self.shape)
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Tensor:
+        return dout.flatten(1)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape[0], *self.shape
 
 
 class Sequential(Layer):

@@ -8,7 +8,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
-from mlfound.foundations.layers import Dropout, Flatten, Layer, Linear, Residual, Sequential, within
+from mlfound.foundations.layers import (
+    AveragePool,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    Linear,
+    MaxPool,
+    Residual,
+    Sequential,
+    Unflatten,
+    within,
+)
 
 Named = Mapping[str, Tensor]
 
@@ -50,6 +63,10 @@ def relu(layer: ReLU, x: Tensor, tensors: Named) -> Tensor:
 
 TORCH: dict[type[Layer], Callable[[Any, Tensor, Named], Tensor]] = {
     Linear: lambda layer, x, own: functional.linear(x, own["w"].T, own["b"]),
+    Conv2d: lambda layer, x, own: functional.conv2d(x, own["w"], own["b"], layer.stride, layer.padding),
+    MaxPool: lambda layer, x, own: functional.max_pool2d(x, layer.size, layer.stride),
+    AveragePool: lambda layer, x, own: functional.avg_pool2d(x, layer.size, layer.stride),
+    GlobalAveragePool: lambda layer, x, own: functional.adaptive_avg_pool2d(x, 1)[:, :, 0, 0],
     Identity: lambda layer, x, own: x,
     ReLU: relu,
     Floor: lambda layer, x, own: functional.threshold(
@@ -59,6 +76,7 @@ TORCH: dict[type[Layer], Callable[[Any, Tensor, Named], Tensor]] = {
     GELU: lambda layer, x, own: functional.gelu(x),
     Dropout: lambda layer, x, own: x * layer.mask if layer.training else x,
     Flatten: lambda layer, x, own: torch.flatten(x, 1),
+    Unflatten: lambda layer, x, own: torch.unflatten(x, 1, layer.shape),
     Sequential: sequential,
     Residual: lambda layer, x, own: x + sequential(layer, x, own),
 }

@@ -8,7 +8,20 @@ import torch
 from torch import Tensor
 
 from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
-from mlfound.foundations.layers import Flatten, Layer, Linear, Residual, Sequential, within
+from mlfound.foundations.layers import (
+    AveragePool,
+    Conv2d,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    Linear,
+    MaxPool,
+    Pool,
+    Residual,
+    Sequential,
+    Unflatten,
+    within,
+)
 from mlfound.foundations.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from mlfound.reference.torch_nn import Named, Recipe, target
 
@@ -68,6 +81,32 @@ def sequential(model: Sequential, x: Any, own: Any) -> Any:
     return x
 
 
+def conv2d(layer: Conv2d, x: Any, own: Any) -> Any:
+    import jax
+
+    strides, padding = (layer.stride,) * 2, ((layer.padding,) * 2,) * 2
+    return jax.lax.conv_general_dilated(x, own["w"], strides, padding) + own["b"][:, None, None]
+
+
+def max_pool(layer: MaxPool, x: Any, own: Any) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, *over_images(layer))
+
+
+def average_pool(layer: AveragePool, x: Any, own: Any) -> Any:
+    import jax
+
+    height, width = layer.size
+    return jax.lax.reduce_window(x, 0.0, jax.lax.add, *over_images(layer)) / (height * width)
+
+
+def over_images(layer: Pool) -> tuple[Any, ...]:
+    """Size and stride of the windows of (batch, channels, rows, columns), and no padding."""
+    return (1, 1, *layer.size), (1, 1, layer.stride, layer.stride), "valid"
+
+
 def gelu(layer: GELU, x: Any, own: Any) -> Any:
     import jax
 
@@ -124,12 +163,17 @@ def adam(ours: Adam, p: Any, g: Any, state: Any, t: Any, lr: float, momentum: fl
 
 FUNCTIONS: dict[type[Layer], Callable[[Any, Any, Any], Any]] = {
     Linear: lambda layer, x, own: x @ own["w"] + own["b"],
+    Conv2d: conv2d,
+    MaxPool: max_pool,
+    AveragePool: average_pool,
+    GlobalAveragePool: lambda layer, x, own: x.mean((2, 3)),
     Identity: lambda layer, x, own: x,
     ReLU: relu,
     Floor: lambda layer, x, own: x.clip(min=-layer.shift),
     Tanh: tanh,
     GELU: gelu,
     Flatten: lambda layer, x, own: x.reshape(len(x), -1),
+    Unflatten: lambda layer, x, own: x.reshape(len(x), *layer.shape),
     Sequential: sequential,
     Residual: lambda layer, x, own: x + sequential(layer, x, own),
 }

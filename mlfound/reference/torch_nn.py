@@ -7,7 +7,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
-from mlfound.foundations.layers import Flatten, Layer, Linear, Residual, Sequential, within
+from mlfound.foundations.layers import (
+    AveragePool,
+    Conv2d,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    Linear,
+    MaxPool,
+    Residual,
+    Sequential,
+    Unflatten,
+    within,
+)
 from mlfound.foundations.optimizers import SGD, Optimizer
 from mlfound.foundations.stages import lesson_model
 from mlfound.reference.torch_optim import optimizer_for
@@ -87,14 +99,29 @@ def linear(layer: Linear, tensors: Named) -> nn.Linear:
     return made
 
 
+def conv2d(layer: Conv2d, tensors: Named) -> nn.Conv2d:
+    w, b = tensors["w"], tensors["b"]
+    options: dict[str, Any] = {"stride": layer.stride, "padding": layer.padding}
+    made: nn.Conv2d = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+        nn.Conv2d, w.shape[1], w.shape[0], layer.size, **options, device=w.device, dtype=w.dtype
+    )
+    made.load_state_dict({"weight": w, "bias": b})
+    return made
+
+
 MODULES: dict[type[Layer], Callable[[Any, Named], nn.Module]] = {
     Linear: linear,
+    Conv2d: conv2d,
+    MaxPool: lambda layer, own: nn.MaxPool2d(layer.size, layer.stride),
+    AveragePool: lambda layer, own: nn.AvgPool2d(layer.size, layer.stride),
+    GlobalAveragePool: lambda layer, own: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     Identity: lambda layer, own: nn.Identity(),
     ReLU: lambda layer, own: GeneralReLU(layer),
     Floor: lambda layer, own: nn.Threshold(-layer.shift, -layer.shift),
     Tanh: lambda layer, own: nn.Tanh(),
     GELU: lambda layer, own: nn.GELU(),
     Flatten: lambda layer, own: nn.Flatten(),
+    Unflatten: lambda layer, own: nn.Unflatten(1, layer.shape),
     Sequential: sequential,
     Residual: ResidualModule,
 }

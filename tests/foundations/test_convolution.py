@@ -1,4 +1,4 @@
-"""The convolution by hand beside torch's, on odd shapes; the windows are a view; the lesson's sqrt(5) stack."""
+"""Every rung of the ladder beside torch's, on odd shapes; the windows are a view; the lesson's sqrt(5) stack."""
 
 import pytest
 import torch
@@ -8,43 +8,51 @@ from torch.nn import functional
 
 from mlfound.foundations.activations import ReLU
 from mlfound.foundations.checks import relative_error
-from mlfound.foundations.convolution import convolution, windows
+from mlfound.foundations.convolution import CONVOLUTIONS, output_size, windows
+from mlfound.foundations.functions import conv2d
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.randomness import generator
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
-    sizes=st.tuples(*[st.integers(1, 4)] * 3),
-    picture=st.tuples(*[st.integers(1, 11)] * 2),
-    kernel=st.tuples(*[st.integers(1, 5)] * 2),
+    sizes=st.tuples(*[st.integers(1, 3)] * 3),
+    image=st.tuples(*[st.integers(1, 8)] * 2),
+    kernel=st.tuples(*[st.integers(1, 4)] * 2),
     stride=st.integers(1, 3),
-    padding=st.integers(0, 3),
+    padding=st.integers(0, 4),
     seed=st.integers(0, 2**31),
 )
-def test_convolution_is_torchs(sizes, picture, kernel, stride, padding, seed):
+def test_every_rung_is_torchs_with_its_gradients(sizes, image, kernel, stride, padding, seed):
     batch, channels, out = sizes
     draws = generator(seed, "test")
-    x = torch.randn(batch, channels, *picture, dtype=torch.float64, generator=draws)
-    w = torch.randn(out, channels, *kernel, dtype=torch.float64, generator=draws)
-    b = torch.randn(out, dtype=torch.float64, generator=draws)
-    if any(n + 2 * padding < k for n, k in zip(picture, kernel, strict=True)):
+    x = torch.randn(batch, channels, *image, dtype=torch.float64, generator=draws, requires_grad=True)
+    w = torch.randn(out, channels, *kernel, dtype=torch.float64, generator=draws, requires_grad=True)
+    if any(n + 2 * padding < k for n, k in zip(image, kernel, strict=True)):
         with pytest.raises(ValueError, match=r"a window of \d x \d is larger than \d+ x \d+"):
-            convolution(x, w, b, stride, padding)
+            output_size(image, kernel, stride, padding)
         return
-    for bias in (b, None):
-        want = functional.conv2d(x, w, bias, stride, padding)
-        assert relative_error(convolution(x, w, bias, stride, padding), want) <= 1e-12
+    want = functional.conv2d(x, w, None, stride, padding)
+    dout = torch.randn(want.shape, dtype=torch.float64, generator=draws)
+    want.backward(dout)
+    x_, w_, options = x.detach(), w.detach(), (stride, padding)
+    assert output_size(image, kernel, *options) == want.shape[2:]
+    for name, rung in CONVOLUTIONS.items():
+        assert relative_error(rung.forward(x_, w_, *options), want) <= 1e-12, name
+        assert relative_error(rung.weight_grad(dout, x_, kernel, *options), w.grad) <= 1e-12, name
+        assert relative_error(rung.input_grad(dout, w_, image, *options), x.grad) <= 1e-12, name
 
 
-def test_a_transposed_picture_is_read_the_right_way_round():
+@pytest.mark.parametrize("rung", CONVOLUTIONS)
+def test_a_transposed_image_is_read_the_right_way_round(rung):
     x = torch.randn(2, 7, 5, 3, dtype=torch.float64, generator=generator(0, "test")).permute(0, 3, 2, 1)
     w = torch.randn(4, 3, 3, 2, dtype=torch.float64, generator=generator(1, "test"))
-    assert relative_error(convolution(x, w, stride=2), functional.conv2d(x, w, stride=2)) <= 1e-12
+    out = CONVOLUTIONS[rung].forward(x, w, stride=2)
+    assert relative_error(out, functional.conv2d(x, w, stride=2)) <= 1e-12
 
 
 def test_windows_are_a_view_of_one_padded_picture():
-    seen = windows(torch.arange(16.0).reshape(1, 1, 4, 4), 3, 3, padding=1)
+    seen = windows(torch.arange(16.0).reshape(1, 1, 4, 4), (3, 3), padding=1)
     assert seen.shape == (1, 1, 4, 4, 3, 3)
     assert seen.untyped_storage().nbytes() == 4 * 6 * 6
     assert seen[0, 0, 0, 0].tolist() == [[0, 0, 0], [0, 0, 1], [0, 4, 5]]
@@ -62,8 +70,7 @@ def test_four_layers_shrink_by_default_and_live_without_the_root_of_five(name, l
     for _ in range(9):
         x = torch.randn(50, 1, 28, 28, generator=draws)
         for layer, shape in enumerate(shapes):
-            x = convolution(
-                x if layer == 0 else ReLU()(x), INITIALIZATIONS[name](shape, draws), None, 2, shape[2] // 2
-            )
+            x = ReLU()(x) if layer else x
+            x = conv2d(x, INITIALIZATIONS[name](shape, draws), torch.zeros(shape[0]), 2, shape[2] // 2)
         stds.append(x.mean((2, 3)).std().item())
     assert low < sorted(stds)[4] < high  # the median

@@ -9,13 +9,18 @@ from mlfound.foundations import functions, layers
 from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
 from mlfound.foundations.checks import central_difference, relative_error
 from mlfound.foundations.layers import (
+    AveragePool,
+    Conv2d,
     Dropout,
     Flatten,
+    GlobalAveragePool,
     Layer,
     Linear,
     Loss,
+    MaxPool,
     Residual,
     Sequential,
+    Unflatten,
     bound,
     output_shapes,
 )
@@ -33,7 +38,14 @@ def every_layer(outputs=5):
     return Sequential(
         Flatten(),
         Dropout(0.2),
-        Linear(12, 9),
+        Unflatten(1, 3, 4),
+        Conv2d(1, 4, 2, stride=1, padding=2),
+        MaxPool(3, 1),
+        Conv2d(4, 3, 3, stride=2, padding=2),
+        AveragePool(2, 1),
+        Conv2d(3, 5, 2),
+        GlobalAveragePool(),
+        Linear(5, 9),
         ReLU(0.1, 0.4, 0.8),
         Residual(Linear(9, 7), Tanh(), Linear(7, 9)),
         Floor(0.3),
@@ -190,7 +202,8 @@ def test_gradients_are_replaced_not_added(monkeypatch):
 
 def test_names_have_the_position_before_them():
     assert list(every_layer().parameters) == [
-        "3.w", "3.b", "5.1.w", "5.1.b", "5.3.w", "5.3.b", "7.1.w", "7.1.b", "10.w", "10.b",
+        "4.w", "4.b", "6.w", "6.b", "8.w", "8.b", "10.w", "10.b",
+        "12.1.w", "12.1.b", "12.3.w", "12.3.b", "14.1.w", "14.1.b", "17.w", "17.b",
     ]  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from mlfound.experiments.initialization import claims
 from mlfound.experiments.initialization.activations import chosen_activations
 from mlfound.experiments.initialization.claims import Claim, OnProgress, Outputs, Theory
 from mlfound.foundations.activations import Activation
-from mlfound.foundations.convolution import convolution, windows
+from mlfound.foundations.convolution import windows
+from mlfound.foundations.functions import conv2d
 from mlfound.foundations.initialization import INITIALIZATIONS, Shape, uniform
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.theory import pooled_moments
@@ -85,7 +86,7 @@ def measure(x: Tensor, init: str, activation: Activation, draws: int, generator:
         one = y.mean().item(), y.square().mean().item()
         figures.append([*one, *stds_through_four(x, init, activation, generator)])
     means, squares, *four = torch.tensor(figures, dtype=torch.float64).T.contiguous()
-    lengths = windows(x, *ONE[2:]).double().square().sum((1, 4, 5)).flatten()
+    lengths = windows(x, ONE[2:]).double().square().sum((1, 4, 5)).flatten()
     if init == "torch-default":
         lengths = lengths + 1  # the bias: one more weight of the same size, times 1
     theory = Theory(*pooled_moments(activation, lengths, INITIALIZATIONS[init].std(ONE) ** 2))
@@ -106,8 +107,9 @@ def convolve(x: Tensor, init: str, shape: Shape, generator: Generator, stride: i
     """One convolution; torch's default also draws the bias, which is 0 in every other scheme."""
     scheme = INITIALIZATIONS[init]
     w = scheme(shape, generator)
-    b = uniform(shape[:1], scheme.std(shape), generator) if init == "torch-default" else None
-    return convolution(x, w, b, stride, padding)
+    draws_biases = init == "torch-default"
+    b = uniform(shape[:1], scheme.std(shape), generator) if draws_biases else w.new_zeros(shape[0])
+    return conv2d(x, w, b, stride, padding)
 
 
 def convolution_table(measurements: Sequence[Convolutions], rows: int) -> Table:
