@@ -37,10 +37,18 @@ def output_size(image: Size, kernel: Size, stride: int = 1, padding: int = 0) ->
     return down, across
 
 
+def zeros(shape: Sequence[int], padding: int, like: Tensor) -> Tensor:
+    """Images of this shape, (batch, channels, rows, columns), and a border; in memory the images are the last axis.
+
+    So what a window has at one place is for all images one run of memory, which is copied or added at once.
+    """
+    batch, channels, rows, columns = shape
+    return like.new_zeros(channels, rows + 2 * padding, columns + 2 * padding, batch).permute(3, 0, 1, 2)
+
+
 def padded(x: Tensor, padding: int) -> Tensor:
     """A copy with zeros around every channel."""
-    *channels, rows, columns = x.shape
-    out = x.new_zeros(*channels, rows + 2 * padding, columns + 2 * padding)
+    out = zeros(x.shape, padding, x)
     inner(out, padding).copy_(x)
     return out
 
@@ -69,8 +77,7 @@ def windows(x: Tensor, size: Size, stride: int = 1, padding: int = 0) -> Tensor:
 def windows_grad(dout: Tensor, size: Size, stride: int = 1, padding: int = 0) -> Tensor:
     """From the gradient of all windows to that of the image of this size: a pixel in several windows gets the sum."""
     batch, channels, down, across, height, width = dout.shape
-    rows, columns = size
-    dx = dout.new_zeros(batch, channels, rows + 2 * padding, columns + 2 * padding)
+    dx = zeros((batch, channels, *size), padding, dout)
     for i, j in product(range(height), range(width)):  # of one place in the window no two lie on each other
         dx[:, :, i:, j:][:, :, : stride * down : stride, : stride * across : stride] += dout[..., i, j]
     return inner(dx, padding)
@@ -99,7 +106,7 @@ def loops_weight_grad(dout: Tensor, x: Tensor, size: Size, stride: int = 1, padd
 
 def loops_input_grad(dout: Tensor, w: Tensor, size: Size, stride: int = 1, padding: int = 0) -> Tensor:
     """A pixel's gradient: the sum over all windows that it is in of dout times the weight that it met there."""
-    dx = padded(dout.new_zeros(len(dout), w.shape[1], *size), padding)
+    dx = zeros((len(dout), w.shape[1], *size), padding, dout)
     for n, o, down, across, c, i, j in places(dout, w):
         dx[n, c, stride * down + i, stride * across + j] += dout[n, o, down, across] * w[o, c, i, j]
     return inner(dx, padding)
@@ -138,7 +145,7 @@ def positions_weight_grad(dout: Tensor, x: Tensor, size: Size, stride: int = 1, 
 
 def positions_input_grad(dout: Tensor, w: Tensor, size: Size, stride: int = 1, padding: int = 0) -> Tensor:
     """As of a linear layer, dout w, added to the window at each place."""
-    dx = padded(dout.new_zeros(len(dout), w.shape[1], *size), padding)
+    dx = zeros((len(dout), w.shape[1], *size), padding, dout)
     seen = windows(dx, w.shape[2:], stride)
     for down, across in product(*map(range, dout.shape[2:])):
         window = seen[:, :, down, across]
@@ -146,38 +153,38 @@ def positions_input_grad(dout: Tensor, w: Tensor, size: Size, stride: int = 1, p
     return inner(dx, padding)
 
 
-# No loop: all windows as the rows of one matrix
+# No loop: all windows as the columns of one matrix
 
 
 def unfold(x: Tensor, w: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
-    """All windows as the rows of one matrix, times the kernels as its columns: one product ("im2col")."""
+    """The kernels as the rows of a matrix times all windows as the columns of another ("im2col"): one product."""
     batch, out, down, across = output_shape(x, w, stride, padding)
-    product = unfolded(x, w.shape[2:], stride, padding) @ w.flatten(1).T
-    return product.view(batch, down, across, out).permute(0, 3, 1, 2)
+    product = w.flatten(1) @ unfolded(x, w.shape[2:], stride, padding)
+    return product.view(out, down, across, batch).permute(3, 0, 1, 2)
 
 
 def unfold_weight_grad(dout: Tensor, x: Tensor, size: Size, stride: int = 1, padding: int = 0) -> Tensor:
-    """As of a linear layer on that matrix: dout^T x."""
-    dw = as_rows(dout).T @ unfolded(x, size, stride, padding)
+    """As of a linear layer: dout times the transpose of that matrix."""
+    dw = images_last(dout).flatten(1) @ unfolded(x, size, stride, padding).T
     return dw.view(dout.shape[1], x.shape[1], *size)
 
 
 def unfold_input_grad(dout: Tensor, w: Tensor, size: Size, stride: int = 1, padding: int = 0) -> Tensor:
-    """As of a linear layer, dout w, and each window's gradient to where it lies in the image ("col2im")."""
+    """As of a linear layer, w^T dout, and each window's gradient to where it lies in the image ("col2im")."""
     (batch, _, down, across), (_, channels, *kernel) = dout.shape, w.shape
-    dwindows = (as_rows(dout) @ w.flatten(1)).view(batch, down, across, channels, *kernel)
-    return windows_grad(dwindows.permute(0, 3, 1, 2, 4, 5), size, stride, padding)
+    dwindows = (w.flatten(1).T @ images_last(dout).flatten(1)).view(channels, *kernel, down, across, batch)
+    return windows_grad(dwindows.permute(5, 0, 3, 4, 1, 2), size, stride, padding)
 
 
 def unfolded(x: Tensor, size: Size, stride: int, padding: int) -> Tensor:
-    """(batch down across, in height width): a window is a row."""
-    seen = windows(x, size, stride, padding).permute(0, 2, 3, 1, 4, 5)
+    """(in height width, down across batch): a window is a column."""
+    seen = windows(padded(x, padding), size, stride).permute(1, 4, 5, 2, 3, 0)
     return seen.flatten(3).flatten(0, 2)
 
 
-def as_rows(dout: Tensor) -> Tensor:
-    """(batch, out, down, across) to (batch down across, out)."""
-    return dout.permute(0, 2, 3, 1).flatten(0, 2)
+def images_last(dout: Tensor) -> Tensor:
+    """(batch, out, down, across) to (out, down, across, batch)."""
+    return dout.permute(1, 2, 3, 0)
 
 
 # The same by its indices
