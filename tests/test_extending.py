@@ -1,5 +1,6 @@
 """A new layer, optimiser or model: in how many places it must be entered until it trains, in every engine."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -107,11 +108,11 @@ class WideConfig(MLPConfig):
     blocks: int = 2
 
 
-def blocks(section, shape):
+def blocks(section, image):
     """Residual blocks."""
     width = section["hidden"][0]
     inner = [Residual(ReLU(), Linear(width, width)) for _ in range(section["blocks"])]
-    return Sequential(Linear(*shape, width), *inner, ReLU(), Linear(width, section["outputs"]))
+    return Sequential(Linear(math.prod(image), width), *inner, ReLU(), Linear(width, section["outputs"]))
 
 
 def test_a_model(mlfound, monkeypatch):

@@ -20,7 +20,7 @@ from mlfound.foundations.activations import ACTIVATIONS
 from mlfound.foundations.functions import LOSSES
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.matmul import MATMULS
-from mlfound.foundations.models import MODELS
+from mlfound.foundations.models import FITTED, MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS
 from mlfound.foundations.schedules import PIECES, SCHEDULES
 from tests.bench.step import NARROW, RACES, WIDE
@@ -30,7 +30,7 @@ from tests.bench.step import NARROW, RACES, WIDE
     ("command", "key", "ladder"),
     [
         ("train", "data.normalize", NORMALIZATIONS),
-        ("train", "model.init", INITIALIZATIONS),
+        ("train", "model.init", [*INITIALIZATIONS, *FITTED]),
         ("train", "model.activation", ACTIVATIONS),
         ("train", "model.name", MODELS),
         ("train", "optimizer.name", OPTIMIZERS),

@@ -82,7 +82,7 @@ Replicates = Annotated[
 ]
 
 INITIALIZATIONS = ladders.names("foundations/initialization.py", "INITIALIZATIONS")
-Init = Annotated[str, OneOf(*INITIALIZATIONS)]
+Init = Annotated[str, rung("foundations/models.py", "FITTED", *INITIALIZATIONS)]
 
 
 class Config(BaseModel):

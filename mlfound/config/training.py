@@ -40,17 +40,32 @@ class DataConfig(Config):
     ] = None
 
 
-class MLPConfig(Kind):
-    """A multilayer perceptron: linear layers with an activation between them."""
+class NetworkConfig(Kind):
+    """What all models have: outputs, first weights, and the activation between their layers."""
 
-    name: Literal["mlp"] = "mlp"
-    hidden: Hidden = (50,)
     outputs: Units = 10
     init: Init = "kaiming"
     activation: Annotated[str, rung("foundations/activations.py", "ACTIVATIONS")] = "relu"
     leak: Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")] = 0.01
     relu_shift: Number = 0.0
     ceiling: Limit = None
+
+    @model_validator(mode="after")
+    def activation_has_its_keys(self) -> Self:
+        """Refuse keys of the other activations."""
+        if self.activation in ("tanh", "gelu") and (self.relu_shift or self.ceiling is not None):
+            message = (
+                "a shift and a ceiling are for relu, leaky and floor; write relu_shift: 0 and ceiling: null"
+            )
+            raise clash(message, "activation", "ceiling" if self.ceiling is not None else "relu_shift")
+        return self
+
+
+class MLPConfig(NetworkConfig):
+    """A multilayer perceptron: linear layers with an activation between them."""
+
+    name: Literal["mlp"] = "mlp"
+    hidden: Hidden = (50,)
     dropout: Rate = 0.0
     input_dropout: Rate = 0.0
 
@@ -60,16 +75,54 @@ class MLPConfig(Kind):
         if not self.hidden and self.dropout:
             message = "there are no hidden units to drop; write dropout: 0, or input_dropout"
             raise clash(message, "dropout", "hidden")
-        if self.activation in ("tanh", "gelu") and (self.relu_shift or self.ceiling is not None):
-            message = (
-                "a shift and a ceiling are for relu, leaky and floor; write relu_shift: 0 and ceiling: null"
-            )
-            raise clash(message, "activation", "ceiling" if self.ceiling is not None else "relu_shift")
         return self
 
 
+class CNNConfig(NetworkConfig):
+    """Convolutions with an activation after each, the mean of each channel, and a linear layer."""
+
+    name: Literal["cnn"] = "cnn"
+    channels: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=10_000)], ...],
+        Field(
+            strict=False,
+            min_length=1,
+            max_length=100,
+            description="a list of 1 to 100 layers of 1 to 10000 channels, as in [8, 16]",
+        ),
+    ] = (8, 16, 32, 32)
+    kernels: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=1_000)], ...],
+        Field(
+            strict=False,
+            min_length=1,
+            max_length=100,
+            description="a list of sizes from 1 to 1000, one per layer, as in [5, 3]",
+        ),
+    ] = (5, 3, 3, 3)
+    stride: Annotated[int, Field(ge=1, le=1_000, description="a whole number from 1 to 1000")] = 2
+    padding: Annotated[
+        int | None,
+        Field(ge=0, le=1_000, description="a whole number from 0 to 1000, or null for half of each kernel"),
+    ] = None
+
+    @model_validator(mode="after")
+    def every_layer_has_a_kernel(self) -> Self:
+        """Refuse lists of two lengths."""
+        if len(self.channels) != len(self.kernels):
+            message = f"{len(self.channels)} layers have {len(self.kernels)} kernels; write one for each"
+            raise clash(message, "kernels", "channels")
+        return self
+
+
+class LeNet5Config(NetworkConfig):
+    """LeNet-5 (LeCun et al. 1998) with max pooling, and ReLU by default; its sizes are the paper's."""
+
+    name: Literal["lenet5"] = "lenet5"
+
+
 # One class more in a union is one kind more; the first is the one without a name
-Model = Annotated[MLPConfig, Kinds()]
+Model = Annotated[MLPConfig | CNNConfig | LeNet5Config, Kinds()]
 
 
 class CheckpointConfig(Config):
@@ -123,7 +176,8 @@ class TrainConfig(Config):
         if self.loss == "mse" and self.model.outputs != 1:
             message = "mse predicts the digit as one number; write model.outputs: 1, or loss: cross-entropy"
             raise clash(message, "loss", "model.outputs")
-        if not self.model.hidden and self.optimizer.max_norm is not None:
+        hidden = getattr(self.model, "hidden", True)
+        if not hidden and self.optimizer.max_norm is not None:
             message = "there are no weights into hidden units to limit; write max_norm: null"
             raise clash(message, "optimizer.max_norm", "model.hidden")
         if not isinstance(self.schedule, str):

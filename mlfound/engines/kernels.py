@@ -1,72 +1,32 @@
-"""Buffered twins of the layers: the same arithmetic in memory that is allocated once, for one network or several.
+"""Buffered twins of the layers, for one network or several: see `kernel`."""
 
-Between kernels features come first, (features, batch): the faster way round on a CPU. What has more axes keeps its
-order, (batch, channels, ...). A first axis may be one of networks. A kernel may overwrite what it is given: a layer
-needs its input for the gradient, not its output.
-"""
-
-from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
+from mlfound.engines import convolutions
+from mlfound.engines.kernel import Kernel, Setting, batch_first, batch_last
 from mlfound.engines.products import products
 from mlfound.engines.recipe import Named
 from mlfound.foundations.activations import ReLU
 from mlfound.foundations.layers import (
+    AveragePool,
+    Conv2d,
     Dropout,
+    Flatten,
+    GlobalAveragePool,
     Layer,
     Linear,
+    MaxPool,
     Residual,
     Sequential,
     Shape,
+    Unflatten,
     output_shapes,
     within,
 )
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all kernels of a step share. `networks` is () for one network, (n,) for n side by side."""
-
-    networks: Shape
-    like: Tensor  # of the type, on the device
-    generators: Sequence[Generator]  # one for each network
-    product: str  # a name in engines.products
-
-    def empty(self, *shape: int) -> Tensor:
-        return self.like.new_empty(*self.networks, *shape)
-
-
-def features_first(x: Tensor, shape: Shape) -> Tensor:
-    """From (..., batch, features) to (..., features, batch), and back: the same; other shapes as they are."""
-    return x.mT if len(shape) == 2 else x
-
-
-class Kernel:
-    """Base class. `tensors` are the layer's parameters and state, `into` where its weight gradients go, by name."""
-
-    def __init__(self, layer: Any, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
-        """For inputs of this `shape`, (batch, ...)."""
-        self.layer = layer
-        self.prepare(tensors, into, shape, setting)
-
-    def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
-        """Allocate the memory."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The output in training."""
-        raise NotImplementedError
-
-    def backward(self, dout: Tensor, input_gradient: bool) -> Any:
-        """From the gradient of the output to that of the input, which may be None where it is not wanted."""
-        raise NotImplementedError
-
-    def weight_gradients(self, momentum: float) -> None:
-        """into <- momentum into + gradient, for each parameter."""
 
 
 class LinearKernel(Kernel):
@@ -125,7 +85,7 @@ class ReLUKernel(Kernel):
         return x
 
     def backward(self, dout: Tensor, input_gradient: bool) -> Tensor:
-        return dout.mul_(self.mask)
+        return self.mask.mul_(dout)
 
 
 class DropoutKernel(Kernel):
@@ -133,7 +93,7 @@ class DropoutKernel(Kernel):
 
     def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
         mask, self.generators = setting.empty(*shape), setting.generators
-        self.each, self.mask = mask if setting.networks else mask[None], features_first(mask, shape)
+        self.each, self.mask = mask if setting.networks else mask[None], batch_last(mask, shape)
 
     def forward(self, x: Tensor) -> Tensor:
         for own, generator in zip(self.each, self.generators, strict=True):
@@ -205,12 +165,12 @@ class PlainKernel(Kernel):
         return torch.stack([work(layer, own) for layer, own in zip(self.layers, x, strict=True)])
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.each(features_first(x, self.shape), lambda layer, x: layer(x, training=True))
-        return features_first(out, self.out_shape)
+        out = self.each(batch_first(x, self.shape), lambda layer, x: layer(x, training=True))
+        return batch_last(out, self.out_shape)
 
     def backward(self, dout: Tensor, input_gradient: bool) -> Tensor:
-        dx = self.each(features_first(dout, self.out_shape), lambda layer, dout: layer.backward(dout))
-        return features_first(dx, self.shape)
+        dx = self.each(batch_first(dout, self.out_shape), lambda layer, dout: layer.backward(dout))
+        return batch_last(dx, self.shape)
 
     def weight_gradients(self, momentum: float) -> None:
         for layer, into in zip(self.layers, self.into, strict=True):
@@ -225,6 +185,12 @@ def kernel_of(layer: Layer, tensors: Named, into: Named, shape: Shape, setting: 
 
 KERNELS: dict[type[Layer], type[Kernel]] = {
     Linear: LinearKernel,
+    Conv2d: convolutions.Conv2dKernel,
+    MaxPool: convolutions.MaxPoolKernel,
+    AveragePool: convolutions.AveragePoolKernel,
+    GlobalAveragePool: convolutions.GlobalAveragePoolKernel,
+    Flatten: convolutions.FlattenKernel,
+    Unflatten: convolutions.UnflattenKernel,
     ReLU: ReLUKernel,
     Dropout: DropoutKernel,
     Sequential: SequentialKernel,

@@ -42,8 +42,8 @@ class Plain:
             gradient = self.flat(model.gradients)
             coefficients = self.recipe.optimizer.coefficients(*rate)
             self.recipe.optimizer.update(parameters, gradient, state, coefficients, self.storage.parts)
-            for name in self.recipe.limited:
-                limit_norms(self.networks[n][name], self.recipe.max_norm)
+            for w in self.recipe.limited(self.networks[n]):
+                limit_norms(w, self.recipe.max_norm)
         return torch.stack(losses)
 
     def flat(self, gradients: Named) -> Tensor:

@@ -32,11 +32,17 @@ class Recipe:
     max_norm: float = math.inf  # of the weights into each hidden unit
     product: str = "matmul"  # a name in engines.products; the readable engine has only this one
 
-    @property
-    def limited(self) -> list[str]:
-        """The parameters under `max_norm`: all drawn weights but those of the output."""
-        drawn = [name for name, p in self.model.parameters.items() if p.start is None]
-        return drawn[:-1] if self.max_norm < math.inf else []
+    def limited(self, tensors: Named) -> list[Tensor]:
+        """The parameters under `max_norm`, all drawn weights but those of the output: a column for each unit.
+
+        Of a convolution a column is a kernel. The tensors may begin with an axis of networks.
+        """
+        drawn = [(name, len(p.shape)) for name, p in self.model.parameters.items() if p.start is None]
+        return [
+            tensors[name].flatten(-3).mT if axes == 4 else tensors[name]
+            for name, axes in drawn[:-1]
+            if self.max_norm < math.inf
+        ]
 
 
 class Engine(Protocol):

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from mlfound.engines.kernels import Setting, features_first, kernel_of
+from mlfound.engines.kernel import Setting, batch_last
+from mlfound.engines.kernels import kernel_of
 from mlfound.engines.losses import LOSSES
 from mlfound.engines.recipe import Recipe
 from mlfound.engines.storage import slots, views
@@ -41,12 +42,12 @@ class Step:
         self.gradient = flat.optimizer[0] if self.accumulates else torch.zeros_like(flat.parameters)
         own, state = slots(model.parameters), slots(model.state)
         named = views(flat.parameters, own)
-        self.parts, self.limited = [slot.part for slot in own], [named[name] for name in recipe.limited]
+        self.parts, self.limited = [slot.part for slot in own], recipe.limited(named)
 
         setting = Setting(flat.parameters.shape[:-1], x, generators, recipe.product)
         self.x = setting.empty(rows, *x.shape[1:])
         self.gathered = self.x.view(-1, *x.shape[1:])
-        self.input = features_first(self.x, self.gathered.shape)
+        self.input = batch_last(self.x, self.gathered.shape)
         tensors = {**named, **views(flat.layer_state, state)}
         self.model = kernel_of(model, tensors, views(self.gradient, own), (rows, *x.shape[1:]), setting)
         _, outputs = model.output_shape((rows, *x.shape[1:]))

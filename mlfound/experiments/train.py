@@ -1,4 +1,4 @@
-"""Train multilayer perceptrons whose gradients were derived by hand: forward, loss, backward, step; repeat."""
+"""Train networks whose gradients were derived by hand: forward, loss, backward, step; repeat."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -43,8 +43,11 @@ def run(config: TrainConfig, context: Context) -> Result:
     require_memory(planned, inputs.splits)
     if context.resumed:
         refuse_changes(planned.config, inputs, bits, context)
-    few = inputs.splits.train.first(CHECKED_ROWS)
-    checked = check_gradients(planned.recipe, initial(planned, planned.seeds[0], few.x), few.x, few.y)
+    few, first = (
+        inputs.splits.train.first(CHECKED_ROWS),
+        initial(planned, planned.seeds[0], inputs.splits.train.x),
+    )
+    checked = check_gradients(planned.recipe, first, few.x, few.y)
 
     context.recorder.begin(planned.config, dataset=inputs.facts, **planned.facts, bits=bits)
     rows = ", ".join(f"{count:,} {split}" for split, count in inputs.facts["rows"].items())
@@ -98,7 +101,7 @@ def description(planned: Plan, inputs: Inputs, epochs: Sequence[Epoch]) -> dict[
         "epoch": tested_epoch(planned, epochs)[0].epoch,
         "epochs": {"best": lowest(epochs)[0].epoch, "last": epochs[-1].epoch},
         "model": planned.config.model.model_dump(mode="json"),
-        "input_shape": list(inputs.splits.train.x.shape[1:]),
+        "input_shape": list(inputs.splits.shape),
         "loss": planned.recipe.loss,
         "normalize": {"mean": "input_mean", "std": "input_std"},
         "seeds": list(planned.seeds),

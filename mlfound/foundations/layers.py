@@ -11,7 +11,7 @@ zero. Training and inference differ by the argument of the call.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -258,6 +258,15 @@ class Residual(Sequential):
         return None if dx is None else dout + dx
 
 
+def leaves(layer: Layer) -> Iterator[Layer]:
+    """The layers that are no containers, in their order."""
+    if not isinstance(layer, Sequential):
+        yield layer
+        return
+    for inner in layer.layers:
+        yield from leaves(inner)
+
+
 def bound(
     layers: Sequential, tensors: Mapping[str, Tensor], generator: Generator | None = None
 ) -> Sequential:
@@ -280,6 +289,25 @@ def output_shapes(layers: Sequential, shape: Shape) -> list[Shape]:
         shape = layer.output_shape(shape)
         shapes.append(shape)
     return shapes
+
+
+class Costs(NamedTuple):
+    """Of one row, forward: numbers that come out of layers, numbers that products read, multiplications."""
+
+    outputs: int
+    inputs: int  # of a convolution its unfolded windows
+    multiplications: int
+
+
+def costs(layer: Layer, shape: Shape) -> list[Costs]:
+    """Of each layer that is no container, for an input of this `shape`, (batch, ...)."""
+    if isinstance(layer, Sequential):
+        shapes = [shape, *output_shapes(layer, shape)]
+        return [each for inner, own in zip(layer.layers, shapes, strict=False) for each in costs(inner, own)]
+    out = layer.output_shape(shape)
+    weights = sum(math.prod(p.shape) for p in layer.parameters.values() if p.start is None)
+    multiplications = weights * math.prod(out[2:])  # of a convolution at each place
+    return [Costs(math.prod(out[1:]), multiplications // out[1], multiplications)]
 
 
 class Loss:

@@ -1,4 +1,7 @@
-"""Networks by name: from the `model` section of a config to a list of layers. Only here an MLP is known as one."""
+"""Networks by name: from the `model` section of a config to a list of layers. Only here an MLP is known as one.
+
+Their input is (batch, pixels), a row per image.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,22 +12,70 @@ import torch
 from torch import Generator, Tensor
 
 from mlfound.foundations.activations import ACTIVATIONS
-from mlfound.foundations.initialization import Initialization
-from mlfound.foundations.layers import Dropout, Flatten, Layer, Linear, Sequential, Shape
+from mlfound.foundations.initialization import INITIALIZATIONS, Initialization
+from mlfound.foundations.layers import (
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    Linear,
+    MaxPool,
+    Sequential,
+    Shape,
+    Unflatten,
+    bound,
+    leaves,
+)
 
 Section = Mapping[str, Any]
 
 
-def mlp(section: Section, shape: Shape) -> Sequential:
+def mlp(section: Section, image: Shape) -> Sequential:
     """Linear layers with an activation between each two: no hidden units are the linear model."""
-    layers: list[Layer] = [Flatten()] if len(shape) > 1 else []
-    layers += dropout(section["input_dropout"])
-    sizes = (math.prod(shape), *section["hidden"], section["outputs"])
+    layers = [*dropout(section["input_dropout"])]
+    sizes = (math.prod(image), *section["hidden"], section["outputs"])
     for n, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         if n:
             layers += [activation(section), *dropout(section["dropout"])]
         layers.append(Linear(fan_in, fan_out))
     return Sequential(*layers)
+
+
+def cnn(section: Section, image: Shape) -> Sequential:
+    """Convolutions with an activation after each, the mean of each channel, and a linear layer.
+
+    By default the course's: strides instead of pooling, no hidden linear layer.
+    """
+    layers: list[Layer] = [Unflatten(1, *image)]
+    for (channels, out), size in zip(pairwise((1, *section["channels"])), section["kernels"], strict=True):
+        padding = size // 2 if section["padding"] is None else section["padding"]
+        layers += [Conv2d(channels, out, size, section["stride"], padding), activation(section)]
+    return Sequential(*layers, GlobalAveragePool(), Linear(section["channels"][-1], section["outputs"]))
+
+
+def lenet5(section: Section, image: Shape) -> Sequential:
+    """LeNet-5 (LeCun et al. 1998, section II.B), as it is built today.
+
+    Max pooling and one linear output layer, where the paper has averages with a learned scale, a table of which maps
+    see which, and radial basis functions.
+    """
+    body = Sequential(
+        Unflatten(1, *image),
+        Conv2d(1, 6, 5, padding=2),
+        activation(section),
+        MaxPool(2, 2),
+        Conv2d(6, 16, 5),
+        activation(section),
+        MaxPool(2, 2),
+        Flatten(),
+    )
+    _, features = body.output_shape((1, math.prod(image)))
+    sizes = (features, 120, 84, section["outputs"])
+    head: list[Layer] = []
+    for n, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        head += [*([activation(section)] if n else []), Linear(fan_in, fan_out)]
+    return Sequential(*body.layers, *head)
 
 
 def activation(section: Section) -> Layer:
@@ -43,7 +94,40 @@ def initial(model: Sequential, init: Initialization, generator: Generator) -> di
     }
 
 
-# name: the section, and the shape of one input -> the layers
+def initial_by_name(model: Sequential, init: str, generator: Generator, x: Tensor) -> dict[str, Tensor]:
+    """The same by any name of a config; some schemes fit the weights to these images `x` (rows, pixels)."""
+    if init in INITIALIZATIONS:
+        return initial(model, INITIALIZATIONS[init], generator)
+    rows = torch.randperm(len(x), generator=generator)[:FITTED_ROWS]
+    return FITTED[init](model, generator, x[rows.to(x.device)].cpu().float())
+
+
+def lsuv(model: Sequential, generator: Generator, x: Tensor) -> dict[str, Tensor]:
+    """Layer-sequential unit variance: of what each layer gives for `x`, before the activation, mean 0 and std 1.
+
+    Mishkin and Matas 2016, algorithm 1, from orthonormal weights; the mean is the course's. A layer is linear in its
+    weights and biases, so that one correction is exact. One that gives the same number for all is left as it is.
+    """
+    tensors = initial(model, INITIALIZATIONS["orthogonal"], generator)
+    fitted = bound(model, tensors)
+    for layer in leaves(fitted):
+        if isinstance(layer, Conv2d | Linear):
+            fitted(x)  # by the layers before it as they are now; it stores its input
+            z = layer.forward(layer.x)
+            if std := z.std(correction=0).item():
+                layer.w.div_(std)
+                layer.b.sub_(z.mean()).div_(std)
+    return tensors
+
+
+FITTED_ROWS = 512
+# schemes that look at the data: model, generator and images -> its tensors
+FITTED: dict[str, Callable[[Sequential, Generator, Tensor], dict[str, Tensor]]] = {
+    "lsuv": lsuv,
+}
+# name: the section, and the (height, width) of an image -> the layers
 MODELS: dict[str, Callable[[Section, Shape], Sequential]] = {
     "mlp": mlp,
+    "cnn": cnn,
+    "lenet5": lenet5,
 }

@@ -6,7 +6,6 @@ from mlfound.data.load import Splits
 from mlfound.engines import ladder
 from mlfound.engines.recipe import Named
 from mlfound.foundations import models
-from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.randomness import generator
 from mlfound.training.loop import Trainer
 from mlfound.training.plan import Plan
@@ -22,6 +21,9 @@ def build(plan: Plan, splits: Splits) -> Trainer:
 
 
 def initial(plan: Plan, seed: int, x: Tensor) -> Named:
-    """What the network of this seed begins at, parameters and layer state, of the type and on the device of `x`."""
-    drawn = models.initial(plan.recipe.model, INITIALIZATIONS[plan.init], generator(seed, "initialization"))
+    """What the network of this seed begins at, parameters and layer state, of the type and on the device of `x`.
+
+    Some initialisations look at `x`, the training images.
+    """
+    drawn = models.initial_by_name(plan.recipe.model, plan.init, generator(seed, "initialization"), x)
     return {name: p.to(x.device, x.dtype) for name, p in drawn.items()}

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from mlfound.engines.losses import LOSSES
-from mlfound.engines.storage import parameter_count
 from mlfound.foundations.functions import log_softmax
-from mlfound.foundations.layers import Layer, Loss
+from mlfound.foundations.layers import Layer, Loss, costs
 
 ROWS_AT_ONCE = 2_000  # so many rows of activations an evaluation holds in memory, at most
 MULTIPLICATIONS_AT_ONCE = 2e9  # some hundredths of a second: only between them it can be interrupted
@@ -46,7 +45,8 @@ def evaluate(model: Layer, loss: Loss, x: Tensor, y: Tensor, classes: int) -> Sc
 
 def outputs(model: Layer, x: Tensor, interrupted: Callable[[], bool] = lambda: False) -> list[Tensor]:
     """Those for `x` (rows, in), a few rows each; when it is `interrupted`, only the first of them."""
-    rows = int(MULTIPLICATIONS_AT_ONCE / max(1, parameter_count(model.parameters)))
+    multiplications = sum(each.multiplications for each in costs(model, tuple(x.shape)))
+    rows = int(MULTIPLICATIONS_AT_ONCE / max(1, multiplications))
     parts = torch.split(x, max(1, min(ROWS_AT_ONCE, rows)))
     return [model(part) for part in parts if not interrupted()]
 

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from mlfound.data.load import Split, Splits
 from mlfound.engines.recipe import Engine, Named, Rate
-from mlfound.engines.storage import parameter_count
 from mlfound.foundations.batches import shuffled
-from mlfound.foundations.layers import Loss, bound
+from mlfound.foundations.layers import Loss, bound, costs
 from mlfound.foundations.randomness import generator
 from mlfound.results import Context, Recorder, Resumed
 from mlfound.training.epochs import Epoch, line, lowest
@@ -42,8 +41,8 @@ class Trainer:
         self.x, self.batch_size = splits.train.x, plan.recipe.batch_size
         self.shuffling = [generator(seed, "shuffling") for seed in plan.seeds]
         self.steps_per_epoch = math.ceil(len(self.x) / self.batch_size)
-        weights = len(plan.seeds) * parameter_count(plan.recipe.model.parameters)
-        steps = int(CHECK_MULTIPLICATIONS / (3 * self.batch_size * weights))
+        of_a_row = sum(each.multiplications for each in costs(plan.recipe.model, tuple(self.x.shape)))
+        steps = int(CHECK_MULTIPLICATIONS / (3 * self.batch_size * len(plan.seeds) * max(1, of_a_row)))
         self.steps_per_check = max(1, min(MAX_STEPS_PER_CHECK, steps))
         self.epochs: list[Epoch] = []  # finished, of each a row a seed
         self.halves: Halves | None = None  # of the finished epochs

@@ -20,7 +20,7 @@ from mlfound.errors import UserError
 from mlfound.foundations import matmul
 from mlfound.foundations.activations import Activation
 from mlfound.foundations.initialization import INITIALIZATIONS
-from mlfound.foundations.layers import Sequential, Shape, output_shapes
+from mlfound.foundations.layers import Costs, Sequential, Shape, costs, leaves
 from mlfound.foundations.models import MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS, Optimizer
 from mlfound.foundations.schedules import PIECES, SCHEDULES, Piece, polynomial, rates
@@ -32,7 +32,7 @@ class Plan:
     """All that a training needs but its data. Networks, one a seed, are shared out among `processes`."""
 
     recipe: Recipe
-    widths: tuple[int, ...]  # inputs, and outputs of each layer with parameters
+    image: Shape  # height and width
     seeds: range
     init: str
     epochs: int
@@ -53,8 +53,11 @@ class Plan:
 
     @property
     def network(self) -> str:
-        """Its widths, as in `784-50-10`."""
-        return "-".join(map(str, self.widths))
+        """Inputs, and outputs or channels of each layer with parameters, as in `784-50-10`, `cnn 8-16-10`."""
+        layers = [layer for layer in leaves(self.recipe.model) if layer.parameters]
+        widths = "-".join(str(layer.parameters["b"].shape[0]) for layer in layers)
+        name = self.config.model.name
+        return f"{math.prod(self.image)}-{widths}" if name == "mlp" else f"{name} {widths}"
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -82,8 +85,7 @@ class Plan:
 def plan(config: TrainConfig, splits: Splits) -> Plan:
     """Resolve what the config leaves open, and let torch work with so many threads; refuse what cannot be done."""
     refuse_unfit(config, splits)
-    shape, device = tuple(splits.train.x.shape[1:]), hardware.resolve_device(config.device)
-    model = MODELS[config.model.name](config.model.model_dump(), shape)
+    model, device = model_for(config, splits.shape), hardware.resolve_device(config.device)
     engine = ladder.fastest(device) if config.engine == "auto" else config.engine
     if reason := ladder.unavailable(engine, device):
         raise UserError(f"{reason}; write auto, or buffers", key="engine")
@@ -99,7 +101,7 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
         engine == "buffers" and device.type == "cpu" and config.replicates > 1 and sys.platform == "linux"
     )
     threads = 1 if shared and config.threads == "auto" else config.threads
-    largest = max(math.prod(p.shape) for p in model.parameters.values())
+    largest = max(each.multiplications for each in costs(model, (1, math.prod(splits.shape))))
     threads = hardware.use_threads(threads, config.batch_size * largest)
     may_fork = not multiprocessing.current_process().daemon  # a daemonic process may have no children
     processes = min(config.replicates, hardware.cores()) if shared and threads == 1 and may_fork else 1
@@ -115,7 +117,7 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
     resolved = {"device": str(device), "threads": threads, "engine": engine, "product": product}
     return Plan(
         recipe=recipe,
-        widths=widths(model, shape),
+        image=splits.shape,
         seeds=config.seeds,
         init=config.model.init,
         epochs=config.epochs,
@@ -155,10 +157,17 @@ def piece(config: PieceConfig) -> Piece:
     )
 
 
-def widths(model: Sequential, shape: Shape) -> tuple[int, ...]:
-    """The number of inputs, and of the outputs of each layer that has parameters."""
-    outputs = zip(model.layers, output_shapes(model, (1, *shape)), strict=True)
-    return math.prod(shape), *(math.prod(out) for layer, out in outputs if layer.parameters)
+def model_for(config: TrainConfig, image: Shape) -> Sequential:
+    """The layers for images of (height, width); a UserError where these are too small for them."""
+    try:
+        model = MODELS[config.model.name](config.model.model_dump(), image)
+        model.output_shape((1, math.prod(image)))
+    except ValueError as error:
+        size = " x ".join(map(str, image))
+        raise UserError(
+            f"{size} images are too small for {config.model.name}: {error}", key="model"
+        ) from error
+    return model
 
 
 def cautions(planned: Plan) -> list[str]:
@@ -196,15 +205,18 @@ def require_memory(planned: Plan, splits: Splits) -> None:
     """Refuse more than there is, before any of it is taken; in bytes, by what each part holds at most."""
     model, replicates = planned.recipe.model, len(planned.seeds)
     of_one, states = parameter_count(model.parameters), len(planned.recipe.optimizer.state_names)
+    row = Costs(*map(sum, zip(*costs(model, (1, math.prod(planned.image))), strict=True)))
     # weights, optimiser's state, gradients, where they began; weights and state of a snapshot and the best epoch
     copies = (
         3 * (1 + states) + 2 + (planned.patience is not None)
     ) * 4  # early stopping keeps the best weights
-    batch = planned.recipe.batch_size * sum(planned.widths) * 4 * 4  # outputs, gradients, two masks
+    # outputs, gradients, two masks; inputs of products and their gradients
+    batch = planned.recipe.batch_size * (4 * row.outputs + 2 * row.inputs) * 4
     each = of_one * copies + batch + len(splits.train.x) * 2 * 8  # and an epoch's order, twice
     each += len(splits.valid.y) * 6 * 4  # what each network answers, and its losses
-    once = of_one * 4 * 8 + ROWS_AT_ONCE * sum(planned.widths) * 3 * 4  # a check in float64, an evaluation
-    network = f"a network {'-'.join(map(str, planned.widths))}"
-    hardware.require_memory(each + once, "model.hidden", network, planned.device)
+    once = of_one * 4 * 8 + ROWS_AT_ONCE * row.outputs * 3 * 4  # a check in float64, an evaluation
+    sizes = [key for key in ("hidden", "channels") if hasattr(planned.config.model, key)]
+    key = f"model.{sizes[0]}" if sizes else "batch_size"
+    hardware.require_memory(each + once, key, f"a network {planned.network}", planned.device)
     together = f"training {replicates:,} networks together"
     hardware.require_memory(replicates * each + once, "replicates", together, planned.device)

@@ -40,7 +40,7 @@ MOMENTUM = "write a number from 0 to below 1"
 DATASET = "write a name that mlfound download --list shows"
 FROM = "write the path of a folder or file, or null for the web"
 MODEL = (
-    "write keys below it (name, hidden, outputs, init, activation, leak, relu_shift, ceiling, dropout, "
+    "write keys below it (name, outputs, init, activation, leak, relu_shift, ceiling, hidden, dropout, "
     "input_dropout), or leave it out"
 )
 SCHEDULE = (
@@ -49,7 +49,7 @@ SCHEDULE = (
 )
 INITS = (
     "normal, small, xavier, glorot-normal, glorot-uniform, kaiming, kaiming-uniform, kaiming-fan-out, "
-    "torch-default, orthogonal"
+    "torch-default, orthogonal, lsuv"
 )
 TOP = (
     "write one of data, model, loss, optimizer, schedule, epochs, early_stop, batch_size, "
@@ -191,7 +191,7 @@ ON_THE_COMMAND_LINE = [
      "(one of sgd, rmsprop, adam, adamw, lamb)"),
     ("optimizer.name=", "optimizer.name: null is not valid; "
      "write one of sgd, rmsprop, adam, adamw, lamb"),
-    ("model.name=cnn", "model.name: 'cnn' is not valid; write one of mlp"),
+    ("model.name=cn", "model.name: 'cn' is not valid; did you mean 'cnn'? (one of mlp, cnn, lenet5)"),
     ("epochs", "write --set KEY=VALUE, as in --set epochs=3"),
     ("=3", "write --set KEY=VALUE, as in --set epochs=3"),
     ("", "write --set KEY=VALUE, as in --set epochs=3"),

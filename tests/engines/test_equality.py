@@ -17,7 +17,19 @@ from mlfound.engines.processes import Processes
 from mlfound.foundations import matmul
 from mlfound.foundations.activations import GELU, ReLU, Tanh
 from mlfound.foundations.checks import relative_error
-from mlfound.foundations.layers import Flatten, Layer, Linear, Parameter, Residual
+from mlfound.foundations.layers import (
+    AveragePool,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    Linear,
+    MaxPool,
+    Parameter,
+    Residual,
+    Unflatten,
+)
 from mlfound.foundations.optimizers import LAMB, OPTIMIZERS, SGD, Adam, AdamW, RMSprop
 from tests.engines.conftest import INPUTS, Task, Uncaptured, recipe, recipe_of
 from tests.support.stacks import OUTPUTS, stacks
@@ -182,14 +194,49 @@ def test_a_layer_without_a_kernel_and_with_a_state(engine, option, far_apart):
     assert not KERNELS.keys() & {Counted, Tanh}
 
 
+IMAGES = [
+    Unflatten(1, 7, 6),
+    Conv2d(1, 4, 3, padding=1),
+    ReLU(),
+    MaxPool(2, 1),
+    Conv2d(4, 3, 2, stride=2, padding=2),  # more than half of its kernel, and a stride that leaves some over
+    Tanh(),
+    AveragePool(3, 1),
+    Dropout(0.1),
+    Residual(Conv2d(3, 3, 1), ReLU()),
+]
+HEADS = {
+    "flat": [Flatten(), Linear(18, 5)],
+    "means": [GlobalAveragePool(), Linear(3, 5)],
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("option", ["plain", "adam", "max-norm"])
+@pytest.mark.parametrize("engine", [*ENGINES, "together"])
+def test_layers_of_images(engine, option, head, far_apart):
+    engines = {**ENGINES, "together": partial(Buffers, together=True)}
+    task = Task(recipe_of([*IMAGES, *HEADS[head]], **OPTIONS[option]), networks=3, shape=(42,))
+    assert far_apart(task.train(engines[engine]), task.train(Plain)) <= 1e-10
+
+
 def test_every_optimiser_is_among_the_options():
     used = {type(options["optimizer"]) for options in OPTIONS.values() if "optimizer" in options}
     assert used == set(OPTIMIZERS.values())
 
 
 def test_max_norm_is_for_what_comes_into_hidden_units():
-    assert recipe(max_norm=0.7).limited == ["1.w", "3.w"]
-    assert recipe().limited == recipe(hidden=(), max_norm=0.7).limited == []
+    names = {name: name for name in recipe().model.parameters}
+    assert recipe(max_norm=0.7).limited(names) == ["1.w", "3.w"]
+    assert recipe().limited(names) == recipe(hidden=(), max_norm=0.7).limited(names) == []
+
+
+def test_max_norm_is_for_each_kernel_of_a_convolution():
+    """Its column is all that one output channel is made from."""
+    [column] = recipe_of(
+        [Unflatten(1, 3, 4), Conv2d(1, 2, 2), Flatten(), Linear(18, 5)], max_norm=1.0
+    ).limited({"2.w": torch.arange(8.0).view(2, 1, 2, 2), "4.w": torch.ones(12, 5)})
+    assert column.T.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
 
 
 @cuda

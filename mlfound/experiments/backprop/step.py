@@ -34,13 +34,13 @@ from mlfound.experiments.backprop.step_task import (
 from mlfound.experiments.benches import machine_words
 from mlfound.foundations import matmul
 from mlfound.foundations.checks import relative_error
-from mlfound.foundations.layers import Dropout, Layer
-from mlfound.foundations.models import MODELS
+from mlfound.foundations.layers import Dropout, Layer, costs
 from mlfound.reference import libraries
 from mlfound.results import Column, Context, Picture, Result, Table
 from mlfound.stats.timing import measure, quartiles, timer_of
+from mlfound.training.plan import model_for
 
-INPUTS, OUTPUTS = 784, 10  # of the lesson's images, to choose threads by before they are here
+IMAGE, OUTPUTS = (28, 28), 10  # of the lesson's images, to choose threads by before they are here
 LADDER: dict[str, Callable[[Task, ExitStack], Training]] = {
     **{name: partial(by_engine, name) for name in OURS},
     **{name: partial(by_library, trainer) for name, trainer in libraries.LIBRARIES.items()},
@@ -59,8 +59,8 @@ FLOAT32_BOUND = 1e-5  # of the typical weight then: rounding leaves some 1e-7, p
 def largest_product(config: BackpropBenchConfig) -> float:
     """Multiplications in the largest of a step."""
     settings = training_settings(config, OUTPUTS).config
-    model = MODELS[settings.model.name](settings.model.model_dump(), (INPUTS,))
-    return float(settings.batch_size * max(math.prod(p.shape) for p in model.parameters.values()))
+    layers = costs(model_for(settings, IMAGE), (1, math.prod(IMAGE)))
+    return float(settings.batch_size * max(each.multiplications for each in layers))
 
 
 def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) -> None:
@@ -154,7 +154,7 @@ def begin(
 def report(task: Task, measurements: Sequence[StepMeasurement]) -> Result:
     """Checks, a line and a bar each; what cannot run here is listed with its reason."""
     planned, size = task.plan("modules"), task.settings.batch_size
-    what = f"{'-'.join(map(str, planned.widths))}, {planned.recipe.loss}, {task.settings.optimizer.name}"
+    what = f"{planned.network}, {planned.recipe.loss}, {task.settings.optimizer.name}"
     batches = f"{task.steps} batches of {size} rows"
     networks = f", {task.config.replicates} networks" if task.config.replicates > 1 else ""
     title = f"An epoch: {batches}, {what}, {machine_words(task.config)}{networks}"
