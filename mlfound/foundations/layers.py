@@ -283,10 +283,16 @@ def within(tensors: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
 
 
 def output_shapes(layers: Sequential, shape: Shape) -> list[Shape]:
-    """The shape of what comes out of each layer for an input of this `shape`, (batch, ...)."""
+    """The shape of what comes out of each layer for an input of this `shape`, (batch, ...).
+
+    A ValueError that names the layer where there is nothing left for it.
+    """
     shapes = list[Shape]()
-    for layer in layers.layers:
-        shape = layer.output_shape(shape)
+    for n, layer in enumerate(layers.layers, 1):
+        try:
+            shape = layer.output_shape(shape)
+        except ValueError as error:
+            raise ValueError(f"layer {n}, {type(layer).__name__}: {error}") from None
         shapes.append(shape)
     return shapes
 

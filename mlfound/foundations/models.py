@@ -1,6 +1,6 @@
 """Networks by name: from the `model` section of a config to a list of layers. Only here an MLP is known as one.
 
-Their input is (batch, pixels), a row per image.
+Their input is (batch, pixels), a row per image. A ValueError where no layers can be made for images of this size.
 """
 
 import math
@@ -47,7 +47,7 @@ def cnn(section: Section, image: Shape) -> Sequential:
 
     By default the course's: strides instead of pooling, no hidden linear layer.
     """
-    layers: list[Layer] = [Unflatten(1, *image)]
+    layers = [as_image(image)]
     for (channels, out), size in zip(pairwise((1, *section["channels"])), section["kernels"], strict=True):
         padding = size // 2 if section["padding"] is None else section["padding"]
         layers += [Conv2d(channels, out, size, section["stride"], padding), activation(section)]
@@ -61,7 +61,7 @@ def lenet5(section: Section, image: Shape) -> Sequential:
     see which, and radial basis functions.
     """
     body = Sequential(
-        Unflatten(1, *image),
+        as_image(image),
         Conv2d(1, 6, 5, padding=2),
         activation(section),
         MaxPool(2, 2),
@@ -76,6 +76,13 @@ def lenet5(section: Section, image: Shape) -> Sequential:
     for n, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         head += [*([activation(section)] if n else []), Linear(fan_in, fan_out)]
     return Sequential(*body.layers, *head)
+
+
+def as_image(image: Shape) -> Layer:
+    """(batch, pixels) to (batch, 1, height, width); a ValueError where that is no image."""
+    if min(image) == 1:
+        raise ValueError(f"a row of {max(image)} numbers is no image")
+    return Unflatten(1, *image)
 
 
 def activation(section: Section) -> Layer:

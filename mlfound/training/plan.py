@@ -158,15 +158,15 @@ def piece(config: PieceConfig) -> Piece:
 
 
 def model_for(config: TrainConfig, image: Shape) -> Sequential:
-    """The layers for images of (height, width); a UserError where these are too small for them."""
+    """The layers for images of (height, width); a UserError where they cannot be."""
+    name = config.model.name
     try:
-        model = MODELS[config.model.name](config.model.model_dump(), image)
+        model = MODELS[name](config.model.model_dump(), image)
         model.output_shape((1, math.prod(image)))
     except ValueError as error:
-        size = " x ".join(map(str, image))
-        raise UserError(
-            f"{size} images are too small for {config.model.name}: {error}", key="model"
-        ) from error
+        message = f"{name} cannot take {' x '.join(map(str, image))} images: {error}"
+        advice = "write smaller kernels or fewer layers, or model.name: mlp"
+        raise UserError(f"{message}; {advice}", key="model.name") from error
     return model
 
 

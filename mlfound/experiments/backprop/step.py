@@ -28,12 +28,12 @@ from mlfound.experiments.backprop.step_task import (
     by_library,
     by_reference,
     check_weights,
+    largest_error,
     training_settings,
     typical_error,
 )
 from mlfound.experiments.benches import machine_words
 from mlfound.foundations import matmul
-from mlfound.foundations.checks import relative_error
 from mlfound.foundations.layers import Dropout, Layer, costs
 from mlfound.reference import libraries
 from mlfound.results import Column, Context, Picture, Result, Table
@@ -123,7 +123,7 @@ def run(config: BackpropBenchConfig, names: Sequence[str], splits: Splits, conte
                 what = f"{name}: weights after {steps} steps in float64 as by {task.reference}"
                 with ExitStack() as end:
                     weights = LADDER[name](double, end)(order[:, :steps])
-                    same = check_weights(what, weights, wanted, relative_error, bound)
+                    same = check_weights(what, weights, wanted, largest_error, bound)
                 each = replace(each, checks=[same])
                 if same.passed:
                     each, epoch = begin(each, order, soon, ends)

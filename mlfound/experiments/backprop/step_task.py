@@ -20,6 +20,7 @@ from mlfound.engines.recipe import Rate
 from mlfound.experiments.benches import Measurement
 from mlfound.foundations import matmul
 from mlfound.foundations.batches import shuffled
+from mlfound.foundations.checks import relative_error
 from mlfound.foundations.randomness import generator
 from mlfound.reference import libraries
 from mlfound.reference.libraries import Trainer
@@ -186,23 +187,28 @@ def by_reference(task: Task, order: Order) -> Trained:
 
 
 def check_weights(
-    name: str, got: Sequence[Weights], wanted: Trained, error: Callable[[Tensor, Tensor], float], bound: float
+    name: str,
+    got: Sequence[Weights],
+    wanted: Trained,
+    error: Callable[[Weights, Weights], float],
+    bound: float,
 ) -> Check:
-    """The largest error of any tensor of weights, of those networks that are in both."""
-    worst = max(
-        error(got[n][key].double(), p)
-        for n, want in wanted.items()
-        if n < len(got)
-        for key, p in want.items()
-    )
+    """The largest error of those networks that are in both."""
+    worst = max(error(got[n], want) for n, want in wanted.items() if n < len(got))
     return Check(name, worst <= bound, worst, bound)
 
 
-def typical_error(got: Tensor, want: Tensor) -> float:
-    """The median difference over the largest wanted value; infinite for a nan.
+def largest_error(got: Weights, want: Weights) -> float:
+    """The largest relative error of any tensor."""
+    return max(relative_error(got[name], p) for name, p in want.items())
 
-    Not the largest difference: in float32 some ReLU may fall to the other side of 0, and then its weights, and only
-    they, are off by what a row is worth.
+
+def typical_error(got: Weights, want: Weights) -> float:
+    """The median over all weights of the difference over the largest wanted value of its tensor; inf for a nan.
+
+    Not the largest difference: in float32 some ReLU may fall to the other side of 0, or another pixel of a window be
+    the largest, and then its weights, and only they, are off by what a row is worth.
     """
-    error: float = ((got - want).abs().median() / want.abs().max()).item()
+    each = [((got[name].double() - p).abs() / p.abs().max()).flatten() for name, p in want.items()]
+    error = torch.cat(each).median().item()
     return math.inf if math.isnan(error) else error
