@@ -74,6 +74,11 @@ def windows(x: Tensor, size: Size, stride: int = 1, padding: int = 0) -> Tensor:
     )
 
 
+def by_place(windows: Tensor) -> list[Tensor]:
+    """For each place in a window, row by row, what all windows have there: views (batch, channels, down, across)."""
+    return [each for row in windows.unbind(-2) for each in row.unbind(-1)]
+
+
 def windows_grad(dout: Tensor, size: Size, stride: int = 1, padding: int = 0) -> Tensor:
     """From the gradient of all windows to that of the image of this size: a pixel in several windows gets the sum."""
     batch, channels, down, across, height, width = dout.shape

@@ -8,12 +8,13 @@ Sources: Howard, "Deep learning from the foundations", lesson 8; Goodfellow et a
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from mlfound.foundations.convolution import CONVOLUTIONS, Size, windows, windows_grad
+from mlfound.foundations.convolution import CONVOLUTIONS, Size, by_place, windows, windows_grad
 
 WeightGrad = Callable[[Tensor, Tensor], Tensor]
 
@@ -68,7 +69,7 @@ def conv2d_grad(
 
 def max_pool(x: Tensor, size: Size, stride: int) -> Tensor:
     """The largest of each window: (batch, channels, rows, columns) to (batch, channels, down, across)."""
-    return windows(x, size, stride).amax((-2, -1))
+    return reduce(torch.maximum, by_place(windows(x, size, stride)))
 
 
 def max_pool_grad(dout: Tensor, x: Tensor, size: Size, stride: int) -> Tensor:
@@ -80,7 +81,7 @@ def max_pool_grad(dout: Tensor, x: Tensor, size: Size, stride: int) -> Tensor:
 
 def average_pool(x: Tensor, size: Size, stride: int) -> Tensor:
     """The mean of each window: (batch, channels, rows, columns) to (batch, channels, down, across)."""
-    return windows(x, size, stride).mean((-2, -1))
+    return reduce(torch.add, by_place(windows(x, size, stride))) / math.prod(size)
 
 
 def average_pool_grad(dout: Tensor, x: Tensor, size: Size, stride: int) -> Tensor:

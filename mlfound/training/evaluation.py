@@ -11,7 +11,8 @@ from mlfound.engines.losses import LOSSES
 from mlfound.foundations.functions import log_softmax
 from mlfound.foundations.layers import Layer, Loss, costs
 
-ROWS_AT_ONCE = 2_000  # so many rows of activations an evaluation holds in memory, at most
+ROWS_AT_ONCE = 2_000  # so many rows an evaluation passes through the layers at once, at most
+NUMBERS_AT_ONCE = 2_000_000  # and so many numbers that come out of them: more leave the cache
 MULTIPLICATIONS_AT_ONCE = 2e9  # some hundredths of a second: only between them it can be interrupted
 
 
@@ -45,9 +46,11 @@ def evaluate(model: Layer, loss: Loss, x: Tensor, y: Tensor, classes: int) -> Sc
 
 def outputs(model: Layer, x: Tensor, interrupted: Callable[[], bool] = lambda: False) -> list[Tensor]:
     """Those for `x` (rows, in), a few rows each; when it is `interrupted`, only the first of them."""
-    multiplications = sum(each.multiplications for each in costs(model, tuple(x.shape)))
-    rows = int(MULTIPLICATIONS_AT_ONCE / max(1, multiplications))
-    parts = torch.split(x, max(1, min(ROWS_AT_ONCE, rows)))
+    of_a_row = costs(model, tuple(x.shape))
+    multiplications = max(1, sum(each.multiplications for each in of_a_row))
+    numbers = max(1, sum(each.outputs for each in of_a_row))
+    rows = int(min(ROWS_AT_ONCE, NUMBERS_AT_ONCE / numbers, MULTIPLICATIONS_AT_ONCE / multiplications))
+    parts = torch.split(x, max(1, rows))
     return [model(part) for part in parts if not interrupted()]
 
 

@@ -41,7 +41,7 @@ EPOCH = Epoch(1, 0, 0.5, 0.4, 0.9, 0.1, 0.9, 2.0, 0.1, 25_000.0)
 @pytest.mark.parametrize("path", TRAINED, ids=lambda path: path.stem)
 def test_gradients_of_every_shipped_config(path):
     config = load("train", path).config
-    model = MODELS[config.model.name](config.model.model_dump(), (784,))
+    model = MODELS[config.model.name](config.model.model_dump(), (28, 28))
     tensors = models.initial(model, INITIALIZATIONS[config.model.init], generator(0, "initialization"))
     x, y = torch.randn(32, 784, generator=generator(0, "x")), torch.arange(32) % 10
     result = check_gradients(Recipe(model, SGD(), config.loss), tensors, x, y)
@@ -54,7 +54,7 @@ def test_gradients_of_every_shipped_config(path):
 
 
 def test_the_shipped_configs_are_these():
-    assert {path.stem for path in TRAINED} == {"mlp", "mlp-wide", "lesson8", "linear"}
+    assert {path.stem for path in TRAINED} == {"mlp", "mlp-wide", "lesson8", "linear", "cnn", "lenet5"}
 
 
 def test_the_test_accuracy_has_wilsons_interval():
@@ -197,9 +197,9 @@ def test_a_schedule_of_pieces_is_planned_and_drawn():
     assert of_adam.data["momentum_name"] == "beta1"
 
 
-def planned(*changes):
-    """The plan of this config for a hundred images."""
-    split = Split(torch.zeros(100, 784), torch.zeros(100, dtype=torch.int64))
+def planned(*changes, rows=100):
+    """The plan of this config for so many images."""
+    split = Split(torch.zeros(1, 784).expand(rows, 784), torch.zeros(rows, dtype=torch.int64))
     splits = Splits(split, split, split, (28, 28), 10, "", {}, range(10))
     changes = ("batch_size=10", "device=cpu", "threads=1", *changes)
     made = plan(load("train", None, [parse_set(text) for text in changes]).config, splits)
@@ -209,7 +209,14 @@ def planned(*changes):
 
 def test_memory_is_estimated_before_it_is_taken(monkeypatch):
     monkeypatch.setattr(hardware, "memory_bytes", lambda device: 10**9)
-    assert planned().widths == (784, 50, 10)
+    assert planned().network == "784-50-10"
+    assert planned("model.name=cnn").network == "cnn 8-16-32-32-10"
+    with pytest.raises(UserError, match="a network cnn 10000-50-10 needs") as refused:
+        planned("model.name=cnn", "model.channels=[10000, 50]", "model.kernels=[5, 5]")
+    assert refused.value.key == "model.channels"
+    with pytest.raises(UserError, match="a network lenet5") as refused:
+        planned("model.name=lenet5", "batch_size=20000", rows=20000)
+    assert refused.value.key == "batch_size"
     with pytest.raises(UserError, match=r"about \d+ GB, and this process may use 1 GB") as refused:
         planned("model.hidden=[1000000]")
     assert refused.value.key == "model.hidden"
