@@ -60,7 +60,7 @@ def lenet5(section: Section, image: Shape) -> Sequential:
     Max pooling and one linear output layer, where the paper has averages with a learned scale, a table of which maps
     see which, and radial basis functions.
     """
-    body = Sequential(
+    images = Sequential(
         as_image(image),
         Conv2d(1, 6, 5, padding=2),
         activation(section),
@@ -70,12 +70,15 @@ def lenet5(section: Section, image: Shape) -> Sequential:
         MaxPool(2, 2),
         Flatten(),
     )
-    _, features = body.output_shape((1, math.prod(image)))
-    sizes = (features, 120, 84, section["outputs"])
-    head: list[Layer] = []
-    for n, (fan_in, fan_out) in enumerate(pairwise(sizes)):
-        head += [*([activation(section)] if n else []), Linear(fan_in, fan_out)]
-    return Sequential(*body.layers, *head)
+    _, features = images.output_shape((1, math.prod(image)))
+    return Sequential(
+        *images.layers,
+        Linear(features, 120),
+        activation(section),
+        Linear(120, 84),
+        activation(section),
+        Linear(84, section["outputs"]),
+    )
 
 
 def as_image(image: Shape) -> Layer:
