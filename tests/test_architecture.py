@@ -68,6 +68,7 @@ COMMANDS = {
     "init-stats": {"draws": 3, "width": 16, "depth": 3},
     "backprop-bench": {"check_only": True},
     "matmul-bench": {"impl": ["broadcast", "einsum", "matmul"], "shape": ["3x4x5"], "budget": 0.01},
+    "conv-bench": {"impl": ["unfold", "library"], "shape": ["2x5x4-3x3x2"], "budget": 0.01},
     "normalize-check": {},
     "lr-find": {},
 }
@@ -146,10 +147,10 @@ def tape(monkeypatch):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_only_the_reference_calls_torchs_gradients(command, tape, own_folder):
-    section = "dataset" if command in ("backprop-bench", "matmul-bench") else "data.dataset"
+    section = "dataset" if command.endswith("-bench") else "data.dataset"
     run = mlfound.run(command, {section: "mnist-sample", **COMMANDS[command]})
     assert run.passed
-    assert tape() == ({"reference"} if command in ("train", "backprop-bench") else set())
+    assert tape() == ({"reference"} if command in ("train", "conv-bench", "backprop-bench") else set())
 
 
 def test_a_call_of_torchs_gradients_is_seen(tape):

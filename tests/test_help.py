@@ -20,8 +20,8 @@ from tests.support.commands import mlfound, refused_at_once
 
 ROOT: Any = typer.main.get_command(app)
 COURSE = (
-    "download", "normalize-check", "matmul-bench", "init-stats", "backprop-bench", "lr-find", "train", "compare",
-    "report", "runs", "notebook",
+    "download", "normalize-check", "matmul-bench", "init-stats", "backprop-bench", "lr-find", "train",
+    "conv-bench", "compare",    "report", "runs", "notebook",
 )  # fmt: skip
 
 
@@ -132,6 +132,7 @@ def context(*words: str) -> typer.Context:
     [
         ("init-stats", "init", (*ladders.names("foundations/initialization.py", "INITIALIZATIONS"), "lsuv", "fixup")),
         ("matmul-bench", "impl", ladders.names("foundations/matmul.py", "MATMULS")),
+        ("conv-bench", "impl", ladders.names("foundations/convolution.py", "CONVOLUTIONS")),
         ("download", "dataset", DATASETS),
         ("compare", "metric", ("valid_loss", "valid_accuracy", "test_loss", "test_accuracy", "test_wrong",
                                "train_loss", "best_epoch")),

@@ -17,6 +17,7 @@ from mlfound.engines.products import PRODUCTS
 from mlfound.experiments.backprop.step_task import OURS
 from mlfound.experiments.backprop_bench import WORKLOADS
 from mlfound.foundations.activations import ACTIVATIONS
+from mlfound.foundations.convolution import CONVOLUTIONS
 from mlfound.foundations.functions import LOSSES
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.matmul import MATMULS
@@ -41,6 +42,7 @@ from tests.bench.step import NARROW, RACES, WIDE
         ("train", "product", ["auto", *PRODUCTS]),
         ("init-stats", "init", [*INITIALIZATIONS, "lsuv", "fixup"]),  # two that need the whole stack
         ("matmul-bench", "impl", MATMULS),
+        ("conv-bench", "impl", CONVOLUTIONS),
         ("backprop-bench", "workload", WORKLOADS),
     ],
 )

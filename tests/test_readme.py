@@ -27,7 +27,7 @@ def on_the_sample(words):
     """The same command, made small: the embedded sample, one epoch."""
     if words[0] in ("normalize-check", "lr-find"):
         return [*words, "--set", "data.dataset=mnist-sample"]
-    if words[0] == "matmul-bench":
+    if words[0] in ("matmul-bench", "conv-bench"):
         return [*words, "--budget", "0.01"]
     if words[0] == "backprop-bench":
         # without torch-compile, which takes its time

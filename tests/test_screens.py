@@ -37,11 +37,12 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "download": ("download", {"dataset": "mnist-sample"}),
     "verify": ("download", {"dataset": "mnist-sample", "verify": True}),
     "matmul-bench": ("matmul-bench", {"budget": 0.01}),
+    "conv-bench": ("conv-bench", {"budget": 0.01, "shape": ("1x28x28-2x5x5s9", "2x5x4-3x3x2s2p1")}),
     "backprop-bench": ("backprop-bench", {**SMALL, "rows": 100}),
     "check-only": ("backprop-bench", {"check_only": True}),
     "step": ("backprop-bench", {**SMALL, "rows": 640, "workload": "step", "impl": ("modules", "torch-nn")}),
 }
-LADDERS = ("matmul-bench", "backprop-bench", "check-only", "step")
+LADDERS = ("matmul-bench", "conv-bench", "backprop-bench", "check-only", "step")
 WIDTHS = (80, 160)
 
 

@@ -136,6 +136,21 @@ def train(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command()
+@takes(
+    "arguments impl:convolutions shape:layer rows:images dtype budget:layers seed device:cpu threads:one",
+    SHARED,
+)
+def conv_bench(context: typer.Context, **flags: Any) -> None:
+    """Time convolution and its gradients, from seven loops on.
+
+    \b
+    Example:
+      mlfound conv-bench --impl unfold --impl library --shape 3x32x32-16x3x3p1
+    """
+    execute(context)
+
+
+@app.command()
 @takes("arguments:compare group metric difference", SHARED)
 def compare(context: typer.Context, **flags: Any) -> None:
     """Say whether a difference between runs is real.

@@ -177,6 +177,9 @@ FLAGS: dict[str, Flag] = {
     ),
     "verify": switch("--verify", "Fetch nothing, verify the cached files."),
     "impl": texts("RUNG", f"Only this rung: {rungs('foundations/matmul.py', 'MATMULS')}; default: all."),
+    "impl:convolutions": texts(
+        "RUNG", f"Only this rung: {rungs('foundations/convolution.py', 'CONVOLUTIONS')}; default: all."
+    ),
     "impl:stages": texts(
         "STAGE",
         "Only this stage or library, of the lesson: functions, classes-outer, classes, modules-einsum, modules, "
@@ -188,10 +191,18 @@ FLAGS: dict[str, Flag] = {
         "FILE", "A config of train: step takes its model, optimiser, loss, batch size; default: none."
     ),
     "rows": text("N", "Number of training rows; default: all.", kind=int),
+    "rows:images": text("N", "Images in a batch; default: 64.", kind=int),
     "check_only": switch("--check-only", "Only check the gradients; times nothing and needs no data."),
     "shape": texts("MxKxN", "Sizes such as 64x784x50 for (64,784) x (784,50); default: 5x784x10."),
+    "shape:layer": texts(
+        "LAYER",
+        "A layer such as 1x28x28-8x5x5s2p2: CxHxW images - kernels, s stride, p padding; default: the course's four.",
+    ),
     "dtype": text("NAME", "float32, float64, float16 or bfloat16; default: float32."),
     "budget": text("SECONDS", "Time spent on each rung; default: 2.0.", kind=float),
+    "budget:layers": text(
+        "SECONDS", "Time spent on each rung, all layers together; default: 1.0.", kind=float
+    ),
     "budget:stages": text("SECONDS", "Time spent on each stage and pass; default: 1.0.", kind=float),
     "compare": text("RUN", "The folder of an earlier run to compare speed with; default: none."),
     "init": texts(

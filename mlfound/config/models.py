@@ -30,6 +30,10 @@ from mlfound.config.keys import (
 from mlfound.config.training import DataConfig, LrFindConfig, TrainConfig
 
 MATMULS = ladders.names("foundations/matmul.py", "MATMULS")
+CONVOLUTIONS = ladders.names("foundations/convolution.py", "CONVOLUTIONS")
+# An image as channels x height x width - kernels as number x height x width, stride, padding
+SIZE = "([1-9][0-9]{0,6})"
+LAYER = f"^{SIZE}x{SIZE}x{SIZE}-{SIZE}x{SIZE}x{SIZE}(?:s{SIZE})?(?:p([0-9]{{1,6}}))?$"
 
 
 class DownloadConfig(Config):
@@ -65,6 +69,31 @@ class MatmulBenchConfig(Config):
     device: Device = "cpu"
     threads: Threads = 1
     compare: Annotated[Text | None, Field(description="the folder of an earlier run, or null")] = None
+
+
+class ConvBenchConfig(Config):
+    """One benchmark of the convolution ladder."""
+
+    impl: Annotated[tuple[Annotated[str, OneOf(*CONVOLUTIONS)], ...], Field(strict=False, min_length=1)] = (
+        CONVOLUTIONS
+    )
+    shape: Annotated[
+        tuple[Annotated[str, Field(pattern=LAYER)], ...],
+        Field(
+            strict=False,
+            min_length=1,
+            max_length=20,
+            description="a list of layers such as [1x28x28-8x5x5s2p2]: 1 channel of 28 x 28, 8 kernels of 5 x 5, "
+            "stride 2, padding 2",
+        ),
+    ] = ("1x28x28-8x5x5s2p2", "8x14x14-16x3x3s2p1", "16x7x7-32x3x3s2p1", "32x4x4-32x3x3s2p1")
+    rows: Count = 64
+    dtype: Literal["float32", "float64", "float16", "bfloat16"] = "float32"
+    budget: Annotated[float, Field(ge=0.01, le=600, description="seconds from 0.01 to 600")] = 1.0
+    dataset: Dataset = "mnist-sample"
+    seed: Seed = 0
+    device: Device = "cpu"
+    threads: Threads = 1
 
 
 class BackpropBenchConfig(Config):
@@ -204,6 +233,7 @@ class NotebookTestConfig(Config):
 CONFIGS: dict[str, type[Config]] = {
     "backprop-bench": BackpropBenchConfig,
     "compare": CompareConfig,
+    "conv-bench": ConvBenchConfig,
     "download": DownloadConfig,
     "init-stats": InitStatsConfig,
     "lr-find": LrFindConfig,

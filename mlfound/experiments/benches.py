@@ -1,17 +1,17 @@
-"""What matmul-bench and backprop-bench share: a measurement, its columns and bars, and the images."""
+"""What matmul-bench, conv-bench and backprop-bench share: a measurement, its columns and bars, and the images."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlfound.config.models import BackpropBenchConfig, MatmulBenchConfig
+from mlfound.config.models import BackpropBenchConfig, ConvBenchConfig, MatmulBenchConfig
 from mlfound.data.load import Splits, load
 from mlfound.data.registry import find
-from mlfound.results import Column, Context, Picture
+from mlfound.results import Column, Context, Picture, Table
 from mlfound.stats.timing import Timing
 from mlfound.training.inputs import dataset_facts
 
-BenchConfig = MatmulBenchConfig | BackpropBenchConfig
+BenchConfig = MatmulBenchConfig | ConvBenchConfig | BackpropBenchConfig
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,17 @@ def duration_dots(
         "of": "one row" if sizes is rows else "one call",
     }
     return Picture(name, "duration_dots", {"title": title, "names": names, **data})
+
+
+def replicates(measurements: Sequence[Measurement], *columns: Column) -> Table:
+    """For its CSV alone: every sample, with these columns, its seconds and those of its calibration kernel."""
+    rows = [
+        (*(column.value(each) for column in columns), *sample)
+        for each in measurements
+        for sample in each.samples
+    ]
+    every = (*columns, Column("seconds"), Column("calibration_s"))
+    return Table("replicates", "Replicates", every, rows, shown="never")
 
 
 def machine_words(config: BenchConfig) -> str:

@@ -20,24 +20,29 @@ def relative_error(got: Tensor, want: Tensor) -> float:
     return difference / scale if scale else math.inf
 
 
-def matmul_error(got: Tensor, a: Tensor, b: Tensor) -> float:
-    """The worst error of a product in units of the largest rounding error: at most 1 if `got` is a b in its dtype.
+def rounding_error(got: Tensor, want: Tensor, terms: Tensor | int, scale: Tensor) -> float:
+    """The worst error of sums of products in units of the largest rounding error: at most 1 if right in their dtype.
 
-    Element by element |got - a b| <= min(k, 7 sqrt(k)) u |a||b|, for k terms and u half the step of numbers at 1.
-    k u is certain, in any order, without over- and underflow (Jeannerod and Rump 2013; Higham 2002, eq. 3.13, has
-    k u / (1 - k u)), but so wide that at k = 784 a float16 product passes for a float32 one. 7 sqrt(k) u holds but
-    for one element in ten million if roundings go up as often as down (Higham and Mary 2019), as they do on random
-    numbers and not on thousands of equal ones. 0 / 0 is 0; a wrong shape, nan or inf gives infinity.
+    Each is a sum of k `terms`, `want` its value and `scale` that of the absolute terms, both float64 on the CPU, and
+    |got - want| <= min(k, 7 sqrt(k)) u scale, u being half the step of numbers at 1. k u is certain, in any order,
+    without over- and underflow (Jeannerod and Rump 2013; Higham 2002, eq. 3.13, has k u / (1 - k u)), but so wide
+    that at k = 784 a float16 product passes for a float32 one. 7 sqrt(k) u holds but for one element in ten million
+    if roundings go up as often as down (Higham and Mary 2019), as they do on random numbers and not on thousands of
+    equal ones. 0 / 0 is 0; a wrong shape, nan or inf gives infinity.
     """
-    k = a.shape[1]
-    # the float64 product that we compare with rounds too
-    u = (torch.finfo(got.dtype).eps + torch.finfo(torch.float64).eps) / 2
-    got, a, b = (x.cpu().double() for x in (got, a, b))  # not every device has float64
-    want, bound = a @ b, min(k, 7 * math.sqrt(k)) * u * (a.abs() @ b.abs())
+    u = (torch.finfo(got.dtype).eps + torch.finfo(torch.float64).eps) / 2  # `want` is rounded, too
+    got, k = got.cpu().double(), torch.as_tensor(terms, dtype=torch.float64)
     if got.shape != want.shape or not torch.isfinite(got - want).all():
         return math.inf
-    difference = (got - want).abs()
-    return max(torch.where(difference == 0, 0.0, difference / bound).flatten().tolist(), default=0.0)
+    difference, bound = (got - want).abs(), torch.minimum(k, 7 * k.sqrt()) * u * scale
+    errors = torch.where(difference == 0, 0.0, difference / bound)
+    return errors.max().item() if errors.numel() else 0.0
+
+
+def matmul_error(got: Tensor, a: Tensor, b: Tensor) -> float:
+    """The same for a product: at most 1 if `got` is a b in its dtype."""
+    a, b = (x.cpu().double() for x in (a, b))  # not every device has float64
+    return rounding_error(got, a @ b, a.shape[1], a.abs() @ b.abs())
 
 
 def central_difference(function: Callable[[Tensor], Tensor], x: Tensor, step: float = 1e-6) -> Tensor:

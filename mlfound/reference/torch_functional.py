@@ -1,8 +1,9 @@
-"""Linear layers, ReLU and loss from torch.nn.functional, with gradients by autograd."""
+"""Linear layers, ReLU and loss, and a convolution, from torch.nn.functional, with gradients by autograd."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,3 +36,10 @@ def torch_functional(
 
     value.backward()  # type: ignore[no-untyped-call]
     yield {name: leaf.grad for name, leaf in leaves.items()}
+
+
+def convolution(x: Tensor, w: Tensor, dout: Tensor, stride: int, padding: int) -> tuple[Tensor, ...]:
+    """What comes out, and from its gradient `dout` the gradients of kernels and images."""
+    leaves = w.detach().requires_grad_(), x.detach().requires_grad_()
+    out = functional.conv2d(leaves[1], leaves[0], None, stride, padding)
+    return out.detach(), *torch.autograd.grad(out, leaves, dout)

@@ -72,7 +72,14 @@ SHOWS: dict[str, Callable[[Data], str]] = {
     "class_balance": lambda data: f"Bars: the share of each class in {_listed(data['splits'])}.",
     "duration_dots": lambda data: (
         f"Dots on a logarithmic axis, the median times of {data.get('of', 'one call')}: "
-        f"{_listed(f'{name} {duration(s)}' for name, s in zip(data['names'], data['median_s'], strict=True))}."
+        f"{_listed(_durations(data['names'], data['median_s']))}."
+    ),
+    "pass_dots": lambda data: (
+        f"Dots on a logarithmic axis, the median times of {data.get('of', 'one call')}: "
+        + "; ".join(
+            f"{name}: {_listed(_durations(data['names'], s))}" for name, s in data["median_s"].items()
+        )
+        + "."
     ),
     "rate_bars": lambda data: (
         f"Bars, images per second: {_pairs(data, 'names', 'images_per_s', '{} {:,.0f}')}."
@@ -125,6 +132,10 @@ def _both(data: Data, n: int) -> str:
 def _pairs(data: Data, first: str, second: str, form: str) -> str:
     pairs = zip(_list(data[first]), _list(data[second]), strict=True)
     return _listed(form.format(*pair) for pair in pairs)
+
+
+def _durations(names: Iterable[str], seconds: Iterable[float]) -> Iterable[str]:
+    return (f"{name} {duration(each)}" for name, each in zip(names, _list(seconds), strict=True))
 
 
 def _epochs(data: Data) -> str:

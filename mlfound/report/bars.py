@@ -27,11 +27,50 @@ def duration_dots(
 ) -> Figure:
     """Dots on a logarithmic axis: the times `of` something, with the lesson's times, None where it has none."""
     lesson, medians = finite(lesson_s), finite(median_s)
-    drawn = np.concatenate([finite(low_s), finite(high_s), lesson])
-    low, high = np.nanmin(drawn), np.nanmax(drawn)
     figure, axes = _rows(names, medians, low_s, high_s, duration)
     axes.plot(medians, np.arange(len(names)), "o", color=BLUE, markersize=8)
     axes.plot(lesson, np.arange(len(names)), "D", color=ORANGE, fillstyle="none", markersize=9)
+    _seconds_axis(axes, np.concatenate([finite(low_s), finite(high_s), lesson]), of)
+    note(figure, "Dots: medians. Whiskers: interquartile ranges.")
+    head(axes, title, "diamonds: the lesson's times, on another machine" if np.isfinite(lesson).any() else "")
+    return figure
+
+
+def pass_dots(
+    *,
+    title: str,
+    names: Sequence[str],
+    median_s: Mapping[str, ArrayLike],
+    low_s: Mapping[str, ArrayLike],
+    high_s: Mapping[str, ArrayLike],
+    of: str = "one call",
+) -> Figure:
+    """The same with several dots in a row, one for each pass, in its colour and with its time at the right."""
+    places = np.arange(len(names))[:, None] + np.linspace(-0.25, 0.25, len(median_s))  # (names, passes)
+    medians, lows, highs = (np.stack([*map(finite, each.values())], 1) for each in (median_s, low_s, high_s))
+    figure, axes = paper(1.8 + 0.7 * len(names))
+    axes.plot(
+        [lows.ravel(), highs.ravel()], [places.ravel()] * 2, "|-", color=INK, linewidth=1.2, markersize=5
+    )
+    for n, (name, colour) in enumerate(zip(median_s, COLOURS, strict=False)):
+        axes.plot(medians[:, n], places[:, n], "o", color=colour, markersize=7, label=name)
+    beside = axes.secondary_yaxis("right")
+    beside.set_yticks(places.ravel(), map(duration, medians.ravel()), color=INK, size=8)
+    beside.tick_params(length=0)
+    beside.spines[:].set_visible(False)
+    axes.set_yticks(np.arange(len(names)), names, parse_math=False)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    upright_grid(axes)
+    _seconds_axis(axes, np.concatenate([lows.ravel(), highs.ravel()]), of)
+    axes.legend(loc="best")
+    note(figure, "Dots: medians. Whiskers: interquartile ranges.")
+    head(axes, title)
+    return figure
+
+
+def _seconds_axis(axes: Axes, drawn: Floats, of: str) -> None:
+    """A logarithmic axis in the unit that suits all the seconds that are `drawn`."""
+    low, high = np.nanmin(drawn), np.nanmax(drawn)
     axes.set_xscale("log")
     axes.set_xlim(0.6 * low, 1.7 * high)
     unit, size = next(
@@ -42,9 +81,6 @@ def duration_dots(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{float(f'{seconds / size:.6g}'):,g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"time of {of}, {unit}")
-    note(figure, "Dots: medians. Whiskers: interquartile ranges.")
-    head(axes, title, "diamonds: the lesson's times, on another machine" if np.isfinite(lesson).any() else "")
-    return figure
 
 
 def rate_bars(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import matplotlib.style
 from matplotlib.figure import Figure
 
-from mlfound.report.bars import duration_dots, rate_bars, speeds
+from mlfound.report.bars import duration_dots, pass_dots, rate_bars, speeds
 from mlfound.report.comparisons import compared_curves, compared_seeds
 from mlfound.report.curves import accuracy_curve, loss_curves, lr_find_curve, schedule_curves
 from mlfound.report.distributions import class_balance, mean_and_std_images, pixel_histograms
@@ -30,7 +30,7 @@ PICTURES: dict[str, Callable[..., Figure]] = {
     draw.__name__: draw
     for draw in (
         loss_curves, accuracy_curve, schedule_curves, lr_find_curve, confusion, wrong_digits, digits, weights,
-        pixel_histograms, mean_and_std_images, class_balance, duration_dots, rate_bars, speeds, single_draws,
-        activation_histograms, signal_by_layer, size_histograms, compared_seeds, compared_curves,
+        pixel_histograms, mean_and_std_images, class_balance, duration_dots, pass_dots, rate_bars, speeds,
+        single_draws, activation_histograms, signal_by_layer, size_histograms, compared_seeds, compared_curves,
     )
 }  # fmt: skip

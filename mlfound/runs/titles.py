@@ -53,6 +53,12 @@ def matmul_bench(run: Run) -> str:
     return f"Matrix multiplication {which}, {at(run.config, 'dtype')}, {_machine(run)}"
 
 
+def conv_bench(run: Run) -> str:
+    layers = run.config.get("shape")
+    which = ", ".join(map(str, layers)) if isinstance(layers, list) else ""
+    return f"Convolution {which}, {at(run.config, 'dtype')}, {_machine(run)}"
+
+
 def backprop_bench(run: Run) -> str:
     if run.config.get("check_only"):
         return "Gradients by hand against autograd"
@@ -80,6 +86,7 @@ TITLES: dict[str | None, Callable[[Run], str]] = {
     "lr-find": lr_find,
     "init-stats": lambda run: _on_data("Signal and gradient by initialisation", run),
     "matmul-bench": matmul_bench,
+    "conv-bench": conv_bench,
     "backprop-bench": backprop_bench,
     "normalize-check": lambda run: f"Pixels of {_data(run)} before and after normalising",
     "compare": compare,

@@ -11,7 +11,7 @@ from time import perf_counter
 
 from mlfound.report.terminal import screen, show
 from mlfound.results import Column, Result, Table
-from tests.bench import backprop, matmul, step, training
+from tests.bench import backprop, convolution, matmul, step, training
 from tests.bench.row import Row, Rows
 
 BENCHES: dict[str, Callable[[], Rows]] = {
@@ -19,6 +19,7 @@ BENCHES: dict[str, Callable[[], Rows]] = {
     "training": training.rows,
     "backprop": backprop.rows,
     "matmul": matmul.rows,
+    "convolution": convolution.rows,
 }
 COLUMNS = (
     Column("what"),

@@ -16,8 +16,8 @@ from mlfound.engines.processes import Processes
 from mlfound.engines.recipe import Rate, Recipe
 from mlfound.experiments.backprop import lesson
 from mlfound.experiments.backprop.lesson import BACKWARD, FORWARD, FULL_BACKWARD, PassMeasurement
-from mlfound.experiments.backprop.memory import peak_bytes
 from mlfound.experiments.backprop.step_task import largest_error, typical_error
+from mlfound.experiments.memory import peak_bytes
 from mlfound.foundations import functions, matmul
 from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
 from mlfound.foundations.checks import relative_error

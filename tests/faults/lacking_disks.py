@@ -32,6 +32,7 @@ COMMANDS = {
     "download of a folder": "download --dataset mnist-sample --runs-dir R/runs",
     "normalize-check": f"normalize-check {SAMPLE}",
     "matmul-bench": "matmul-bench --impl matmul --shape 8x8x8 --budget 0.01 --runs-dir R/runs",
+    "conv-bench": "conv-bench --impl library --shape 1x5x5-2x3x3 --budget 0.01 --runs-dir R/runs",
     "init-stats": f"init-stats --init kaiming --hidden 8 --draws 2 {SAMPLE}",
     "backprop-bench": "backprop-bench --check-only --runs-dir R/runs",
     "train": TRAIN,

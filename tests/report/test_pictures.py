@@ -217,6 +217,23 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "lesson_s": [None],
         },
     },
+    "pass_dots": {
+        "ordinary": {
+            "title": "Dots",
+            "names": ["loops", "unfold"],
+            "median_s": {"forward": [0.3, 6e-6], "dx": [0.5, 2e-5]},
+            "low_s": {"forward": [0.25, 5e-6], "dx": [0.4, 1e-5]},
+            "high_s": {"forward": [0.4, 7e-6], "dx": [0.6, 3e-5]},
+            "of": "one image",
+        },
+        "one, once": {
+            "title": "",
+            "names": ["library"],
+            "median_s": {"dw": [2.0]},
+            "low_s": {"dw": [2.0]},
+            "high_s": {"dw": [2.0]},
+        },
+    },
     "rate_bars": {
         "ordinary": {
             "title": "Bars",
@@ -443,6 +460,7 @@ def test_alternative_texts_have_the_figures_that_matter() -> None:
     assert "2,080 of 2,089 images lie on the diagonal" in shown("confusion")
     assert "training loss from 2.3 to 1e+30" in shown("loss_curves", "diverged"), "what is finite"
     assert "loops 300 ms, matmul 6.00 µs" in shown("duration_dots")
+    assert "of one image: forward: loops 300 ms, unfold 6.00 µs; dx: loops 500 ms" in shown("pass_dots")
     assert shown("digits").endswith("9, 0, 1 and 18 more."), "long lists are cut"
 
 

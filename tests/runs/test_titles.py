@@ -39,6 +39,12 @@ OTHERS = [
     ("lr-find", {}, {"summary": measured(tenth_of_minimum_lr=0.00658)}, "784-50-10 on MNIST: 0.0066"),
     ("init-stats", {}, {}, "Signal and gradient by initialisation on MNIST"),
     ("matmul-bench", {}, {"threads": 2}, "Matrix multiplication 5x784x10, float32, cpu, 2 threads"),
+    (
+        "conv-bench",
+        {"shape": ["1x9x9-2x3x3"]},
+        {"threads": 1},
+        "Convolution 1x9x9-2x3x3, float32, cpu, 1 thread",
+    ),
     ("backprop-bench", {}, {"threads": 1}, "Forward and backward by hand on MNIST, cpu, 1 thread"),
     ("backprop-bench", {"workload": "step"}, {"threads": 1}, "A training step on MNIST, cpu, 1 thread"),
     ("backprop-bench", {"check_only": True}, {}, "Gradients by hand against autograd"),

@@ -11,8 +11,8 @@ import torch
 from mlfound import hardware
 from mlfound.config.models import BackpropBenchConfig
 from mlfound.data.load import Splits
-from mlfound.experiments.backprop.memory import peak_bytes
 from mlfound.experiments.benches import TIMING, Measurement, duration_dots, machine_words
+from mlfound.experiments.memory import peak_bytes
 from mlfound.foundations.initialization import INITIALIZATIONS, mlp_parameters
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.stages import STAGES, Stage

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mlfound import hardware
 from mlfound.config.models import MatmulBenchConfig
-from mlfound.experiments.benches import TIMING, Measurement, duration_dots, machine_words
+from mlfound.experiments.benches import TIMING, Measurement, duration_dots, machine_words, replicates
 from mlfound.experiments.matmul.roofline import Machine
 from mlfound.foundations.checks import matmul_error
 from mlfound.foundations.matmul import MATMULS, Matmul, unavailable
@@ -107,8 +107,6 @@ def report(config: MatmulBenchConfig, machine: Machine, measurements: Sequence[R
         for shape, ladder in timed.items()
         for each in ladder
     }
-    samples = [(each.impl, each.shape, *sample) for each in measurements for sample in each.samples]
-    columns = [Column(name) for name in ("impl", "shape", "seconds", "calibration_s")]
     return Result(
         {**medians, "peak_gflop_per_s": machine.flop_per_s / 1e9, "gbyte_per_s": machine.bytes_per_s / 1e9},
         checks=[
@@ -118,7 +116,7 @@ def report(config: MatmulBenchConfig, machine: Machine, measurements: Sequence[R
         findings=findings(config, machine, timed),
         tables=[
             ladder_table(title, config, machine, measurements),
-            Table("replicates", "Replicates", columns, samples, shown="never"),
+            replicates(measurements, Column("impl"), Column("shape")),
         ],
         pictures=pictures(title, timed),
     )

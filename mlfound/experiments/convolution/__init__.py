@@ -1,0 +1,1 @@
+"""What conv-bench does."""
