@@ -201,7 +201,7 @@ FLAGS: dict[str, Flag] = {
     "dtype": text("NAME", "float32, float64, float16 or bfloat16; default: float32."),
     "budget": text("SECONDS", "Time spent on each rung; default: 2.0.", kind=float),
     "budget:layers": text(
-        "SECONDS", "Time spent on each rung, all layers together; default: 1.0.", kind=float
+        "SECONDS", "Time spent on each rung, all layers together; default: 0.5.", kind=float
     ),
     "budget:stages": text("SECONDS", "Time spent on each stage and pass; default: 1.0.", kind=float),
     "compare": text("RUN", "The folder of an earlier run to compare speed with; default: none."),

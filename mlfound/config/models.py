@@ -89,7 +89,7 @@ class ConvBenchConfig(Config):
     ] = ("1x28x28-8x5x5s2p2", "8x14x14-16x3x3s2p1", "16x7x7-32x3x3s2p1", "32x4x4-32x3x3s2p1")
     rows: Count = 64
     dtype: Literal["float32", "float64", "float16", "bfloat16"] = "float32"
-    budget: Annotated[float, Field(ge=0.01, le=600, description="seconds from 0.01 to 600")] = 1.0
+    budget: Annotated[float, Field(ge=0.01, le=600, description="seconds from 0.01 to 600")] = 0.5
     dataset: Dataset = "mnist-sample"
     seed: Seed = 0
     device: Device = "cpu"

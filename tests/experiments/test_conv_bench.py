@@ -52,14 +52,14 @@ def test_the_whole_ladder_through_small_layers(mlfound):
     assert metrics["unfold_over_library"] == float(rows[2]["over_library"])
 
 
-def test_the_loops_are_scaled_up_from_two_kernels_on_one_image(mlfound):
+def test_the_loops_are_scaled_up_from_one_kernel_on_one_image(mlfound):
     outcome = mlfound(*QUICK, "--impl", "loops", "--rows", 4, "--shape", SMALL)
     assert outcome.code == 0, outcome
     samples = outcome.rows("replicates")
-    assert {(row["images"], row["kernels"]) for row in samples} == {("1", "2")}
+    assert {(row["images"], row["kernels"]) for row in samples} == {("1", "1")}
     for row in outcome.rows("passes"):
         seconds = sorted(float(each["seconds"]) for each in samples if each["pass"] == row["pass"])
-        assert seconds[0] * 3 / 2 <= float(row["median_s"]) <= seconds[-1] * 3 / 2
+        assert seconds[0] * 3 <= float(row["median_s"]) <= seconds[-1] * 3
 
 
 def test_others_take_the_whole_batch_and_are_shown_per_image(mlfound):

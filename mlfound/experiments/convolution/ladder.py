@@ -13,11 +13,11 @@ from mlfound.experiments.memory import peak_bytes
 from mlfound.foundations.checks import relative_error, rounding_error
 from mlfound.foundations.convolution import CONVOLUTIONS
 from mlfound.results import Context
-from mlfound.stats.timing import measure, timer_of
+from mlfound.stats.timing import Candidate, measure, timer_of
 from mlfound.training.gradients import BOUND
 
 LOOPS, UNFOLD, LIBRARY = "loops", "unfold", "library"
-PIECE = 1, 2  # images and kernels for the loops, which take some 10 µs for every multiplication
+PIECE = 1, 1  # images and kernels for the loops, which take some 10 µs for every multiplication
 MAX_LOOPS_SECONDS = 10.0  # for this piece of all layers, once; where it would take longer they are left out
 PRODUCT = "product"  # no rung: the matrix product within the rung `unfold`, timed beside it
 REPEATS = 3  # of a call whose memory is measured
@@ -32,9 +32,7 @@ class PassMeasurement(Measurement):
     images: int
     kernels: int  # fewer than the layer has: a piece of the work, from which the whole is estimated
     skipped: str = ""
-    error: float | None = (
-        None  # in float64, relative to autograd; of a PRODUCT what `unfold` is off the library
-    )
+    error: float | None = None  # in float64, from autograd; of a PRODUCT how far `unfold` is from the library
     rounding: float | None = None  # as it is timed, in units of the bound
     extra_bytes: int | None = None  # at its peak, beside operands and result
 
@@ -67,44 +65,43 @@ def measure_ladder(
     Those of rungs that can run and are right are timed together, in interleaved rounds; then their memory is
     measured, one by one.
     """
-    names, by_layer = (
-        [name for name in CONVOLUTIONS if name in config.impl],
-        {case.layer: case for case in cases},
-    )
-    checked = list[PassMeasurement]()
+    names, checked = [name for name in CONVOLUTIONS if name in config.impl], list[PassMeasurement]()
     for done, name in enumerate(names):
         context.recorder.progress("checking", done, len(names))
         checked += check_rung(name, cases)
-    out = {each.impl for each in checked if not each.right}
-    rungs = {
-        each: piece(each.impl, by_layer[each.layer]).calls(CONVOLUTIONS[each.impl])[each.part]
+    right = {*names} - {each.impl for each in checked if not each.right}
+    of_layer = {case.layer: case for case in cases}
+    calls: dict[PassMeasurement, Candidate] = {
+        each: piece(each.impl, of_layer[each.layer]).calls(CONVOLUTIONS[each.impl])[each.part]
         for each in checked
-        if each.impl not in out
+        if each.impl in right
     }
-    products = {
-        replace(measurement(PRODUCT, case, part), error=off_library(case, part)): partial(
-            torch.matmul, *factors
-        )
-        for case in cases
-        if UNFOLD in {*names} - out
-        for part, factors in case.products().items()
-    }
+    products = unfold_products(cases) if UNFOLD in right else {}
     timings = measure(
-        {**rungs, **products},
+        {**calls, **products},
         config.budget / (len(PASSES) * len(cases)),
         timer=timer_of(cases[0].x.device),
         on_progress=partial(context.recorder.progress, "timing"),
     )
-    return [
-        replace(each, timing=timings[each], extra_bytes=extra_bytes(each, by_layer[each.layer]))
-        if each in rungs
-        else each
-        for each in checked
-    ], [replace(each, timing=timings[each]) for each in products]
+    timed = {each: replace(each, timing=timing) for each, timing in timings.items()}
+    for each in calls:
+        timed[each] = replace(timed[each], extra_bytes=extra_bytes(each, of_layer[each.layer]))
+    return [timed.get(each, each) for each in checked], [timed[each] for each in products]
+
+
+def unfold_products(cases: Sequence[Case]) -> dict[PassMeasurement, Candidate]:
+    """The matrix product in each pass of `unfold`, and how far what comes of it is from the library's."""
+    products = dict[PassMeasurement, Candidate]()
+    for case in cases:
+        ours, library = (case.calls(CONVOLUTIONS[name]) for name in (UNFOLD, LIBRARY))
+        for part, factors in case.products().items():
+            error = relative_error(ours[part](), library[part]())
+            products[replace(measurement(PRODUCT, case, part), error=error)] = partial(torch.matmul, *factors)
+    return products
 
 
 def piece(name: str, case: Case) -> Case:
-    """What of a case a rung is tried on: all of it, or two kernels on one image."""
+    """What of a case a rung is tried on: all of it, or one kernel on one image."""
     return case.first(*PIECE) if name == LOOPS else case
 
 
@@ -140,12 +137,6 @@ def check(name: str, case: Case) -> Iterator[PassMeasurement]:
         yield replace(measurement(name, case, part), error=error, rounding=rounding)
 
 
-def off_library(case: Case, part: str) -> float:
-    """How far the result of `unfold` is from the library's."""
-    ours, library = (case.calls(CONVOLUTIONS[name])[part]() for name in (UNFOLD, LIBRARY))
-    return relative_error(ours, library)
-
-
 def too_slow(cases: Sequence[Case]) -> str:
     """Why the loops are left out, or nothing: a multiplication takes them as long in a small layer as in a large."""
     images, kernels = cases[0].x.new_zeros(1, 1, 8, 8), cases[0].x.new_zeros(1, 1, 3, 3)
@@ -153,7 +144,7 @@ def too_slow(cases: Sequence[Case]) -> str:
     each_s = min(timer(small, 1) for _ in range(REPEATS)) / (6 * 6 * 3 * 3)
     shares = (len(PASSES) * case.layer.multiplications * len(case.w) / case.layer.kernels for case in cases)
     seconds = each_s * sum(shares)
-    return f"would take {seconds:,.0f} s for one image and two kernels" if seconds > MAX_LOOPS_SECONDS else ""
+    return f"would take {seconds:,.0f} s for one image and kernel" if seconds > MAX_LOOPS_SECONDS else ""
 
 
 def extra_bytes(each: PassMeasurement, case: Case) -> int | None:

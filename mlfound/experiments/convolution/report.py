@@ -7,7 +7,7 @@ from functools import partial
 
 from mlfound.config.models import ConvBenchConfig
 from mlfound.experiments.benches import machine_words, replicates
-from mlfound.experiments.convolution.ladder import LIBRARY, LOOPS, UNFOLD, PassMeasurement
+from mlfound.experiments.convolution.ladder import LIBRARY, LOOPS, PRODUCT, UNFOLD, PassMeasurement
 from mlfound.experiments.convolution.layers import PASSES, Layer
 from mlfound.results import Check, Column, Picture, Result, Table
 from mlfound.stats.timing import Timing
@@ -21,15 +21,15 @@ class Rung:
     impl: str
     passes: Sequence[PassMeasurement]
 
-    def seconds(self, *parts: str) -> float | None:
-        """Of one image through all layers, in these passes: the sum of the medians."""
-        medians = [each.image_s for each in self.passes if each.part in parts]
+    def seconds(self, part: str | None = None) -> float | None:
+        """Of one image through all layers, in this pass or all: the sum of the medians."""
+        medians = [each.image_s for each in self.passes if part in (None, each.part)]
         known = [seconds for seconds in medians if seconds is not None]
         return sum(known) if len(known) == len(medians) else None
 
     def over(self, other: "Rung | None") -> float | None:
         """How many times as long as another it takes, in all passes together."""
-        ours, theirs = self.seconds(*PASSES), other and other.seconds(*PASSES)
+        ours, theirs = self.seconds(), other and other.seconds()
         return ours / theirs if ours and theirs else None
 
     @property
@@ -75,11 +75,7 @@ def report(
         tables=[
             ladder_table(f"Convolution, {which}, {how}", rungs),
             pass_table(f"Every pass, times per image, {images}, {how}", measured),
-            *(
-                [product_table(f"The products in unfold, {images}, {how}", measured, products)]
-                if products
-                else []
-            ),
+            *([product_table(images, how, measured, products)] if products else []),
             replicates([*measured, *products], *keys, Column("images"), Column("kernels")),
         ],
         pictures=[
@@ -108,18 +104,14 @@ def ladder_table(title: str, rungs: Mapping[str, Rung]) -> Table:
     loops, library = rungs.get(LOOPS), rungs.get(LIBRARY)
     columns = (
         Column("impl", "rung"),
-        *(Column(f"{part}_s", part, "duration", partial(_seconds, (part,))) for part in PASSES),
-        Column("image_s", "together", "duration", partial(_seconds, PASSES), rank=4),
+        *(Column(f"{part}_s", part, "duration", partial(Rung.seconds, part=part)) for part in PASSES),
+        Column("image_s", "together", "duration", Rung.seconds, rank=4),
         Column("speedup", "× loops", ",.0f", lambda rung: loops and loops.over(rung)),
         Column("over_library", "/ library", ",.2f", lambda rung: rung.over(library)),
         Column("extra_mb", "extra MB", ".1f"),
         Column("note", rank=3),
     )
     return Table.of("convolution", title, columns, rungs.values(), shown="alone")
-
-
-def _seconds(parts: Sequence[str], rung: Rung) -> float | None:
-    return rung.seconds(*parts)
 
 
 def pass_table(title: str, measured: Sequence[PassMeasurement]) -> Table:
@@ -134,6 +126,9 @@ def pass_table(title: str, measured: Sequence[PassMeasurement]) -> Table:
         seconds = getattr(each.timing, which, None)
         return None if seconds is None else each.of_an_image(seconds)
 
+    def extra_mb(each: PassMeasurement) -> float | None:
+        return None if each.extra_bytes is None else each.extra_bytes / 1e6
+
     columns = (
         Column("impl", "rung"),
         Column("shape", of="layer.name", rank=1),
@@ -144,9 +139,7 @@ def pass_table(title: str, measured: Sequence[PassMeasurement]) -> Table:
         Column("speedup", "× loops", ",.0f", speedup),
         Column("over_library", "/ library", ",.2f", over_library),
         Column("gflop_per_s", "GFLOP/s", ".3g", rank=4),
-        Column(
-            "extra_mb", "extra MB", ".2f", lambda each: each.extra_bytes and each.extra_bytes / 1e6, rank=3
-        ),
+        Column("extra_mb", "extra MB", ".2f", extra_mb, rank=3),
         Column("images", format=",", rank=5),
         Column("kernels", format=",", rank=5),
         Column("error", "float64 error", ".0e", rank=5),
@@ -168,7 +161,7 @@ def over(impl: str, measured: Sequence[PassMeasurement]) -> Callable[[PassMeasur
 
 
 def product_table(
-    title: str, measured: Sequence[PassMeasurement], products: Sequence[PassMeasurement]
+    images: str, how: str, measured: Sequence[PassMeasurement], products: Sequence[PassMeasurement]
 ) -> Table:
     """A row for each pass through each layer: the sizes as matmul-bench has them, and what of `unfold` it is."""
     columns = (
@@ -181,7 +174,7 @@ def product_table(
         Column("share", "of unfold", ".0%", over(UNFOLD, measured)),
         Column("difference", "off library", ".0e", "error"),
     )
-    return Table.of("products", title, columns, products)
+    return Table.of("products", f"The products in unfold, {images}, {how}", columns, products)
 
 
 def sizes(each: PassMeasurement) -> tuple[int, int, int]:
@@ -208,11 +201,11 @@ def findings(images: str, rungs: Mapping[str, Rung], products: Sequence[PassMeas
         )
     if unfold and products:
         yield from of_products(images, unfold, products)
-    if loops and (seconds := loops.seconds(*PASSES)):
+    if loops and (seconds := loops.seconds()):
         each_s = seconds / sum(each.layer.multiplications for each in loops.passes)
         yield (
             f"loops take {1e6 * each_s:.1f} µs for every multiplication, nearly all to reach single elements of a "
-            "tensor. Two kernels on one image were timed, and what all kernels take is estimated from them."
+            "tensor. One kernel on one image was timed, and what all take is estimated from it."
         )
     yield (
         f"extra MB is what a rung holds at its peak beside operands and result, with {images}, in the layer and pass "
@@ -232,15 +225,14 @@ def of_products(images: str, unfold: Rung, products: Sequence[PassMeasurement]) 
     )
     parts = ", ".join(f"{part} {share(products, unfold, part):.0%}" for part in PASSES)
     yield (
-        f"The product is {share(products, unfold, *PASSES):.0%} of unfold's time ({parts}); "
+        f"The product is {share(products, unfold):.0%} of unfold's time ({parts}); "
         "the rest copies pixels into windows, and gradients back."
     )
 
 
-def share(products: Sequence[PassMeasurement], unfold: Rung, *parts: str) -> float:
-    """How much of the time of `unfold` its products are."""
-    seconds = sum(each.image_s or 0.0 for each in products if each.part in parts)
-    return seconds / (unfold.seconds(*parts) or math.inf)
+def share(products: Sequence[PassMeasurement], unfold: Rung, part: str | None = None) -> float:
+    """How much of the time of `unfold` its products are, in this pass or all."""
+    return (Rung(PRODUCT, products).seconds(part) or 0.0) / (unfold.seconds(part) or math.inf)
 
 
 def picture(layer: Layer, title: str, measured: Sequence[PassMeasurement]) -> Picture:
