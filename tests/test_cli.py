@@ -380,8 +380,10 @@ def test_an_initialisation_that_is_made_for_other_activations_is_a_line(mlfound)
     said = mlfound("train", *QUICK, "model.activation=tanh")
     assert said.code == 0
     assert "model.init: kaiming is made for relu, leaky, floor, gelu, not for tanh" in said.err
+    assert "made for it are xavier, glorot-normal, glorot-uniform, orthogonal, lsuv\n" in said.err
     for settings in (
         ["model.activation=tanh", "model.init=xavier"],
+        ["model.activation=tanh", "model.init=lsuv"],
         ["model.activation=gelu"],
         ["model.hidden=[]"],
     ):

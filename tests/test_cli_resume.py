@@ -70,6 +70,21 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(mlfound):
     assert [(row["epoch"], row["seed"]) for row in told] == [(e, s) for e in range(1, 41) for s in (0, 1)]
 
 
+@pytest.mark.parametrize(
+    "model", [["model.hidden=[20]"], ["model.name=cnn", "model.channels=[4, 8]", "model.kernels=[5, 3]"]]
+)
+def test_weights_that_were_fitted_to_images_repeat_and_go_on(mlfound, model):
+    options = [*QUICK, "schedule=constant", "data.train_rows=2000", "threads=1", "model.init=lsuv", *model]
+    whole, again = (mlfound("train", *options) for _ in range(2))
+    assert whole.code == 0, whole
+    assert weights(whole.path) == weights(again.path)
+    half = mlfound("train", *options, "epochs=1")
+    assert weights(half.path) != weights(whole.path)
+    outcome = mlfound("train", "--no-plots", "--resume", half.path, "epochs=2")
+    assert outcome.code == 0, outcome
+    assert weights(half.path) == weights(whole.path)
+
+
 def test_its_config_can_be_looked_at(mlfound, broken_off):
     outcome = mlfound("train", "--no-plots", "--resume", broken_off, "--print-config")
     assert (outcome.code, outcome.out) == (0, (broken_off / "config.yaml").read_text())

@@ -11,8 +11,8 @@ zero. Training and inference differ by the argument of the call.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from copy import deepcopy
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy, deepcopy
 from typing import Any, NamedTuple
 
 from torch import Generator, Tensor
@@ -265,6 +265,14 @@ def leaves(layer: Layer) -> Iterator[Layer]:
         return
     for inner in layer.layers:
         yield from leaves(inner)
+
+
+def mapped(layer: Layer, replaced: Callable[[Layer], Layer]) -> Layer:
+    """`replaced` of a layer; of a container, of a copy that has this of each of its layers."""
+    if isinstance(layer, Sequential):
+        layer, inner = copy(layer), layer.layers
+        layer.layers = tuple(mapped(each, replaced) for each in inner)
+    return replaced(layer)
 
 
 def bound(

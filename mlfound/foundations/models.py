@@ -25,7 +25,7 @@ from mlfound.foundations.layers import (
     Shape,
     Unflatten,
     bound,
-    leaves,
+    mapped,
 )
 
 Section = Mapping[str, Any]
@@ -108,28 +108,51 @@ def initial_by_name(model: Sequential, init: str, generator: Generator, x: Tenso
     """The same by any name of a config; some schemes fit the weights to these images `x` (rows, pixels)."""
     if init in INITIALIZATIONS:
         return initial(model, INITIALIZATIONS[init], generator)
+    return FITTED[init](model, generator, fitted_rows(generator, x))
+
+
+def fitted_rows(generator: Generator, x: Tensor) -> Tensor:
+    """Those of the images `x` that a scheme fits weights to, float32 on the CPU: the first that are drawn."""
     rows = torch.randperm(len(x), generator=generator)[:FITTED_ROWS]
-    return FITTED[init](model, generator, x[rows.to(x.device)].cpu().float())
+    return x[rows.to(x.device)].cpu().float()
 
 
 def lsuv(model: Sequential, generator: Generator, x: Tensor) -> dict[str, Tensor]:
     """Layer-sequential unit variance: of what each layer gives for `x`, before the activation, mean 0 and std 1.
 
-    Mishkin and Matas 2016, algorithm 1, from orthonormal weights; the mean is the course's. A layer is linear in its
-    weights and biases, so that one correction is exact. One that gives the same number for all is left as it is.
+    Mishkin and Matas 2016, algorithm 1, from orthonormal weights; the mean is the course's, which measures after the
+    activation. What a layer gives is linear in its weights and biases, so that one correction does.
     """
     tensors = initial(model, INITIALIZATIONS["orthogonal"], generator)
-    fitted = bound(model, tensors)
-    for layer in leaves(fitted):
-        if isinstance(layer, Conv2d | Linear):
-            fitted(x)  # by the layers before it as they are now; it stores its input
-            z = layer.forward(layer.x)
-            if std := z.std(correction=0).item():
-                layer.w.div_(std)
-                layer.b.sub_(z.mean()).div_(std)
+
+    def fitting(layer: Layer) -> Layer:
+        return UnitVariance(layer) if isinstance(layer, Conv2d | Linear) else layer
+
+    mapped(bound(model, tensors), fitting)(x)
     return tensors
 
 
+class UnitVariance(Layer):
+    """Corrects the weights and biases of a layer, for each input anew.
+
+    A layer that gives one number for all, but for rounding, is left as it is.
+    """
+
+    def __init__(self, layer: Conv2d | Linear) -> None:
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.layer(x)
+        mean, std = z.mean(), z.std(correction=0)
+        if std > ROUNDING * mean.abs():
+            self.layer.w.div_(std)
+            self.layer.b.sub_(mean).div_(std)
+        return self.layer(x)
+
+
+ROUNDING = (
+    2.0**-20
+)  # of equal numbers in float32, which products of whole matrices leave unequal in the last digits
 FITTED_ROWS = 512
 # schemes that look at the data: model, generator and images -> its tensors
 FITTED: dict[str, Callable[[Sequential, Generator, Tensor], dict[str, Tensor]]] = {

@@ -21,7 +21,7 @@ from mlfound.foundations import matmul
 from mlfound.foundations.activations import Activation
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.layers import Costs, Sequential, Shape, costs, leaves
-from mlfound.foundations.models import MODELS
+from mlfound.foundations.models import FITTED, MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS, Optimizer
 from mlfound.foundations.schedules import PIECES, SCHEDULES, Piece, polynomial, rates
 from mlfound.training.evaluation import NUMBERS_AT_ONCE
@@ -172,14 +172,14 @@ def model_for(config: TrainConfig, image: Shape) -> Sequential:
 
 def cautions(planned: Plan) -> list[str]:
     """What may be meant so, and is worth a line: an initialisation that is made for other activations."""
-    used, suited = (
-        getattr(planned.config.model, "activation", None),
-        INITIALIZATIONS[planned.init].activations,
-    )
-    has_activations = any(isinstance(layer, Activation) for layer in planned.recipe.model.layers)
+    used, init = getattr(planned.config.model, "activation", None), INITIALIZATIONS.get(planned.init)
+    suited = init.activations if init else ()  # one that is fitted to the images suits any
+    has_activations = any(isinstance(layer, Activation) for layer in leaves(planned.recipe.model))
     if not (used and suited and has_activations) or used in suited:
         return []
-    better = ", ".join(name for name, init in INITIALIZATIONS.items() if used in init.activations)
+    better = ", ".join(
+        [*(name for name, init in INITIALIZATIONS.items() if used in init.activations), *FITTED]
+    )
     return [
         f"model.init: {planned.init} is made for {', '.join(suited)}, not for {used}, through which the signal may "
         f"grow or shrink; made for it are {better}"
