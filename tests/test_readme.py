@@ -34,7 +34,8 @@ def on_the_sample(words):
         few = ["--impl", "modules", "--impl", "torch-nn"] if "step" in words else []
         return [*words, *few, "--dataset", "mnist-sample", "--rows", "640", "--budget", "0.01"]
     if words[0] == "init-stats":
-        return [*words, "--set", "data.dataset=mnist-sample", "--draws", "3", "--width", "32"]
+        width = [] if "--model" in words else ["--width", "32"]  # a model has its own
+        return [*words, "--set", "data.dataset=mnist-sample", "--draws", "3", *width]
     if words[0] == "train" and "--resume" not in words:
         return [*words, "data.dataset=mnist-sample", "epochs=1"]  # the last of two wins
     if words == ["download"]:

@@ -20,6 +20,7 @@ from mlfound.runs.run import Screen
 from tests.support.commands import mlfound as mlfound_command
 from tests.support.commands import without_git
 
+MLP = str(Path(__file__).parent.parent / "configs" / "mlp.yaml")
 SAMPLE: dict[str, Any] = {"data.dataset": "mnist-sample"}
 SMALL: dict[str, Any] = {"dataset": "mnist-sample", "budget": 0.01}
 SEEDS: dict[str, Any] = {**SAMPLE, "replicates": 3, "epochs": 1}
@@ -32,6 +33,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "init-stats": ("init-stats", {**SAMPLE, "draws": 3, "width": 32}),
     "depth": ("init-stats", {**SAMPLE, "depth": 6, "width": 16}),
     "shift": ("init-stats", {**SAMPLE, "relu_shift": 0.5}),
+    "model": ("init-stats", {**SAMPLE, "model": MLP, "draws": 2}),
     "normalize-check": ("normalize-check", SAMPLE),
     "lr-find": ("lr-find", SAMPLE),
     "download": ("download", {"dataset": "mnist-sample"}),

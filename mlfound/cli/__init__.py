@@ -79,7 +79,9 @@ def matmul_bench(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command()
-@takes("arguments init relu_shift hidden draws depth width layer residual seed threads:one", SHARED)
+@takes(
+    "arguments model:init init relu_shift hidden draws depth width layer residual seed threads:one", SHARED
+)
 def init_stats(context: typer.Context, **flags: Any) -> None:
     """Show what an initialisation does to a signal.
 

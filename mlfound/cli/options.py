@@ -190,6 +190,9 @@ FLAGS: dict[str, Flag] = {
     "model": text(
         "FILE", "A config of train: step takes its model, optimiser, loss, batch size; default: none."
     ),
+    "model:init": text(
+        "FILE", "Only the layers of this config of train, or of this run's folder; default: all parts."
+    ),
     "rows": text("N", "Number of training rows; default: all.", kind=int),
     "rows:images": text("N", "Images in a batch; default: 64.", kind=int),
     "check_only": switch("--check-only", "Only check the gradients; times nothing and needs no data."),
@@ -208,12 +211,12 @@ FLAGS: dict[str, Flag] = {
     "init": texts(
         "SCHEME",
         f"A scheme: {rungs('foundations/initialization.py', 'INITIALIZATIONS')}, lsuv or fixup; "
-        "default: those of the lesson.",
+        "default: those of the lesson, of a model its own, torch-default and lsuv.",
     ),
     "relu_shift": number("S", "Only the layer with max(x, 0) - S, every draw in detail; default: all parts."),
     "hidden": number("N", "Units of the single layer; default: 50."),
     "hidden:step": texts("N", "Units of a hidden layer of step; default: 50.", kind=list[int]),
-    "draws": number("N", "Number of weight draws; default: 100."),
+    "draws": number("N", "Number of weight draws; default: 100, of a small stack 30, of a model 20."),
     "depth": number("N", "Only a stack of N layers; default: all parts."),
     "width": number("N", "Units of the stack's layers; default: 512."),
     "residual": switch("--residual", "Only a stack of residual blocks."),

@@ -148,9 +148,13 @@ class BackpropBenchConfig(Config):
 
 
 class InitStatsConfig(Config):
-    """What initialisations do to a signal. `depth`, `layer` and `relu_shift` each select one part."""
+    """What initialisations do to a signal. `model`, `depth`, `layer` and `relu_shift` each select one part."""
 
     data: DataConfig = DataConfig()
+    model: Annotated[
+        Annotated[Text, AfterValidator(anywhere)] | None,
+        Field(description="the path of a config of train or of a run, or null for all parts"),
+    ] = None
     init: Annotated[
         tuple[Annotated[str, OneOf(*INITIALIZATIONS, "lsuv", "fixup")], ...], Field(strict=False)
     ] = ()
@@ -161,7 +165,9 @@ class InitStatsConfig(Config):
     relu_shift: Annotated[float | None, Field(description="a number, or null for all parts")] = None
     relu_variant: Literal["subtract", "floor"] = "subtract"
     hidden: Units = 50
-    draws: Count = 100
+    draws: Annotated[
+        int | None, Field(ge=1, description="a whole number, 1 or more, or null for what each part needs")
+    ] = None
     rows: Annotated[
         int | None, Field(ge=1, description="a whole number, 1 or more, or null for what each part needs")
     ] = None
@@ -178,6 +184,21 @@ class InitStatsConfig(Config):
     @model_validator(mode="after")
     def keys_fit_together(self) -> Self:
         """Refuse keys that are valid one by one and exclude each other."""
+        shapes = [
+            "activation",
+            "leak",
+            "relu_shift",
+            "relu_variant",
+            "hidden",
+            "depth",
+            "width",
+            "residual",
+            "layer",
+        ]
+        given = [key for key in shapes if getattr(self, key) != type(self).model_fields[key].default]
+        if self.model is not None and given:
+            message = f"the file says what its layers are; leave {given[0]} out, or model"
+            raise clash(message, given[0], "model")
         if self.layer == "conv" and (self.depth is not None or self.residual):
             message = "the convolutional stacks have one and four layers; leave depth and residual out"
             raise clash(message, "layer", "residual" if self.residual else "depth")

@@ -1,19 +1,21 @@
-"""What an initialisation does to a signal: one layer, deep stacks, convolutions; drawn, measured, beside theory."""
+"""What an initialisation does to a signal: one layer, deep stacks, convolutions, any model; beside theory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mlfound import hardware
 from mlfound.config.models import InitStatsConfig
 from mlfound.errors import UserError
-from mlfound.experiments.initialization import convolutions, layer, products, stacks
+from mlfound.experiments.initialization import convolutions, layer, model, products, stacks
 from mlfound.experiments.initialization.claims import OnProgress, with_one_claim_table
 from mlfound.foundations.initialization import INITIALIZATIONS
+from mlfound.foundations.models import FITTED
 from mlfound.results import Context, Result
 from mlfound.training.inputs import Inputs, prepare
 
 ADVICE = {  # for the schemes that only some parts are made for
-    "fixup": "scales the branches of a residual stack; add --residual",
+    "fixup": "scales the branches of a residual stack; leave it out, or take that stack alone, --residual",
     "lsuv": "looks at each layer of a plain stack; leave it out here",
 }
 
@@ -35,6 +37,8 @@ class Part:
 
 def run(config: InitStatsConfig, context: Context) -> Result:
     """The parts that the config selects."""
+    if config.model is not None and not config.init:
+        config = config.model_copy(update={"init": tuple(dict.fromkeys(model.usual_schemes(config)))})
     parts = [PARTS[name] for name in part_names(config)]
     for init in config.init:
         if init not in parts[0].schemes(config):
@@ -44,9 +48,9 @@ def run(config: InitStatsConfig, context: Context) -> Result:
         raise UserError("every pixel is 0: there is no signal to look at", key="data.dataset")
     for part in parts:
         part.refuse(config, inputs, part.schemes(config))
-    threads = hardware.use_threads(config.threads, (config.rows or stacks.ROWS) * config.width**2)
-    config = config.model_copy(update={"threads": threads})
-    context.recorder.begin(config, seeds=[config.seed], dataset=inputs.facts, threads=threads)
+    facts = model.facts(config, inputs) if config.model is not None else stack_facts(config)
+    config = config.model_copy(update={"threads": facts["threads"]})
+    context.recorder.begin(config, seeds=[config.seed], dataset=inputs.facts, **facts)
     result = Result()
     for n, part in enumerate(parts):
 
@@ -58,8 +62,15 @@ def run(config: InitStatsConfig, context: Context) -> Result:
     return with_one_claim_table(result).ranked(*RANK)
 
 
+def stack_facts(config: InitStatsConfig) -> dict[str, Any]:
+    """The threads, by the product that is largest but for the user's own sizes."""
+    return {"threads": hardware.use_threads(config.threads, (config.rows or stacks.ROWS) * config.width**2)}
+
+
 def part_names(config: InitStatsConfig) -> list[str]:
-    """What `residual`, `depth`, `layer` and `relu_shift` select, the first of them that is set."""
+    """What `model`, `residual`, `depth`, `layer` and `relu_shift` select, the first of them that is set."""
+    if config.model is not None:
+        return ["model"]
     if config.residual:
         return ["residual"]
     if config.depth is not None:
@@ -86,5 +97,6 @@ PARTS = {
     "stacks": Part(stacks.run, stacks.SCHEMES, ["lsuv"], stacks.refuse_too_large),
     "products": Part(products.run),
     "convolutions": Part(convolutions.run, convolutions.SCHEMES, refuse=convolutions.refuse_unfit),
+    "model": Part(model.run, also=list(FITTED), refuse=model.refuse, by_default=False),
     "residual": Part(stacks.run, stacks.RESIDUAL, ["fixup"], stacks.refuse_too_large, by_default=False),
 }

@@ -40,7 +40,7 @@ def _confusion(data: Data) -> str:
 
 def _signal(data: Data) -> str:
     lines = [f"{name} {_course(values)}" for name, values in data["forward"].items()]
-    beside = " Beside it: that of the gradient." if data["backward"] else ""
+    beside = f" Beside it: {data.get('gradient', 'that of the gradient')}." if data["backward"] else ""
     return f"Standard deviation after each layer, logarithmic: {_listed(lines)}.{beside}"
 
 

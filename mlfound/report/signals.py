@@ -84,10 +84,11 @@ def signal_by_layer(
     layer: ArrayLike,
     forward: Mapping[str, Sequence[float]],
     backward: Mapping[str, Sequence[float]],
+    gradient: str = "std of the gradient",
 ) -> Figure:
-    """The std after each layer on a log axis, one line per scheme; beside it the gradient's, if given."""
+    """The std after each layer on a log axis, one line per scheme; beside it the gradient's size, if given."""
     layers = finite(layer)
-    ways = [("std of the signal", forward), ("std of the gradient", backward)][: 2 if backward else 1]
+    ways = [("std of the signal", forward), (gradient, backward)][: 2 if backward else 1]
     figure, [panels] = paper(5.6, 1, len(ways), sharey=True, squeeze=False)
     for axes, (what, lines) in zip(panels, ways, strict=True):
         for n, name in enumerate(forward):

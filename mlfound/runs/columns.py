@@ -15,7 +15,7 @@ from mlfound.runs.listing import NOTHING, advice, keys_of, value_of
 from mlfound.runs.reader import Run, at
 
 # settings that have a column of their own, and the paths that a comparison is of
-SHOWN = {"data.dataset", "dataset", "model.name", "model.hidden", "seed", "replicates", "runs"}
+SHOWN = {"data.dataset", "dataset", "model", "model.name", "model.hidden", "seed", "replicates", "runs"}
 # settings that change no result, or only its last digits: their columns give way first
 HOUSEKEEPING = ("checkpoint", "device", "threads", "engine", "product", "processes")
 ENDED = ("completed", "failed")  # statuses of runs whose figures are final
@@ -162,7 +162,9 @@ def data(run: Run) -> str:
 
 
 def model(run: Run) -> str:
-    """The kind of the model, and its hidden layers: `mlp 100-50`."""
+    """The kind of the model, and its hidden layers: `mlp 100-50`; of a bench the network, or the file that has it."""
+    if isinstance(file := run.config.get("model"), str):
+        return str(run.facts.get("network") or PurePath(file).name)
     kind, hidden = at(run.config, "model.name"), at(run.config, "model.hidden")
     units = "-".join(map(str, hidden)) if isinstance(hidden, list) else ""
     return f"{kind} {units}".strip() if kind else ""

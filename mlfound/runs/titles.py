@@ -47,6 +47,11 @@ def lr_find(run: Run) -> str:
     return f"Learning rate for {_on_data(_network(run), run)}{says}"
 
 
+def init_stats(run: Run) -> str:
+    of = f" of {_network(run)}" if run.config.get("model") else ""
+    return _on_data(f"Signal and gradient{of} by initialisation", run)
+
+
 def matmul_bench(run: Run) -> str:
     shapes = run.config.get("shape")
     which = ", ".join(map(str, shapes)) if isinstance(shapes, list) else ""
@@ -84,7 +89,7 @@ def notebook_test(run: Run) -> str:
 TITLES: dict[str | None, Callable[[Run], str]] = {
     "train": train,
     "lr-find": lr_find,
-    "init-stats": lambda run: _on_data("Signal and gradient by initialisation", run),
+    "init-stats": init_stats,
     "matmul-bench": matmul_bench,
     "conv-bench": conv_bench,
     "backprop-bench": backprop_bench,

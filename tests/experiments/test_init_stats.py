@@ -124,8 +124,8 @@ def test_the_figures_of_one_layer(story):
     assert float(relu["std_theory_gaussian"]) == pytest.approx(0.8256, abs=1e-4)
     verdicts = {key: row["verdict"] for key, row in rows.items()}
     assert verdicts["kaiming", "relu"] == verdicts["xavier", "linear"] == "keeps"
-    assert verdicts["torch-default", "relu"].startswith("shrinks by 2.")
-    assert verdicts["normal", "linear"].startswith("grows by 2")
+    assert verdicts["torch-default", "relu"].startswith("shrinks to 1/2.")
+    assert verdicts["normal", "linear"].startswith("grows 2")
 
 
 def test_a_constant_moves_every_draws_mean_and_no_draws_std(story):
@@ -371,8 +371,8 @@ def test_a_scheme_of_the_wrong_size_fails_the_check(quick, monkeypatch, bad):
         (1.0, "keeps"),
         (1.09, "keeps"),
         (0.92, "keeps"),
-        (1.11, "grows by 1.11"),
-        (0.5, "shrinks by 2"),
+        (1.11, "grows 1.11 times"),
+        (0.5, "shrinks to 1/2"),
         (0.0, "vanishes"),
         (math.nan, "overflows"),
         (math.inf, "overflows"),
@@ -388,11 +388,11 @@ def stack_of(init, layers, width=16):
 
 
 def test_verdicts_on_a_stack():
-    assert forward_verdict(stack_of("small", 3)).startswith("shrinks by ")
+    assert forward_verdict(stack_of("small", 3)).startswith("shrinks to 1/")
     assert forward_verdict(stack_of("small", 12)).startswith("vanishes at layer ")
-    assert forward_verdict(stack_of("normal", 3)).startswith("grows by ")
+    assert forward_verdict(stack_of("normal", 3)).startswith("grows ")
     grown, lost = stack_of("normal", 3), stack_of("normal", 200)
-    assert backward_verdict(grown).startswith("grows by ")
+    assert backward_verdict(grown).startswith("grows ")
     number, how = lost.signal_lost
     assert forward_verdict(lost) == f"overflows at layer {number}" == f"{how} at layer {number}"
     assert not math.isfinite(lost.layers[number - 1].std)
@@ -512,4 +512,4 @@ def test_every_part_names_schemes_that_it_is_made_for():
     assert convolutions.FOUR[0][1] == convolutions.ONE[1] == 1
     default = init_stats.part_names(InitStatsConfig())
     assert default == ["layer", "stacks", "products", "convolutions"]
-    assert [name for name in init_stats.PARTS if name not in default] == ["shift", "residual"]
+    assert [name for name in init_stats.PARTS if name not in default] == ["shift", "model", "residual"]

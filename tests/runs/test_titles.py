@@ -38,6 +38,7 @@ TRAININGS = [
 OTHERS = [
     ("lr-find", {}, {"summary": measured(tenth_of_minimum_lr=0.00658)}, "784-50-10 on MNIST: 0.0066"),
     ("init-stats", {}, {}, "Signal and gradient by initialisation on MNIST"),
+    ("init-stats", {"model": "own.yaml"}, {}, "Signal and gradient of 784-50-10 by initialisation on MNIST"),
     ("matmul-bench", {}, {"threads": 2}, "Matrix multiplication 5x784x10, float32, cpu, 2 threads"),
     (
         "conv-bench",

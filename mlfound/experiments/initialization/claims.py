@@ -107,4 +107,4 @@ def verdict(factor: float) -> str:
         return "keeps"
     if factor == 0:
         return "vanishes"
-    return f"grows by {factor:.3g}" if factor > 1 else f"shrinks by {1 / factor:.3g}"
+    return f"grows {factor:.3g} times" if factor > 1 else f"shrinks to 1/{1 / factor:.3g}"

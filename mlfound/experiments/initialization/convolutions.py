@@ -36,7 +36,7 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_prog
     if not are_fit(inputs) or not schemes:
         return Result()
     x = inputs.splits.valid.x[: config.rows or IMAGES].reshape(-1, 1, *inputs.splits.shape)
-    activation, draws = chosen_activations(config)[-1], min(config.draws, MAX_DRAWS)
+    activation, draws = chosen_activations(config)[-1], min(config.draws or MAX_DRAWS, MAX_DRAWS)
     measurements = []
     for n, init in enumerate(schemes):
         on_progress(init, n / len(schemes))

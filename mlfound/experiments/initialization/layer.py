@@ -18,6 +18,7 @@ from mlfound.training.inputs import Inputs
 
 SCHEMES = ("normal", "small", "xavier", "kaiming", "kaiming-fan-out", "torch-default")
 LESSON_UNITS = 50
+DRAWS = 100
 FALSE_ALARM_RATE = 1e-6  # how seldom a correct run may fail a check
 LESSON = {  # mean and std in the lesson's text; the shifted one in its notebook
     ("xavier", "linear"): "-0.0155, 1.0006",
@@ -30,7 +31,7 @@ LESSON = {  # mean and std in the lesson's text; the shifted one in its notebook
 def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_progress: OnProgress) -> Result:
     """The schemes, then what a shift does to one of them, on the same draws."""
     x = inputs.splits.valid.x[: config.rows]
-    activations = chosen_activations(config, default_shift=shift.LESSON_SHIFT)
+    activations, draws = chosen_activations(config, default_shift=shift.LESSON_SHIFT), config.draws or DRAWS
     layers = list[Layer]()
     for n, init in enumerate(schemes):
         random = generator(config.seed, f"init-stats layer {init}")
@@ -38,18 +39,18 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_prog
         def drawn(share: float, init: str = init, before: int = n) -> None:
             on_progress(init, (before + share) / len(schemes))
 
-        layers += measure_layer(x, init, activations, config.hidden, config.draws, random, drawn)
+        layers += measure_layer(x, init, activations, config.hidden, draws, random, drawn)
     metrics = dict[str, float]()
     for layer in layers:
         metrics[f"{layer.init} {layer.label} mean"] = layer.mean.value
         metrics[f"{layer.init} {layer.label} std"] = layer.std.value
     title = (
         f"One layer, {x.shape[1]} to {config.hidden}, {len(x):,} validation images of {inputs.facts['name']}, "
-        f"{config.draws:,} draws: ± is a 95% interval, theory is for these images"
+        f"{draws:,} draws: ± is a 95% interval, theory is for these images"
     )
     result = Result(
         claims.finite_metrics(metrics),
-        checks=list(checks(layers, config.draws)),
+        checks=list(checks(layers, draws)),
         tables=[
             layer_table(layers, title, config.hidden),
             stats_table(layers),
@@ -65,7 +66,8 @@ def refuse_too_large(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[
     rows, features = inputs.splits.valid.x[: config.rows].shape
     units = f"a layer of {config.hidden:,} units"
     hardware.require_memory(12 * (rows + features) * config.hidden, "hidden", units)
-    hardware.require_memory(200 * len(schemes) * config.draws, "draws", f"{config.draws:,} draws")
+    draws = config.draws or DRAWS
+    hardware.require_memory(200 * len(schemes) * draws, "draws", f"{draws:,} draws")
 
 
 def layer_table(layers: Sequence[Layer], title: str, hidden: int) -> Table:

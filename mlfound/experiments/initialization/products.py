@@ -27,7 +27,7 @@ MAX_DRAWS = 30  # small stacks take long for their size
 
 def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_progress: OnProgress) -> Result:
     """Always of the lesson's schemes."""
-    draws, x = min(config.draws, MAX_DRAWS), inputs.splits.valid.x[:FUNNEL_ROWS]
+    draws, x = min(config.draws or MAX_DRAWS, MAX_DRAWS), inputs.splits.valid.x[:FUNNEL_ROWS]
     of_funnels = funnel_claims(x, config.hidden, generator(config.seed, "init-stats funnel"), draws)
     products = measure_products(generator(config.seed, "init-stats products"), draws)
     return Result(tables=[claim_table([*of_funnels, *product_claims(products)])])

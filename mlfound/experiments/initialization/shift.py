@@ -100,7 +100,7 @@ def shift_findings(x: Tensor, v: float, relu: Layer, shifted: Layer) -> list[str
 
 def scatter_findings(config: InitStatsConfig, x: Tensor, v: float, relu: Layer) -> list[str]:
     """Why ten draws differ so: the rows resemble one another."""
-    if config.draws < 2:
+    if relu.mean.draws < 2:
         return []
     noise = torch.randn(x.shape, generator=generator(config.seed, "init-stats noise"))
     here, there = scatter_of_means(x, v, config.hidden), scatter_of_means(noise, v, config.hidden)
@@ -130,7 +130,7 @@ def draws_picture(config: InitStatsConfig, x: Tensor, name: str, layers: Sequenc
 
 def histograms(config: InitStatsConfig, x: Tensor, layers: Sequence[Layer]) -> Picture:
     """How often each value occurs before the activation, and after each."""
-    init, draws = layers[0].init, min(config.draws, HISTOGRAM_DRAWS)
+    init, draws = layers[0].init, min(layers[0].mean.draws, HISTOGRAM_DRAWS)
     random = generator(config.seed, f"init-stats layer {init}")
     z = (x @ draw_weights(init, (x.shape[1], config.hidden), random, draws, x)).flatten()
     outputs = {"x w, before": z, **{layer.label: layer.activation(z) for layer in layers}}

@@ -1,0 +1,189 @@
+"""A model's signal and gradient, layer by layer: a step forward and backward from first weights, drawn many times."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Generator, Tensor
+
+from mlfound.data.load import Split
+from mlfound.engines.recipe import Named, Recipe
+from mlfound.experiments.initialization.depth import moments
+from mlfound.foundations.layers import Layer, Loss, Sequential, Shape, bound, mapped
+from mlfound.foundations.models import FITTED, ROUNDING, fitted_rows
+from mlfound.foundations.randomness import generator
+from mlfound.training.build import initial
+from mlfound.training.plan import Plan
+
+# Of what comes out of a layer mean, std and share near 0; the root mean square of its gradient, the last layer's 1
+FIGURES = ("mean", "std", "near_zero", "gradient")
+NEAR_ZERO = 0.01  # of the root mean square of all that comes out
+
+
+class Recorded(Layer):
+    """A layer that keeps what came out of it, `out`, and the gradient that came back, `dout`."""
+
+    out: Tensor
+    dout: Tensor
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer, self.parameters, self.state = layer, layer.parameters, layer.state
+
+    def bind(self, tensors: Mapping[str, Tensor], generator: Generator | None = None) -> None:
+        self.layer.bind(tensors, generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.out = self.layer(x, self.training)
+        return self.out
+
+    def gradient(self, dout: Tensor, x: Tensor) -> Any:
+        self.dout = dout
+        return self.layer.backward(dout, self.input_gradient)
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it is no container, and an initialisation draws some of its parameters."""
+        drawn = any(parameter.start is None for parameter in self.parameters.values())
+        return drawn and not isinstance(self.layer, Sequential)
+
+
+def recorded(model: Sequential) -> tuple[Layer, list[Recorded]]:
+    """The model with a `Recorded` for each of its layers, and these: a residual block comes after those in it."""
+    found = list[Recorded]()
+
+    def keeping(layer: Layer) -> Layer:
+        if type(layer) is Sequential:  # gives what the last of its layers gives
+            return layer
+        found.append(Recorded(layer))
+        return found[-1]
+
+    return mapped(model, keeping), found
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Over the draws; nan where a draw is not finite."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Tensor) -> Self:
+        return cls(values.quantile(0.5).item(), values.amin().item(), values.amax().item())
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What comes out of one layer, and the gradient that comes back to it; `figures` (draws,) by name, float64."""
+
+    init: str
+    number: int  # from 1, in the order in which they are called
+    kind: str
+    shape: Shape  # of one image
+    has_weights: bool
+    figures: Mapping[str, Tensor]
+
+    @property
+    def layer(self) -> str:
+        return f"{self.number} {self.kind}"
+
+    @property
+    def output(self) -> str:
+        return " x ".join(map(str, self.shape))
+
+    def spread(self, name: str) -> Spread:
+        return Spread.of(self.figures[name])
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """The layers' signals by one initialisation."""
+
+    init: str
+    start: float  # the std of the images
+    layers: Sequence[Signal]
+    fitted_errors: Sequence[tuple[float, float]]  # see `fitted_error`; a pair per draw of a fitted scheme
+
+    @property
+    def with_weights(self) -> list[Signal]:
+        return [layer for layer in self.layers if layer.has_weights]
+
+    @property
+    def draws(self) -> int:
+        return len(self.layers[0].figures["std"])
+
+    @property
+    def factor(self) -> float:
+        """The std of what the model gives over that of the images."""
+        return self.layers[-1].spread("std").median / (self.start or 1.0)
+
+    @property
+    def backward_factor(self) -> float:
+        """The gradient's size after the first layer with weights over that after the last layer."""
+        return self.with_weights[0].spread("gradient").median
+
+
+def measure(
+    planned: Plan, train: Tensor, images: Split, draws: int, on_progress: Callable[[float], None]
+) -> Scheme:
+    """Draw n is what `train` begins at with the plan's seed + n; then a step on these images and labels."""
+    figures, errors = list[list[tuple[float, ...]]](), list[tuple[float, float]]()
+    for n in range(draws):
+        seed = planned.seeds[0] + n
+        weights = initial(planned, seed, train)
+        layers, dout = first_step(planned.recipe, weights, images, generator(seed, "dropout"))
+        last = size(dout)
+        figures.append(
+            [(*moments(each.out), share_near_zero(each.out), size(each.dout) / last) for each in layers]
+        )
+        if planned.init in FITTED:
+            rows = fitted_rows(generator(seed, "initialization"), train)
+            errors.append(fitted_error(planned.recipe.model, weights, rows))
+        on_progress((n + 1) / draws)
+    columns = torch.tensor(figures, dtype=torch.float64).permute(1, 2, 0)  # (layers, figures, draws)
+    signals = [
+        Signal(
+            planned.init,
+            number,
+            type(each.layer).__name__,
+            tuple(each.out.shape[1:]),
+            each.has_weights,
+            dict(zip(FIGURES, column, strict=True)),
+        )
+        for number, (each, column) in enumerate(zip(layers, columns, strict=True), 1)
+    ]
+    return Scheme(planned.init, moments(images.x)[1], signals, errors)
+
+
+def first_step(
+    recipe: Recipe, weights: Named, images: Split, dropout: Generator
+) -> tuple[list[Recorded], Tensor]:
+    """Forward, loss and backward as in training; the layers, and the gradient of the model's output."""
+    model, layers = recorded(bound(recipe.model, weights, dropout))
+    loss = Loss(recipe.loss)
+    loss(model(images.x, training=True), images.y)
+    dout = loss.backward()
+    model.backward(dout)
+    return layers, dout
+
+
+def fitted_error(model: Sequential, weights: Named, x: Tensor) -> tuple[float, float]:
+    """The farthest mean from 0 and std from 1, of all layers with weights that give more than one number for `x`."""
+    fitted, layers = recorded(bound(model, weights))
+    fitted(x)
+    outputs = [moments(each.out) for each in layers if each.has_weights]
+    varied = [(abs(mean), abs(std - 1)) for mean, std in outputs if not std <= ROUNDING * abs(mean)]
+    mean, std = torch.tensor([(0.0, 0.0), *varied], dtype=torch.float64).amax(0).tolist()
+    return mean, std
+
+
+def size(x: Tensor) -> float:
+    """The root mean square of all numbers."""
+    return math.hypot(*moments(x))
+
+
+def share_near_zero(x: Tensor) -> float:
+    return (x.abs() <= NEAR_ZERO * size(x)).double().mean().item()
