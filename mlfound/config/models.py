@@ -184,17 +184,9 @@ class InitStatsConfig(Config):
     @model_validator(mode="after")
     def keys_fit_together(self) -> Self:
         """Refuse keys that are valid one by one and exclude each other."""
-        shapes = [
-            "activation",
-            "leak",
-            "relu_shift",
-            "relu_variant",
-            "hidden",
-            "depth",
-            "width",
-            "residual",
-            "layer",
-        ]
+        shapes = (
+            "activation", "leak", "relu_shift", "relu_variant", "hidden", "depth", "width", "residual", "layer",
+        )  # fmt: skip
         given = [key for key in shapes if getattr(self, key) != type(self).model_fields[key].default]
         if self.model is not None and given:
             message = f"the file says what its layers are; leave {given[0]} out, or model"

@@ -63,7 +63,7 @@ def run(config: InitStatsConfig, context: Context) -> Result:
 
 
 def stack_facts(config: InitStatsConfig) -> dict[str, Any]:
-    """The threads, by the product that is largest but for the user's own sizes."""
+    """The threads, by the largest product, that of a layer of a stack."""
     return {"threads": hardware.use_threads(config.threads, (config.rows or stacks.ROWS) * config.width**2)}
 
 

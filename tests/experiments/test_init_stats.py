@@ -279,6 +279,7 @@ def test_convolutions(quick):
     assert outcome.code == 0, outcome
     default, other = rows_of(outcome, "convolutions")
     assert (default["init"], other["init"]) == ("torch-default", "kaiming")
+    assert outcome.out.startswith("Convolutions of 100 images, 10 draws"), "it is all there is to see"
     assert 0.0056 < float(default["std_4"]) < 0.0144
     assert 0.175 < float(other["std_4"]) < 0.63
     for row in (default, other):

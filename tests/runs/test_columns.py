@@ -55,6 +55,17 @@ def test_the_settings_in_which_they_differ_are_columns_and_no_others(tmp_path):
     assert not {"momentum", "dropout", "seed", "tags", "note"} & set(seen)
 
 
+@pytest.mark.parametrize(("network", "shown"), [("cnn 8-10", "cnn 8-10"), (None, "cnn.yaml")])
+def test_the_model_of_a_run_that_names_its_file(tmp_path, network, shown):
+    """Its network, or at least the file; and no second column with the path."""
+    train(tmp_path, 1)
+    path = make_run(tmp_path, "other", command="init-stats", network=network)
+    (path / "config.yaml").write_text("model: /home/me/configs/cnn.yaml\n")
+    seen = cells(list_runs(tmp_path))
+    assert sorted(seen["model"]) == [shown, "mlp 50"]
+    assert not [label for label, texts in seen.items() if "/home/me/configs/cnn.yaml" in texts]
+
+
 def test_of_several_commands_what_one_lacks_is_no_difference(tmp_path):
     train(tmp_path, 1)
     make_run(tmp_path, "other", command="compare", summary={"metrics": {"p_value": 0.25}})

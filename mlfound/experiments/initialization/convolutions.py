@@ -48,7 +48,10 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_prog
     curves = {"title": title, "layer": [1, 2, 3, 4], "forward": medians, "backward": {}}
     return Result(
         claims.finite_metrics({f"{init} four convolutions std": std for init, std in lasts.items()}),
-        tables=[convolution_table(measurements, len(x)), claims.claim_table(convolution_claims(lasts))],
+        tables=[
+            convolution_table(measurements, len(x), alone=config.layer == "conv"),
+            claims.claim_table(convolution_claims(lasts)),
+        ],
         pictures=[Picture("convolutions", "signal_by_layer", curves)],
     )
 
@@ -112,7 +115,7 @@ def convolve(x: Tensor, init: str, shape: Shape, generator: Generator, stride: i
     return conv2d(x, w, b, stride, padding)
 
 
-def convolution_table(measurements: Sequence[Convolutions], rows: int) -> Table:
+def convolution_table(measurements: Sequence[Convolutions], rows: int, alone: bool) -> Table:
     columns = [
         Column("init"),
         *claims.columns_beside_theory("mean"),
@@ -130,7 +133,7 @@ def convolution_table(measurements: Sequence[Convolutions], rows: int) -> Table:
         f"Convolutions of {rows} images, {measurements[0].mean.draws} draws: 5 x 5 with 32 filters; median std "
         "after each of the notebook's four"
     )
-    return Table.of("convolutions", title, columns, measurements)
+    return Table.of("convolutions", title, columns, measurements, shown="always" if alone else "verbose")
 
 
 def convolution_claims(lasts: Mapping[str, float]) -> Iterator[Claim]:

@@ -45,8 +45,8 @@ def run(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str], on_prog
 
         by = replace(step, init=init)
         drawn.append(measure(by, inputs.splits.train.x, images, config.draws or DRAWS, progress))
-    forward = {f"{each.init} signal std, out / in": each.factor for each in drawn}
-    backward = {f"{each.init} gradient, first / last": each.backward_factor for each in drawn}
+    forward = {f"{each.init} signal factor": each.factor for each in drawn}
+    backward = {f"{each.init} gradient factor": each.backward_factor for each in drawn}
     return Result(
         claims.finite_metrics({**forward, **backward}),
         checks=list(checks(drawn)),

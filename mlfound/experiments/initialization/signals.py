@@ -134,16 +134,14 @@ def measure(
     for n in range(draws):
         seed = planned.seeds[0] + n
         weights = initial(planned, seed, train)
-        layers, dout = first_step(planned.recipe, weights, images, generator(seed, "dropout"))
-        last = size(dout)
-        figures.append(
-            [(*moments(each.out), share_near_zero(each.out), size(each.dout) / last) for each in layers]
-        )
+        layers = first_step(planned.recipe, weights, images, generator(seed, "dropout"))
+        figures.append([(*moments(each.out), share_near_zero(each.out), size(each.dout)) for each in layers])
         if planned.init in FITTED:
             rows = fitted_rows(generator(seed, "initialization"), train)
             errors.append(fitted_error(planned.recipe.model, weights, rows))
         on_progress((n + 1) / draws)
     columns = torch.tensor(figures, dtype=torch.float64).permute(1, 2, 0)  # (layers, figures, draws)
+    columns[:, -1] /= columns[-1, -1].clone()  # nan where no gradient came at all
     signals = [
         Signal(
             planned.init,
@@ -158,16 +156,13 @@ def measure(
     return Scheme(planned.init, moments(images.x)[1], signals, errors)
 
 
-def first_step(
-    recipe: Recipe, weights: Named, images: Split, dropout: Generator
-) -> tuple[list[Recorded], Tensor]:
-    """Forward, loss and backward as in training; the layers, and the gradient of the model's output."""
+def first_step(recipe: Recipe, weights: Named, images: Split, dropout: Generator) -> list[Recorded]:
+    """Forward, loss and backward as in training; the layers."""
     model, layers = recorded(bound(recipe.model, weights, dropout))
     loss = Loss(recipe.loss)
     loss(model(images.x, training=True), images.y)
-    dout = loss.backward()
-    model.backward(dout)
-    return layers, dout
+    model.backward(loss.backward())
+    return layers
 
 
 def fitted_error(model: Sequential, weights: Named, x: Tensor) -> tuple[float, float]:
