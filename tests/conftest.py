@@ -20,6 +20,17 @@ def heeded_interrupts():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """For many small tensors, in tests that run side by side: more threads wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def mlfound():
     """The command line, in this process: mlfound("train", "--set", "epochs=1")."""

@@ -34,6 +34,8 @@ from mlfound.foundations.optimizers import LAMB, OPTIMIZERS, SGD, Adam, AdamW, R
 from tests.engines.conftest import INPUTS, Task, Uncaptured, recipe, recipe_of
 from tests.support.stacks import OUTPUTS, stacks
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ENGINES = {"buffers": Buffers, "graph": Uncaptured, "processes": partial(Processes, workers=2)}
 OPTIONS = {
     "plain": {},

@@ -13,6 +13,8 @@ from mlfound.foundations.functions import conv2d
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.randomness import generator
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @settings(max_examples=200, deadline=None)
 @given(
