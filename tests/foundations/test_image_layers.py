@@ -27,7 +27,7 @@ from mlfound.foundations.randomness import generator
 from mlfound.reference import autograd
 from mlfound.training.gradients import BOUND, gradient_errors
 from tests.support.slips import slip, worst
-from tests.support.stacks import OUTPUTS, batch, image_stacks, keeps_its_digits, tensors_of
+from tests.support.stacks import OUTPUTS, batch, elsewhere, image_stacks, keeps_its_digits, tensors_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -42,21 +42,13 @@ def whole_numbers(*shape, seed=0):
     return torch.randint(-2, 3, shape, generator=generator(seed, "test")).double()
 
 
-def transposed(x):
-    """Equal to x, but columns come before rows in memory, images before channels, and there are gaps."""
-    if x.ndim == 4:
-        x = x.permute(1, 3, 2, 0).contiguous().permute(3, 0, 2, 1)
-    wide = torch.stack([x, x + 1], -1)
-    return wide[..., 0]
-
-
 def check_any_stack(data):
     loss = data.draw(st.sampled_from(list(OUTPUTS)))
     shape, layers = data.draw(image_stacks(OUTPUTS[loss]))
     model, rows, seed = Sequential(*layers), data.draw(st.integers(1, 4)), data.draw(st.integers(0, 2**31))
     tensors, (x, y) = tensors_of(model, seed), batch(rows, shape, OUTPUTS[loss], seed)
     assume(keeps_its_digits(model, tensors, x))
-    x = transposed(x) if data.draw(st.booleans()) else x
+    x = elsewhere(x) if data.draw(st.booleans()) else x
     found = gradient_errors(model, tensors, x, y, loss)
     assert found.keys() == {"loss", "x", *model.parameters}
     assert max(found.values()) <= BOUND
@@ -97,7 +89,7 @@ def check_ties(data):
     rows, seed = data.draw(st.integers(1, 4)), data.draw(st.integers(0, 2**31))
     x = whole_numbers(rows, *shape, seed=seed)
     x[0] = 0.0
-    x = transposed(x) if data.draw(st.booleans()) else x
+    x = elsewhere(x) if data.draw(st.booleans()) else x
     assert max(tie_errors(layers, x, seed)) <= 1e-12
 
 
@@ -150,7 +142,7 @@ def test_pooling_by_torch_and_by_differences(kind, case):
     dout = numbers(*out.shape)
     dx = pool_grad(dout, x, size, stride)
     assert relative_error(dx, differences(lambda x: pool(x, size, stride), x, dout)) <= BOUND
-    assert torch.equal(pool_grad(dout, transposed(x), size, stride), dx)
+    assert torch.equal(pool_grad(dout, elsewhere(x), size, stride), dx)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 7, 5), (1, 1, 1, 4), (3, 2, 1, 1)])
