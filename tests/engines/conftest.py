@@ -15,7 +15,7 @@ from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.layers import Dropout, Linear, Sequential
 from mlfound.foundations.optimizers import SGD
 from mlfound.foundations.randomness import generator
-from tests.support.stacks import OUTPUTS
+from tests.support.stacks import OUTPUTS, elsewhere
 
 INPUTS = 11
 
@@ -67,12 +67,14 @@ class Task:
     peak: float = 0.02
     first: int = 0  # number of the first network
     shape: tuple = (INPUTS,)
+    strided: bool = False
 
     def train(self, engine, calls=1, **options):
         """What `engine` ends with: the engine itself, and its losses; the steps are taken in so many calls."""
         _, outputs = self.recipe.model.output_shape((1, *self.shape))
         x = torch.randn(self.rows, *self.shape, generator=generator(0, "x"), dtype=torch.float64)
         y = torch.randint(max(outputs, 3), (self.rows,), generator=generator(0, "y"))
+        x = elsewhere(x) if self.strided else x
         made = engine(
             self.recipe,
             [self.start(n) for n in self.numbers],

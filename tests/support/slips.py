@@ -17,5 +17,5 @@ def worst(errors):
     """The largest of what `errors()` finds; what cannot even be computed is wrong without end."""
     try:
         return max(errors(), default=0.0)
-    except (IndexError, RuntimeError, TypeError, ValueError):  # shapes that do not fit
+    except (IndexError, RuntimeError, TypeError, ValueError, UserWarning):  # shapes that do not fit
         return float("inf")

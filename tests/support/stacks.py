@@ -144,12 +144,13 @@ def keeps_its_digits(model, tensors, x):
 
 
 def lead(layer):
-    """By how much the largest of a window is above the next, in the window where that is least."""
+    """By how much the largest of a window is above the next, in the window where that is least.
+
+    Where a window has nothing but the least number of all, it is the floor of a ReLU, which nothing rounds.
+    """
     seen = windows(layer.x, layer.size, layer.stride).flatten(-2)
-    if seen.shape[-1] == 1:
-        return math.inf
-    first, second = seen.topk(2).values.unbind(-1)
-    return (first - second).min().item()
+    first, second = seen.topk(2).values.unbind(-1) if seen.shape[-1] > 1 else (seen, seen - 1)
+    return min((first - second)[first > layer.x.min()].tolist(), default=math.inf)
 
 
 def elsewhere(x):
