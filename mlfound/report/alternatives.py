@@ -38,6 +38,16 @@ def _confusion(data: Data) -> str:
     return f"A matrix, the true classes in rows and the predicted ones in columns: {on}."
 
 
+def _feature_maps(data: Data) -> str:
+    layers = [
+        f"{layer} {count:,} of {' by '.join(map(str, maps.shape[1:]))}"
+        for layer, count, maps in zip(data["layers"], data["channels"], data["maps"], strict=True)
+    ]
+    return (
+        f"The image, and below it a row of small images for each layer, one per channel: {_listed(layers)}."
+    )
+
+
 def _signal(data: Data) -> str:
     lines = [f"{name} {_course(values)}" for name, values in data["forward"].items()]
     beside = f" Beside it: {data.get('gradient', 'that of the gradient')}." if data["backward"] else ""
@@ -62,8 +72,10 @@ SHOWS: dict[str, Callable[[Data], str]] = {
     ),
     "digits": lambda data: f"Images with their classes: {_listed(map(str, data['labels']))}.",
     "weights": lambda data: (
-        f"An image of {' by '.join(map(str, data['shape']))} weights for each unit, red above 0, blue below."
+        f"An image of {' by '.join(map(str, data['shape']))} weights for each {data.get('of', 'unit')}, "
+        "red above 0, blue below."
     ),
+    "feature_maps": _feature_maps,
     "pixel_histograms": lambda data: (
         f"Two histograms of pixel values: before normalising, mean and standard deviation {_both(data, 0)}; "
         f"after, {_both(data, 1)}."

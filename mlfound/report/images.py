@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from mlfound.report.palette import BLUE, GREY, ORANGE
 from mlfound.report.style import WIDTH, Floats, finite, head, paper
 
+MIN_PIXELS = 28  # of the longer side of an image on a sheet
+
 
 def digits(*, title: str, images: ArrayLike, labels: Sequence[Any]) -> Figure:
     """Images (n, height, width) in rows of eight, each with its label above."""
@@ -48,8 +50,11 @@ def wrong_digits(
     return figure
 
 
-def weights(*, title: str, weights: ArrayLike, shape: tuple[int, int]) -> Figure:
-    """The weights (features, units) of a first layer, one image of `shape` per unit: the 50 largest by norm."""
+def weights(*, title: str, weights: ArrayLike, shape: tuple[int, int], of: str = "unit") -> Figure:
+    """The weights (features, units) of a first layer, one image of `shape` per unit: the 50 largest by norm.
+
+    `of` is what a unit is called: of a convolution a channel.
+    """
     units = finite(weights).T
     known = np.nan_to_num(units)
     order = np.argsort(-np.linalg.norm(known, axis=1), kind="stable")[:50]
@@ -62,7 +67,8 @@ def weights(*, title: str, weights: ArrayLike, shape: tuple[int, int]) -> Figure
     colors = axes.images[0]
     figure.colorbar(colors, orientation="horizontal", shrink=0.4, aspect=40, extend="both", label="weight")
     which = f"all {len(units):,}" if len(order) == len(units) else f"{len(order)} of {len(units):,}"
-    head(axes, title, f"{which} units, largest norm first, each with its number")
+    order_is = f"{which} {of}s, largest norm first, each with its number"
+    head(axes, title, order_is if len(units) > 1 else f"its only {of}")
     return figure
 
 
@@ -70,6 +76,7 @@ def _grid(
     images: Floats, columns: int, gap: int, label_room: int, **look: Any
 ) -> tuple[Figure, Axes, list[tuple[int, int]]]:
     """`images` in rows of `columns`, and the upper left corner (x, y) of each in pixels."""
+    images = _enlarged(images)
     count, height, width = images.shape
     rows = max(1, -(-count // columns))
     sheet = np.full((rows * (height + label_room), columns * (width + gap) - gap), np.nan)
@@ -83,6 +90,12 @@ def _grid(
     axes.imshow(sheet, **({"cmap": "gray_r"} | look))
     axes.set_axis_off()
     return figure, axes, corners
+
+
+def _enlarged(images: Floats) -> Floats:
+    """With several pixels for each, if they are so few that gaps and labels would be larger than the images."""
+    times = max(1, MIN_PIXELS // max(1, *images.shape[1:]))
+    return images.repeat(times, 1).repeat(times, 2)
 
 
 def _label(axes: Axes, x: float, y: float, text: str, color: str) -> None:

@@ -12,6 +12,7 @@ from mlfound.report.curves import accuracy_curve, loss_curves, lr_find_curve, sc
 from mlfound.report.distributions import class_balance, mean_and_std_images, pixel_histograms
 from mlfound.report.heatmaps import confusion
 from mlfound.report.images import digits, weights, wrong_digits
+from mlfound.report.maps import feature_maps
 from mlfound.report.signals import activation_histograms, signal_by_layer, single_draws, size_histograms
 from mlfound.report.style import DPI, SHEET
 from mlfound.results import Picture
@@ -30,7 +31,8 @@ PICTURES: dict[str, Callable[..., Figure]] = {
     draw.__name__: draw
     for draw in (
         loss_curves, accuracy_curve, schedule_curves, lr_find_curve, confusion, wrong_digits, digits, weights,
-        pixel_histograms, mean_and_std_images, class_balance, duration_dots, pass_dots, rate_bars, speeds,
+        feature_maps, pixel_histograms, mean_and_std_images, class_balance, duration_dots, pass_dots, rate_bars,
+        speeds,
         single_draws, activation_histograms, signal_by_layer, size_histograms, compared_seeds, compared_curves,
     )
 }  # fmt: skip

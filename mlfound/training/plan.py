@@ -172,10 +172,10 @@ def model_for(config: TrainConfig, image: Shape) -> Sequential:
 
 def cautions(planned: Plan) -> list[str]:
     """What may be meant so, and is worth a line: an initialisation that is made for other activations."""
-    used, init = getattr(planned.config.model, "activation", None), INITIALIZATIONS.get(planned.init)
-    suited = init.activations if init else ()  # one that is fitted to the images suits any
+    used, drawn = planned.config.model.activation, INITIALIZATIONS.get(planned.init)
+    suited = drawn.activations if drawn else ()  # one that is fitted to the images suits any
     has_activations = any(isinstance(layer, Activation) for layer in leaves(planned.recipe.model))
-    if not (used and suited and has_activations) or used in suited:
+    if not (suited and has_activations) or used in suited:
         return []
     better = ", ".join(
         [*(name for name, init in INITIALIZATIONS.items() if used in init.activations), *FITTED]

@@ -155,10 +155,38 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
         "one, all zero": {"title": "", "images": np.zeros((1, 8, 8), bool), "labels": ["T-shirt/top"]},
     },
     "weights": {
-        "ordinary": {"title": "Weights", "weights": RANDOM.normal(size=(784, 12)), "shape": (28, 28)},
+        "ordinary": {
+            "title": "Weights",
+            "weights": RANDOM.normal(size=(784, 12)),
+            "shape": (28, 28),
+            "of": "channel",
+        },
         "one unit, all zero": {"title": "", "weights": np.zeros((6, 1)), "shape": (2, 3)},
         "many": {"title": "", "weights": RANDOM.normal(size=(16, 800)), "shape": (4, 4)},
         "diverged": {"title": "", "weights": np.array([[NAN, INF], [1, 1e30]]), "shape": (1, 2)},
+    },
+    "feature_maps": {
+        "ordinary": {
+            "title": "Through the network",
+            "image": RANDOM.random((9, 7)),
+            "layers": ["convolution 1", "max pooling 1"],
+            "channels": [3, 40],
+            "maps": [RANDOM.random((3, 5, 4)), RANDOM.normal(size=(16, 2, 3))],
+        },
+        "one pixel, all zero": {
+            "title": r"$\frac$",
+            "image": np.zeros((1, 1)),
+            "layers": ["$a$"],
+            "channels": [1],
+            "maps": [np.zeros((1, 1, 1))],
+        },
+        "tall and wide, diverged": {
+            "title": "a title that is far too long for one line " * 4,
+            "image": np.eye(300, 2),
+            "layers": ["a", "b"],
+            "channels": [16, 1],
+            "maps": [np.full((16, 300, 2), NAN), np.full((1, 3, 200), INF)],
+        },
     },
     "pixel_histograms": {
         "ordinary": {
@@ -581,7 +609,47 @@ def test_fifty_units_of_the_largest_norm_are_shown_and_the_reader_is_told() -> N
     shown = texts(figure_of("weights", weights=values, shape=(2, 2)))
 
     assert shown[:50] == [str(unit) for unit in range(59, 9, -1)]
-    assert shown[50].startswith("50 of 60 units")
+    assert shown[50].startswith("50 of 60 channels")
+    assert texts(figure_of("weights", "one unit, all zero"))[-1] == "its only unit"
+
+
+@pytest.mark.parametrize("size", [3, 5, 28, 60])
+def test_small_images_are_enlarged_so_that_gaps_do_not_dwarf_them(size: int) -> None:
+    [sheet] = (
+        figure_of("weights", weights=RANDOM.normal(size=(size**2, 10)), shape=(size, size)).axes[0].images
+    )
+    height, width = sheet.get_array().shape
+    assert width == 10 * (width // 10 // size * size + 3) - 3
+    assert 20 <= height - 8 <= 60
+
+
+def test_feature_maps_say_which_channels_are_shown_and_have_one_scale_a_layer() -> None:
+    axes = figure_of("feature_maps").axes[0]
+
+    assert texts(axes.figure)[:3] == [
+        "image of 9 × 7",
+        "convolution 1: 3 channels of 5 × 4",
+        "max pooling 1: 16 of 40 channels, evenly chosen, each of 2 × 3",
+    ]
+    limits = [image.get_clim() for image in axes.images[1:]]
+    assert all(low == -high < 0 for low, high in limits)
+    assert len(set(limits)) == 2
+
+
+def test_a_feature_map_keeps_its_pixels_and_its_shape() -> None:
+    data = SAMPLES["feature_maps"]["ordinary"]
+    axes = figure_of("feature_maps").axes[0]
+
+    for drawn, maps in zip(axes.images[1:], data["maps"], strict=True):
+        sheet, (left, right, bottom, top) = drawn.get_array().filled(NAN), drawn.get_extent()
+        count, height, width = maps.shape
+        pitch, times = sheet.shape[1] // count, sheet.shape[0] // height
+        for n, each in enumerate(maps):
+            assert (
+                sheet[times // 2 :: times, n * pitch + times // 2 :][:, : times * width : times] == each
+            ).all()
+        across, down = (right - left) / sheet.shape[1], (bottom - top) / sheet.shape[0]
+        assert across == pytest.approx(down, rel=0.02), "square pixels, but for the rounding of a gap"
 
 
 def test_the_reader_is_told_whether_normalising_kept_the_shape() -> None:

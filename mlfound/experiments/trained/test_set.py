@@ -1,6 +1,5 @@
-"""The trained networks on the test set, which is used here, once: scores, mistakes, weights."""
+"""The trained networks on the test set, which is used here, once: scores, mistakes, a look inside."""
 
-import math
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
@@ -9,7 +8,8 @@ from torch import Tensor
 
 from mlfound.data.load import Splits
 from mlfound.experiments.trained.history import tested_epoch
-from mlfound.foundations.layers import Layer, Linear, Loss, Sequential
+from mlfound.experiments.trained.inside import inside
+from mlfound.foundations.layers import Loss, Sequential
 from mlfound.results import Column, Picture, Result, Table
 from mlfound.stats.estimates import accuracy_interval, too_few
 from mlfound.training.epochs import Epoch, lowest
@@ -28,7 +28,6 @@ def on_test_set(
     scores = [evaluate(model, loss, test.x, test.y, splits.classes) for model in models]
     metrics = test_metrics(scores, len(test.y))
     whose = f", seed {planned.seeds[0]}" if len(models) > 1 else ""
-    first = next(layer for layer in models[0].layers if layer.parameters)
     return (
         Result(
             metrics,
@@ -37,16 +36,8 @@ def on_test_set(
         )
         + by_class(confusion(test.y, scores[0].predicted, splits.classes), splits, whose)
         + by_mistake(inputs, scores[0], whose)
-        + Result(pictures=weight_pictures(first, splits.shape, whose))
+        + inside(models[0], inputs, scores[0], whose)
     )
-
-
-def weight_pictures(first: Layer, shape: tuple[int, int], whose: str) -> list[Picture]:
-    """The weights of the first layer as images, where each is one weight for every pixel."""
-    if not (isinstance(first, Linear) and len(first.w) == math.prod(shape)):
-        return []
-    data = {"title": f"First-layer weights{whose}", "weights": first.w.cpu(), "shape": shape}
-    return [Picture("weights", "weights", data)]
 
 
 def test_metrics(scores: Sequence[Score], rows: int) -> dict[str, float | int]:
