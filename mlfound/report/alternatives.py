@@ -40,12 +40,10 @@ def _confusion(data: Data) -> str:
 
 def _feature_maps(data: Data) -> str:
     layers = [
-        f"{layer} {count:,} of {' by '.join(map(str, maps.shape[1:]))}"
+        f"{layer} ({count:,} of {' by '.join(map(str, maps.shape[1:]))})"
         for layer, count, maps in zip(data["layers"], data["channels"], data["maps"], strict=True)
     ]
-    return (
-        f"The image, and below it a row of small images for each layer, one per channel: {_listed(layers)}."
-    )
+    return f"The image, and below it a row for each layer, all or some of its channels: {_listed(layers)}."
 
 
 def _signal(data: Data) -> str:
