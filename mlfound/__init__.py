@@ -75,7 +75,7 @@ def load_model(
     """The trained network of a run folder, and the mean and std of its training pixels.
 
         model, mean, std = load_model("runs/latest")
-        outputs = model((pixels - mean) / std)  # pixels: float32 (rows, features) in [0, 1), bytes / 256
+        outputs = model((pixels - mean) / std)  # pixels: float32 (images, height * width), bytes / 256
 
     Of a run with `replicates`, the network of `seed`, or the first. It is that which was tested, unless `checkpoint`
     names an epoch: the "last", or the "best", of the lowest validation loss. A UserError where there is none to read.

@@ -17,7 +17,14 @@ from mlfound.errors import UserError
 from mlfound.foundations.layers import Loss
 
 
-@pytest.mark.parametrize("options", [(), ("--set", "model.relu_shift=0.5", "--set", "data.normalize=pixel")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--set", "model.relu_shift=0.5", "--set", "data.normalize=pixel"),
+        ("model.name=cnn", "model.channels=[4, 3]", "model.kernels=[5, 3]", "model.init=lsuv"),
+    ],
+)
 def test_a_loaded_model_answers_as_the_trained_one_did(mlfound, tmp_path, options):
     outcome = mlfound(
         "train", "--no-plots", "--set", "data.dataset=mnist-sample", "--set", "epochs=2", *options, "--quiet"

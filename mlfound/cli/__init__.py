@@ -129,6 +129,7 @@ def train(context: typer.Context, **flags: Any) -> None:
     Example:
       mlfound train configs/mlp.yaml --epochs 3 model.init=xavier
       mlfound train configs/mlp.yaml --replicates 10
+      mlfound train model.name=cnn 'model.channels=[8, 16, 32, 32]'
       mlfound train --resume runs/latest
     """
     if flags["resume_"] is None:

@@ -163,7 +163,7 @@ FLAGS: dict[str, Flag] = {
     "epochs": text("N", "Times that every training image is seen; default: 10.", kind=int),
     "optimizer.lr": number("X", "Learning rate, the peak of the schedule; default: 0.1.", "--lr"),
     "batch_size": text("N", "Images in one step of training; default: 64.", kind=int),
-    "model.hidden": texts("N", "Units of a hidden layer; default: 50.", "--hidden", kind=list[int]),
+    "model.hidden": texts("N", "Units of a hidden layer of an mlp; default: 50.", "--hidden", kind=list[int]),
     "seed": text("N", "Seed of the random numbers; default: 0.", kind=int),
     "device": text("DEVICE", "auto, cpu, cuda, cuda:N or mps; default: auto."),
     "device:cpu": text("DEVICE", "auto, cpu, cuda, cuda:N or mps; default: cpu."),

@@ -15,7 +15,17 @@ from mlfound.runs.listing import NOTHING, advice, keys_of, value_of
 from mlfound.runs.reader import Run, at
 
 # settings that have a column of their own, and the paths that a comparison is of
-SHOWN = {"data.dataset", "dataset", "model", "model.name", "model.hidden", "seed", "replicates", "runs"}
+SHOWN = {
+    "data.dataset",
+    "dataset",
+    "model",
+    "model.name",
+    "model.hidden",
+    "model.channels",
+    "seed",
+    "replicates",
+    "runs",
+}
 # settings that change no result, or only its last digits: their columns give way first
 HOUSEKEEPING = ("checkpoint", "device", "threads", "engine", "product", "processes")
 ENDED = ("completed", "failed")  # statuses of runs whose figures are final
@@ -30,7 +40,7 @@ def columns_of(runs: Sequence[Run], sort: str | None = None) -> list[ListColumn]
         column("command", runs, rank=90, folds=True),
         column("status", runs, rank=91, folds=True),
         column("data", runs, rank=5, folds=True),
-        column("model", runs, rank=9, folds=True),
+        column("model", runs, rank=4, folds=True),
         *(setting_column(key, settings, number) for number, key in enumerate(settings)),
         column("seeds", runs, rank=7, folds=True),
         figure_column(name, runs),
@@ -162,12 +172,13 @@ def data(run: Run) -> str:
 
 
 def model(run: Run) -> str:
-    """The kind of the model, and its hidden layers: `mlp 100-50`; of a bench the network, or the file that has it."""
+    """The kind of the model and its hidden layers, `mlp 100-50`, `cnn 8-16`; of a bench the network, or its file."""
     if isinstance(file := run.config.get("model"), str):
         return str(run.facts.get("network") or PurePath(file).name)
-    kind, hidden = at(run.config, "model.name"), at(run.config, "model.hidden")
-    units = "-".join(map(str, hidden)) if isinstance(hidden, list) else ""
-    return f"{kind} {units}".strip() if kind else ""
+    kind = at(run.config, "model.name")
+    widths = at(run.config, "model.channels") or at(run.config, "model.hidden")
+    layers = "-".join(map(str, widths)) if isinstance(widths, list) else ""
+    return f"{kind} {layers}".strip() if kind else ""
 
 
 def seeds(run: Run) -> str:

@@ -101,7 +101,7 @@ TITLES: dict[str | None, Callable[[Run], str]] = {
 
 
 def _network(run: Run) -> str:
-    """`784-50-10`; of an older run the kind of the model and its hidden layers."""
+    """`784-50-10`, `cnn 8-16-10`; of an older run the kind of the model and its hidden layers."""
     return str(run.facts.get("network") or model(run) or "a network")
 
 

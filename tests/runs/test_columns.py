@@ -66,6 +66,24 @@ def test_the_model_of_a_run_that_names_its_file(tmp_path, network, shown):
     assert not [label for label, texts in seen.items() if "/home/me/configs/cnn.yaml" in texts]
 
 
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ("{name: cnn, channels: [8, 16, 32], kernels: [5, 3, 3]}", "cnn 8-16-32"),
+        ("{name: cnn, channels: [4], kernels: [5]}", "cnn 4"),
+        ("{name: lenet5}", "lenet5"),
+        ("{name: mlp, hidden: []}", "mlp"),
+    ],
+)
+def test_a_model_is_its_kind_and_the_sizes_of_its_layers(tmp_path, section, says):
+    for number in (1, 2):
+        path = train(tmp_path, number)
+    (path / "config.yaml").write_text(f"model: {section}\n")
+    seen = cells(list_runs(tmp_path))
+    assert seen["model"] == [says, "mlp 50"]
+    assert not {"channels", "hidden", "model.channels"} & set(seen), "they stand in the column already"
+
+
 def test_of_several_commands_what_one_lacks_is_no_difference(tmp_path):
     train(tmp_path, 1)
     make_run(tmp_path, "other", command="compare", summary={"metrics": {"p_value": 0.25}})

@@ -32,6 +32,7 @@ TRAININGS = [
     ({"dataset": {"name": "mnist-sample"}}, "784-50-10 on the MNIST sample, seed 0: 97.50%"),
     ({"dataset": {"name": "/home/me/letters"}}, "784-50-10 on letters, seed 0: 97.50%"),
     ({"network": None}, "mlp 50 on MNIST, seed 0: 97.50%"),
+    ({"network": "cnn 8-16-10"}, "cnn 8-16-10 on MNIST, seed 0: 97.50%"),
     ({"summary": measured(valid_loss=1)}, "784-50-10 on MNIST, seed 0"),
     ({"summary": measured(valid_loss=1), "seeds": [0, 1]}, "784-50-10 on MNIST, 2 seeds"),
 ]
