@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from mlfound.foundations.einsum import einsum as our_einsum
+from mlfound.native import compiling
+from mlfound.native import matmul as native
 
 Matmul = Callable[[Tensor, Tensor], Tensor]
 
@@ -73,6 +75,18 @@ def einsum(a: Tensor, b: Tensor) -> Tensor:
     return torch.einsum("ik,kj->ij", a, b)
 
 
+def c_loops(a: Tensor, b: Tensor) -> Tensor:
+    """The three loops over elements once more, word for word, but in C, compiled: see native/matmul.c."""
+    sizes(a, b)
+    return native.loops(a, b)
+
+
+def c_tiled(a: Tensor, b: Tensor) -> Tensor:
+    """The same loops in tiles, so that each number that is loaded is used many times: see native/matmul.c."""
+    sizes(a, b)
+    return native.tiled(a, b)
+
+
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """The library's own, BLAS: `a @ b` as a function, which torch dispatches 0.25 µs faster."""
     return torch.matmul(a, b)
@@ -89,6 +103,12 @@ def onednn(a: Tensor, b: Tensor) -> Tensor:
 
 def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
     """Why this rung cannot run here, or None if it can."""
+    if name in ("c-loops", "c-tiled"):
+        if device.type != "cpu" or dtype not in native.SUFFIXES:
+            return (
+                f"float32 and float64 on a CPU only, not {str(dtype).removeprefix('torch.')} on {device.type}"
+            )
+        return compiling.unavailable()
     if name != "onednn":
         return None
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
@@ -120,6 +140,8 @@ MATMULS: dict[str, Matmul] = {
     "broadcast": broadcast,
     "einsum-by-hand": einsum_by_hand,
     "einsum": einsum,
+    "c-loops": c_loops,
+    "c-tiled": c_tiled,
     "matmul": matmul,
     "onednn": onednn,
 }

@@ -1,0 +1,1 @@
+"""Hand-tuned kernels in C, compiled by the machine's own compiler when they are first used."""

@@ -1,0 +1,149 @@
+/* Two rungs of the matmul ladder: (m, k) times (k, n) is (m, n), row by row; `a` and `b` may be read in steps. */
+
+/* The three loops, word for word: what is left is the arithmetic itself, one multiplication after the other. */
+void NAME(loops)(const REAL *a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL *b, ptrdiff_t b_row, ptrdiff_t b_col,
+                 REAL *c, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < m; i++)
+        for (ptrdiff_t j = 0; j < n; j++) {
+            REAL sum = 0;
+            for (ptrdiff_t l = 0; l < k; l++)
+                sum += a[i * a_row + l * a_col] * b[l * b_row + j * b_col];
+            c[i * n + j] = sum;
+        }
+}
+
+/* The same in tiles. A multiplication needs two numbers, and a core multiplies faster than even its first cache can
+ * give them: so each number that is loaded must be used many times, and where it is used often it must be near.
+ *
+ * Registers: TILE_ROWS rows times two vectors of c are summed in registers over all of k. A step of k loads 2 vectors of
+ * b and TILE_ROWS numbers of a, and multiplies TILE_ROWS x 2 vectors: with 12 rows 24 multiply-adds for 14 loads. 24 sums
+ * in flight also hide that each takes 4 cycles, at two a cycle. 24 + 2 + 1 of 32 registers are in use (12 + 2 + 1 of 16).
+ *
+ * First cache: a panel of b, DEPTH x two vectors, is read by every tile of a column: 320 x 128 bytes = 40 KB at most.
+ * Second cache: BLOCK_ROWS x DEPTH of a, read once for each panel of b: 144 x 320 x 4 bytes = 180 KB (float).
+ * Both are packed, that is copied in the order in which a tile reads them, so that every load is the next one, aligned,
+ * and a block lies on few pages. A copy is read 2 vectors or TILE_ROWS numbers at a time, so the work of copying
+ * m k + k n numbers is paid back by 2 m k n operations; for fewer rows than a tile has, b is read where it is. */
+
+#undef LANES
+#undef COLUMNS
+#undef DEPTH
+#define LANES (VECTOR_BYTES / (ptrdiff_t)sizeof(REAL))
+#define COLUMNS (2 * LANES)
+#define DEPTH (1280 / (ptrdiff_t)sizeof(REAL)) /* 320 floats */
+#ifndef BLOCK_ROWS
+#define BLOCK_ROWS 144 /* a multiple of TILE_ROWS */
+#define BLOCK_COLUMNS 1024
+#define FEW_ROWS 6
+#define WORTH_PACKING 128 /* columns: a is then read more often than packing costs */
+#endif
+
+typedef REAL NAME(vector) __attribute__((vector_size(VECTOR_BYTES)));
+/* the same at any address, as rows of c lie */
+typedef REAL NAME(loose) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+
+/* c += a (rows, depth), read in steps, times a packed (depth, COLUMNS): of a tile `rows` x `columns` are wanted. */
+static void NAME(tile)(ptrdiff_t depth, const REAL *restrict a, ptrdiff_t a_row, ptrdiff_t a_col,
+                       const REAL *restrict b, REAL *restrict c, ptrdiff_t c_row, ptrdiff_t rows, ptrdiff_t columns,
+                       int is_first)
+{
+    NAME(vector) sum[TILE_ROWS][2] = {0};
+    for (ptrdiff_t l = 0; l < depth; l++, a += a_col, b += COLUMNS) {
+        NAME(vector) left = *(const NAME(vector) *)b, right = *(const NAME(vector) *)(b + LANES);
+#pragma GCC unroll 12
+        for (int i = 0; i < TILE_ROWS; i++) {
+            sum[i][0] += a[i * a_row] * left;
+            sum[i][1] += a[i * a_row] * right;
+        }
+    }
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        REAL *row = c + i * c_row, *sums = (REAL *)sum[i];
+        if (columns == COLUMNS && is_first)
+            memcpy(row, sums, sizeof sum[i]);
+        else
+            for (ptrdiff_t j = 0; j < columns; j++)
+                row[j] = is_first ? sums[j] : row[j] + sums[j];
+    }
+}
+
+/* `rows` of a, each `depth` numbers, in the order (tile, depth, TILE_ROWS), with zeros at the end of the last tile. */
+static void NAME(pack_a)(const REAL *a, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t depth, REAL *into)
+{
+    for (ptrdiff_t first = 0; first < rows; first += TILE_ROWS, into += TILE_ROWS * depth)
+        for (ptrdiff_t i = 0; i < TILE_ROWS; i++)
+            for (ptrdiff_t l = 0; l < depth; l++)
+                into[l * TILE_ROWS + i] = first + i < rows ? a[(first + i) * row + l * col] : 0;
+}
+
+/* `columns` of b, each `depth` numbers, in the order (panel, depth, COLUMNS), with zeros at the end of the last panel. */
+static void NAME(pack_b)(const REAL *b, ptrdiff_t row, ptrdiff_t col, ptrdiff_t depth, ptrdiff_t columns, REAL *into)
+{
+    for (ptrdiff_t first = 0; first < columns; first += COLUMNS) {
+        ptrdiff_t here = MIN(COLUMNS, columns - first);
+        for (ptrdiff_t l = 0; l < depth; l++, into += COLUMNS) {
+            const REAL *from = b + l * row + first * col;
+            if (here == COLUMNS && col == 1)
+                memcpy(into, from, COLUMNS * sizeof(REAL));
+            else
+                for (ptrdiff_t j = 0; j < COLUMNS; j++)
+                    into[j] = j < here ? from[j * col] : 0;
+        }
+    }
+}
+
+/* With few rows packing does not pay: c (m <= FEW_ROWS, n) from b where it lies, a vector of a row's columns at a time.
+ * Where n is no multiple of LANES the vector reads on into the next row, whose sums are dropped; only in the last rows
+ * there is nothing to read on into. */
+static void NAME(few_rows)(const REAL *a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL *b, ptrdiff_t b_row, REAL *c,
+                           ptrdiff_t m, ptrdiff_t k, ptrdiff_t n)
+{
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        NAME(vector) sum[FEW_ROWS] = {0};
+        ptrdiff_t columns = MIN(LANES, n - j);
+        for (ptrdiff_t l = 0; l < k; l++) {
+            const REAL *from = b + l * b_row + j;
+            NAME(vector) row = {0};
+            if (l * b_row + j + LANES <= (k - 1) * b_row + n)
+                row = *(const NAME(loose) *)from;
+            else
+                memcpy(&row, from, columns * sizeof(REAL));
+#pragma GCC unroll 6
+            for (int i = 0; i < FEW_ROWS; i++)
+                sum[i] += a[MIN(i, m - 1) * a_row + l * a_col] * row;
+        }
+        for (ptrdiff_t i = 0; i < m; i++)
+            memcpy(c + i * n + j, &sum[i], columns * sizeof(REAL));
+    }
+}
+
+/* `work` is aligned memory for (BLOCK_ROWS + BLOCK_COLUMNS) x DEPTH numbers. */
+void NAME(tiled)(const REAL *a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL *b, ptrdiff_t b_row, ptrdiff_t b_col,
+                 REAL *c, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n, REAL *work)
+{
+    REAL *packed_a = work, *packed_b = work + BLOCK_ROWS * DEPTH;
+    if (m <= FEW_ROWS && b_col == 1) {
+        NAME(few_rows)(a, a_row, a_col, b, b_row, c, m, k, n);
+        return;
+    }
+    for (ptrdiff_t j0 = 0; j0 < n; j0 += BLOCK_COLUMNS) {
+        ptrdiff_t columns = MIN(BLOCK_COLUMNS, n - j0);
+        for (ptrdiff_t l0 = 0; l0 < k; l0 += DEPTH) {
+            ptrdiff_t depth = MIN(DEPTH, k - l0);
+            NAME(pack_b)(b + l0 * b_row + j0 * b_col, b_row, b_col, depth, columns, packed_b);
+            for (ptrdiff_t i0 = 0; i0 < m; i0 += BLOCK_ROWS) {
+                const REAL *here = a + i0 * a_row + l0 * a_col;
+                ptrdiff_t rows = MIN(BLOCK_ROWS, m - i0);
+                ptrdiff_t packed = columns > WORTH_PACKING ? 0 : rows - rows % TILE_ROWS; /* the first row that is */
+                NAME(pack_a)(here + packed * a_row, a_row, a_col, rows - packed, depth, packed_a + packed * depth);
+                for (ptrdiff_t j = 0; j < columns; j += COLUMNS)
+                    for (ptrdiff_t i = 0; i < rows; i += TILE_ROWS) {
+                        int is_packed = i >= packed;
+                        NAME(tile)(depth, is_packed ? packed_a + i * depth : here + i * a_row, is_packed ? 1 : a_row,
+                                   is_packed ? TILE_ROWS : a_col, packed_b + j * depth, c + (i0 + i) * n + j0 + j, n,
+                                   MIN(TILE_ROWS, rows - i), MIN(COLUMNS, columns - j), l0 == 0);
+                    }
+            }
+        }
+    }
+}
