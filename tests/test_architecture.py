@@ -27,7 +27,7 @@ IMPORTS = {
     "data": {"errors", "files"},
     "notebooks": {"errors", "files"},
     "training": {"foundations", "engines", "data", "reference", "config", "results", "hardware", "errors"},
-    "experiments": {"foundations", "engines", "data", "notebooks", "training", "hardware"}
+    "experiments": {"foundations", "native", "engines", "data", "notebooks", "training", "hardware"}
     | {"stats", "reference", "results", "config", "errors"},
     "report": {"errors", "results"},
     "runs": {"results", "report", "config", "errors", "files"},

@@ -36,7 +36,7 @@ def run(config: MatmulBenchConfig, context: Context) -> Result:
     random = generator(config.seed, "operands")
 
     context.recorder.begin(config, seeds=[config.seed], dataset=dataset, device=str(device), threads=threads)
-    machine = measure_machine(device, dtype)
+    machine = measure_machine(device, dtype, threads)
     measurements = []
     for shape in shapes:
         a, b = (x.to(device, dtype) for x in operands(shape, splits.valid.x, random))

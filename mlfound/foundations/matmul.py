@@ -12,6 +12,7 @@ from torch import Tensor
 from mlfound.foundations.einsum import einsum as our_einsum
 from mlfound.native import compiling
 from mlfound.native import matmul as native
+from mlfound.native.arguments import SUFFIXES
 
 Matmul = Callable[[Tensor, Tensor], Tensor]
 
@@ -104,7 +105,7 @@ def onednn(a: Tensor, b: Tensor) -> Tensor:
 def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
     """Why this rung cannot run here, or None if it can."""
     if name in ("c-loops", "c-tiled"):
-        if device.type != "cpu" or dtype not in native.SUFFIXES:
+        if device.type != "cpu" or dtype not in SUFFIXES:
             return (
                 f"float32 and float64 on a CPU only, not {str(dtype).removeprefix('torch.')} on {device.type}"
             )

@@ -11,14 +11,18 @@
 #define TILE_ROWS 6
 #endif
 
+ptrdiff_t vector_bytes(void) { return VECTOR_BYTES; }
+
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 
 #define REAL float
 #define NAME(name) name##_f32
 #include "matmul.c"
+#include "limits.c"
 #undef REAL
 #undef NAME
 
 #define REAL double
 #define NAME(name) name##_f64
 #include "matmul.c"
+#include "limits.c"

@@ -9,8 +9,10 @@ import torch
 from mlfound.experiments import matmul_bench
 from mlfound.experiments.matmul import ladder
 from mlfound.experiments.matmul.compare import NOTHING, ratio_and_interval, segment_medians, verdict
+from mlfound.experiments.matmul.roofline import measure_machine
 from mlfound.foundations.matmul import MATMULS
 from mlfound.foundations.randomness import generator
+from mlfound.native import compiling
 from tests.support.commands import refused, refused_at_once
 
 QUICK = ("matmul-bench", "--budget", "0.01")
@@ -244,3 +246,26 @@ def test_segments_cover_the_sample():
     assert len(medians) == 20
     assert medians[0] == 49.5
     assert medians[-1] == 1949.5
+
+
+@pytest.mark.parametrize("compiler", [True, False])
+def test_the_roofline_is_that_of_where_the_operands_lie(monkeypatch, compiler):
+    if not compiler:
+        monkeypatch.setattr(compiling, "unavailable", lambda: "there is no C compiler")
+    elif reason := compiling.unavailable():
+        pytest.skip(reason)
+    machine = measure_machine(torch.device("cpu"), torch.float32, threads=1)
+    assert ("registers" in machine.source) == compiler
+    assert machine.roofline(1e12, 1.0) == machine.flop_per_s
+    for size in (1e4, 1e9):
+        assert machine.roofline(1.0, size) == pytest.approx(machine.reading(size) / size)
+        assert machine.reading(size) >= machine.bytes_per_s
+
+
+def test_without_a_compiler_its_rungs_say_so(mlfound, monkeypatch):
+    monkeypatch.setattr(compiling, "unavailable", lambda: "there is no C compiler")
+    outcome = mlfound("matmul-bench", "--no-plots", "--budget", 0.01, "--shape", "2x3x4")
+    assert outcome.code == 0, outcome
+    notes = {row["impl"]: row["note"] for row in outcome.rows("matmul")}
+    assert notes["c-loops"] == notes["c-tiled"] == "there is no C compiler"
+    refused(mlfound("matmul-bench", "--impl", "c-tiled"), "--impl c-tiled", "there is no C compiler")

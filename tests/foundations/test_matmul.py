@@ -9,6 +9,7 @@ import torch
 from mlfound.foundations.checks import matmul_error, test_near
 from mlfound.foundations.elementwise import frobenius_norm
 from mlfound.foundations.matmul import MATMULS, unavailable
+from mlfound.native import compiling
 
 SHAPES = [(1, 1, 1), (5, 7, 3), (2, 31, 1), (1, 6, 4), (4, 1, 3), (3, 0, 2), (0, 3, 2), (3, 4, 0), (0, 0, 0)]
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
@@ -78,15 +79,20 @@ def test_an_einsum_stretches_an_inner_size_of_1_as_broadcasting_does():
 
 def test_the_ladder_in_teaching_order():
     assert list(MATMULS) == [
-        "python", "loops", "dot", "broadcast", "einsum-by-hand", "einsum", "matmul", "onednn",
+        "python", "loops", "dot", "broadcast", "einsum-by-hand", "einsum",
+        "c-loops", "c-tiled", "matmul", "onednn",
     ]  # fmt: skip
 
 
-def test_only_onednn_is_ever_unavailable(monkeypatch):
+def test_only_onednn_and_compiled_rungs_are_ever_unavailable(monkeypatch):
     gpu = torch.device("cuda")
     for name in MATMULS:
-        if name != "onednn":
+        if name not in ("onednn", "c-loops", "c-tiled"):
             assert unavailable(name, gpu, torch.float16) is None
+    wanted = "float32 and float64 on a CPU only, not float16 on cpu"
+    assert unavailable("c-tiled", CPU, torch.float16) == wanted
+    monkeypatch.setattr(compiling, "unavailable", lambda: "there is no C compiler")
+    assert unavailable("c-loops", CPU, torch.float32) == "there is no C compiler"
     assert unavailable("onednn", gpu, torch.float32) == "float32 on a CPU only, not float32 on cuda"
     assert unavailable("onednn", CPU, torch.float64) == "float32 on a CPU only, not float64 on cpu"
     monkeypatch.setattr(torch.ops, "mkldnn", object())

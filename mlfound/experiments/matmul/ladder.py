@@ -161,9 +161,9 @@ def findings(
 ) -> list[str]:
     """The machine's limits, and what the ladder teaches here."""
     sentences = [
-        f"This machine was seen to do {machine.flop_per_s / 1e9:,.0f} GFLOP/s (a large product, {machine.backend}) "
-        f"and {machine.bytes_per_s / 1e9:,.0f} GB/s to and from memory: the roofline's two limits. "
-        "What stays in the cache may pass the second."
+        f"This machine does at most {machine.flop_per_s / 1e9:,.0f} GFLOP/s ({machine.source}) and moves "
+        f"{machine.bytes_per_s / 1e9:,.0f} GB/s to and from memory, more where operands stay in a cache: the "
+        "roofline's limits."
     ]
     if config.device.startswith("cuda"):
         allowed = torch.backends.cuda.matmul.allow_tf32
