@@ -69,7 +69,7 @@ def normalize_check(context: typer.Context, **flags: Any) -> None:
 @app.command()
 @takes("arguments impl shape dtype budget compare seed device:cpu threads:one", SHARED)
 def matmul_bench(context: typer.Context, **flags: Any) -> None:
-    """Time the matrix product, from three loops to BLAS.
+    """Time the matrix product, from three loops to C and BLAS.
 
     \b
     Example:
