@@ -50,7 +50,7 @@ def network(*layers):
     return bound(model, tensors_of(model))
 
 
-def pictures(*layers, whose="", kind="confidence"):
+def pictures(*layers, whose="", kind="confidence", strength=0.5):
     """By name, of the network with these layers, on images of 9 by 7."""
     split = Split(X, torch.tensor([7, 1, 2, 3, 4]))
     inputs = Inputs(
@@ -59,7 +59,7 @@ def pictures(*layers, whose="", kind="confidence"):
         torch.full((63,), 2.0, dtype=torch.float64),
         {},
     )
-    score = Score(0.1, 0.9, torch.tensor([4, 1, 2, 3, 4]), torch.full((5,), 0.5), kind, torch.zeros(5))
+    score = Score(0.1, 0.9, torch.tensor([4, 1, 2, 3, 4]), torch.full((5,), strength), kind, torch.zeros(5))
     return {picture.name: picture for picture in inside(network(*layers), inputs, score, whose).pictures}
 
 
@@ -78,11 +78,23 @@ def test_a_network_of_convolutions_has_its_filters_and_one_image_on_its_way():
     for n in range(20):
         assert torch.equal(filters["weights"][:, n].view(filters["shape"]), w[n, 0])
     assert (filters["title"], filters["of"]) == ("First-layer filters, seed 3", "channel")
-    assert maps["title"] == "The first test image through the network, seed 3: class 7, predicted class 4"
+    assert (
+        maps["title"]
+        == "The first test image through the network, seed 3: class 7, predicted class 4 (50.0%)"
+    )
     torch.testing.assert_close(maps["image"], X[0].view(9, 7) * 2 + 0.25)
     assert maps["channels"] == [20, 20, 20, 20, 20, 3]
     assert [len(each) for each in maps["maps"]] == [MAX_MAPS] * 5 + [3]
     assert all(each.is_contiguous() for each in maps["maps"]), "no view of something larger"
+
+
+@pytest.mark.parametrize(
+    ("kind", "strength", "says"),
+    [("confidence", 0.99951, ">99.9%"), ("confidence", 0.9989, "99.9%"), ("predicted_value", 4.236, "4.24")],
+)
+def test_how_sure_a_prediction_is(kind, strength, says):
+    title = pictures(*NETWORK, kind=kind, strength=strength)["feature_maps"].data["title"]
+    assert title.endswith(f"class 7, predicted class 4 ({says})")
 
 
 def test_the_maps_are_what_comes_out_of_the_layers_after_their_activations():

@@ -48,8 +48,10 @@ def first_image(model: Sequential, inputs: Inputs, score: Score, whose: str) -> 
     if not layers:
         return None
     true, predicted = (splits.labels[int(y[0])] for y in (test.y, score.predicted))
+    strength = score.strength[0].item()
+    sure = f"{strength:.2f}" if score.kind == "predicted_value" else percent(strength)
     data: dict[str, Any] = {
-        "title": f"The first test {splits.noun} through the network{whose}: {true}, predicted {predicted}",
+        "title": f"The first test {splits.noun} through the network{whose}: {true}, predicted {predicted} ({sure})",
         "image": (test.x[0].cpu() * inputs.std + inputs.mean).view(*splits.shape),
         "layers": [name for name, _ in layers],
         "channels": [len(maps) for _, maps in layers],
@@ -70,6 +72,11 @@ def feature_maps(model: Sequential, x: Tensor) -> list[tuple[str, Tensor]]:
         if name and maps.ndim == 4:
             found[name] = maps[0]  # of what comes before the next of these, an activation, the last
     return list(found.items()) if "convolution" in count else []
+
+
+def percent(share: float) -> str:
+    """Not rounded to certainty."""
+    return ">99.9%" if share > 0.999 else f"{share:.1%}"
 
 
 def evenly(items: Sequence[Any], most: int) -> list[Any]:
