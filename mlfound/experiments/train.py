@@ -75,7 +75,7 @@ def train(planned: Plan, inputs: Inputs, context: Context) -> Result:
     trained = history(planned, epochs, len(inputs.splits.train.y), tested.metrics["test_accuracy"])
     verdict = learned(planned, inputs.splits.valid.y, tested_epoch(planned, epochs))
     if verdict.passed and trainer.halves is not None:
-        verdict += overfitting(trainer.halves, epochs)
+        verdict += overfitting(trainer.halves, epochs, hasattr(planned.config.model, "dropout"))
     count = {"parameters": parameter_count(planned.recipe.model.parameters)}
     metrics = {**tested.metrics, **trained.metrics, **verdict.metrics, **count}
     tensors, model = model_tensors(planned, inputs, networks), description(planned, inputs, epochs)

@@ -22,7 +22,7 @@ from tests.support.recorders import Memory
 EPOCH = Epoch(1, 0, 0.01, 0.4, 0.9, 0.1, 0.9, 2.0, 0.1, 25_000.0)
 
 
-def verdict(epochs, train_losses=None):
+def verdict(epochs, train_losses=None, **options):
     """Of the validation losses (networks, rows) after each epoch."""
     train_losses = train_losses or [1 / n for n in range(1, len(epochs) + 1)]
     so_far = None
@@ -33,7 +33,7 @@ def verdict(epochs, train_losses=None):
         for n, losses in enumerate(epochs, 1)
         for seed, own in enumerate(torch.as_tensor(losses))
     ]
-    result = overfitting(so_far, rows)
+    result = overfitting(so_far, rows, **options)
     [finding] = result.findings
     return result.metrics["overfitting"], finding
 
@@ -51,6 +51,9 @@ def test_a_loss_that_rises_is_overfitting():
     assert re.match(r"Overfitting: the validation loss rose by 0\.(0|1)\d+ ± 0\.00\d+ ", finding)
     for words in ("(90% interval) after epoch 2, to 0.7", "times the training loss of 0.0100"):
         assert words in finding
+    assert finding.endswith("More training rows, weight decay or dropout help.")
+    _, finding = verdict(noisy(0.4, 0.2, 0.3, std=0.01), dropout=False)
+    assert finding.endswith("More training rows or weight decay help.")
 
 
 @pytest.mark.parametrize(

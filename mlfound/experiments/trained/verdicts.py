@@ -16,12 +16,13 @@ MIN_RISE = 0.005  # of the loss: a smaller rise costs nothing, however sure it i
 CHECK = "validation accuracy above that of the commonest class"
 
 
-def overfitting(halves: Halves, epochs: Sequence[Epoch]) -> Result:
+def overfitting(halves: Halves, epochs: Sequence[Epoch], dropout: bool = True) -> Result:
     """Whether the validation loss rose to the end: the lesson's sign, not a training loss below the validation loss.
 
     From the epoch that the even images choose to the last, on the odd ones; one-sided, by Student's t over the images
     or, of several networks, over the seeds: a rise counts where its 90% interval lies above 0. Where the loss of
     training images rose as well, a last step went too far, as at a constant rate they do: that is no overfitting.
+    `dropout` is whether the model can have any.
     """
     if halves.epoch == epochs[-1].epoch:
         text = "No sign of overfitting: the validation loss was lowest after the last epoch."
@@ -37,7 +38,10 @@ def overfitting(halves: Halves, epochs: Sequence[Epoch]) -> Result:
     sentence = f"{moved} after epoch {halves.epoch}"
     alone = halves.last_train <= halves.train
     if sure and large and alone:
-        found = f"Overfitting: {sentence}{gap(epochs)}. More training rows, weight decay or dropout help."
+        help_with = (
+            "More training rows, weight decay or dropout" if dropout else "More training rows or weight decay"
+        )
+        found = f"Overfitting: {sentence}{gap(epochs)}. {help_with} help."
         return Result({"overfitting": True}, findings=[found])
     why = ""
     if half is None:
