@@ -7,7 +7,7 @@ import typer
 
 from mlfound import __version__
 from mlfound.cli import notebook, runs
-from mlfound.cli.execute import execute, resume, show_datasets
+from mlfound.cli.execute import execute, resume, show_datasets, show_machine
 from mlfound.cli.options import SHARED, takes
 from mlfound.cli.streams import open_streams
 from mlfound.cli.usage import Commands
@@ -167,6 +167,18 @@ def compare(context: typer.Context, **flags: Any) -> None:
 
 
 app.command()(runs.report)
+
+
+@app.command()
+@takes("data_dir json_")
+def info(**flags: Any) -> None:
+    """Show what this machine has, and of what is not here why.
+
+    \b
+    Example:
+      mlfound info --json
+    """
+    show_machine(flags)
 
 
 def main() -> None:

@@ -166,3 +166,18 @@ def show_datasets(flags: Mapping[str, Any]) -> None:
         typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in table.rows], indent=2))
     else:
         show(result, screen())
+
+
+def show_machine(flags: Mapping[str, Any]) -> None:
+    """`info`."""
+    typer.echo("mlfound info: loading PyTorch", err=True)
+    from mlfound.experiments.info import machine
+    from mlfound.report.terminal import screen, show
+    from mlfound.runs.environment import environment
+
+    result = machine(environment(), data_dir(flags))
+    if flags["json_"]:
+        [table] = result.tables
+        typer.echo(json.dumps(dict(map(tuple, table.rows)), indent=2))
+    else:
+        show(result, screen())

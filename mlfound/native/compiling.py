@@ -34,7 +34,7 @@ def _outcome() -> ctypes.CDLL | UnavailableError:
     """The library, or why there is none: tried once a process."""
     try:
         compiler = find_compiler()
-        path = cache_folder() / f"{identity(compiler)}.so"
+        path = safe_folder() / f"{identity(compiler)}.so"
         if not path.exists():
             compile_into(path, compiler)
         return ctypes.CDLL(str(path))
@@ -70,19 +70,24 @@ def find_compiler() -> list[str]:
     raise UnavailableError(f"there is no C compiler ({', '.join(COMPILERS)}); install one, or set CC")
 
 
-def cache_folder() -> Path:
-    """The user's own, of which nobody else may change anything: what is loaded from it is executed."""
+def folder() -> Path:
+    """Where compiled libraries lie."""
     import platformdirs
 
-    folder = platformdirs.user_cache_path("mlfound") / "native"
+    return platformdirs.user_cache_path("mlfound") / "native"
+
+
+def safe_folder() -> Path:
+    """The same, there and the user's own: what is loaded from it is executed, so nobody else may change it."""
+    path = folder()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.stat()
     except OSError as error:
-        raise UnavailableError(f"{folder}: cannot be made ({error.strerror})") from error
+        raise UnavailableError(f"{path}: cannot be made ({error.strerror})") from error
     if found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise UnavailableError(f"{folder}: others may write to it; remove it, or chmod 700")
-    return folder
+        raise UnavailableError(f"{path}: others may write to it; remove it, or chmod 700")
+    return path
 
 
 def identity(compiler: list[str]) -> str:
@@ -106,8 +111,8 @@ def cpu() -> str:
 
 def compile_into(path: Path, compiler: list[str]) -> None:
     """Compile beside `path` and put it there whole."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".compiling-") as folder:
-        made = Path(folder, path.name)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".compiling-") as aside:
+        made = Path(aside, path.name)
         command = [*compiler, *FLAGS, "-o", str(made), str(SOURCES / MAIN), "-lm"]
         try:
             ended = subprocess.run(
