@@ -32,6 +32,15 @@ def configured(config):
     return MODELS[config.name](config.model_dump(), IMAGE)
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As fast for what is so small, and the second core is left to others."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 LISTS = {
     "mlp": configured(MLPConfig(hidden=(30, 20), activation="tanh", dropout=0.5)),
     "cnn": configured(CNNConfig(relu_shift=0.4, activation="leaky", leak=0.1)),
