@@ -4,8 +4,8 @@
 #include <string.h>
 
 #if defined(__AVX512F__)
-#define VECTOR_BYTES 64 /* one register; there are 32 of them */
-#define TILE_ROWS 12
+#define VECTOR_BYTES 64 /* a register; there are 32 of them */
+#define TILE_ROWS 8
 #else
 #define VECTOR_BYTES 32 /* a register of AVX; there are 16. Elsewhere the compiler puts two smaller ones together */
 #define TILE_ROWS 6
@@ -26,3 +26,5 @@ ptrdiff_t vector_bytes(void) { return VECTOR_BYTES; }
 #define NAME(name) name##_f64
 #include "matmul.c"
 #include "limits.c"
+
+ptrdiff_t work_bytes(void) { return (BLOCK_ROWS + BLOCK_COLUMNS) * DEPTH_BYTES; }

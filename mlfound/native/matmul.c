@@ -16,23 +16,24 @@ void NAME(loops)(const REAL *a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL *b,
 /* The same in tiles. A multiplication needs two numbers, and a core multiplies faster than even its first cache can
  * give them: so each number that is loaded must be used many times, and where it is used often it must be near.
  *
- * Registers: TILE_ROWS rows times two vectors of c are summed in registers over all of k. A step of k loads 2 vectors of
- * b and TILE_ROWS numbers of a, and multiplies TILE_ROWS x 2 vectors: with 12 rows 24 multiply-adds for 14 loads. 24 sums
- * in flight also hide that each takes 4 cycles, at two a cycle. 24 + 2 + 1 of 32 registers are in use (12 + 2 + 1 of 16).
+ * Registers: TILE_ROWS rows times two vectors of c are summed in registers over all of k. A step of k loads 2 vectors
+ * of b and TILE_ROWS numbers of a for TILE_ROWS x 2 multiply-adds: with 8 rows 10 loads for 16 of them. 16 sums also
+ * hide that each multiply-add takes 4 cycles where two begin in every cycle. 16 + 2 + 1 of 32 registers are in use, or
+ * with 6 rows 12 + 2 + 1 of 16.
  *
- * First cache: a panel of b, DEPTH x two vectors, is read by every tile of a column: 320 x 128 bytes = 40 KB at most.
- * Second cache: BLOCK_ROWS x DEPTH of a, read once for each panel of b: 144 x 320 x 4 bytes = 180 KB (float).
+ * First cache: a panel of b, DEPTH x two vectors, is read by every tile of a column: 256 x 128 bytes are its 32 KB.
+ * Second cache: BLOCK_ROWS x DEPTH of a are read once for each panel of b: 144 x 1024 bytes = 147 KB.
  * Both are packed, that is copied in the order in which a tile reads them, so that every load is the next one, aligned,
- * and a block lies on few pages. A copy is read 2 vectors or TILE_ROWS numbers at a time, so the work of copying
- * m k + k n numbers is paid back by 2 m k n operations; for fewer rows than a tile has, b is read where it is. */
+ * and a block lies on few pages. Where a is read a few times only, its whole tiles stay where they are. */
 
 #undef LANES
 #undef COLUMNS
 #undef DEPTH
 #define LANES (VECTOR_BYTES / (ptrdiff_t)sizeof(REAL))
 #define COLUMNS (2 * LANES)
-#define DEPTH (1280 / (ptrdiff_t)sizeof(REAL)) /* 320 floats */
+#define DEPTH (DEPTH_BYTES / (ptrdiff_t)sizeof(REAL)) /* 256 floats */
 #ifndef BLOCK_ROWS
+#define DEPTH_BYTES 1024
 #define BLOCK_ROWS 144 /* a multiple of TILE_ROWS */
 #define BLOCK_COLUMNS 1024
 #define FEW_ROWS 6
@@ -51,7 +52,7 @@ static void NAME(tile)(ptrdiff_t depth, const REAL *restrict a, ptrdiff_t a_row,
     NAME(vector) sum[TILE_ROWS][2] = {0};
     for (ptrdiff_t l = 0; l < depth; l++, a += a_col, b += COLUMNS) {
         NAME(vector) left = *(const NAME(vector) *)b, right = *(const NAME(vector) *)(b + LANES);
-#pragma GCC unroll 12
+#pragma GCC unroll 8
         for (int i = 0; i < TILE_ROWS; i++) {
             sum[i][0] += a[i * a_row] * left;
             sum[i][1] += a[i * a_row] * right;
@@ -117,7 +118,7 @@ static void NAME(few_rows)(const REAL *a, ptrdiff_t a_row, ptrdiff_t a_col, cons
     }
 }
 
-/* `work` is aligned memory for (BLOCK_ROWS + BLOCK_COLUMNS) x DEPTH numbers. */
+/* `work` is aligned memory of `work_bytes`. */
 void NAME(tiled)(const REAL *a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL *b, ptrdiff_t b_row, ptrdiff_t b_col,
                  REAL *c, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n, REAL *work)
 {

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from mlfound.native.arguments import POINTER, SIZE, SUFFIXES, aligned, function
+from mlfound.native.compiling import library
 
 OPERANDS = (POINTER, SIZE, SIZE, POINTER, SIZE, SIZE, POINTER, SIZE, SIZE, SIZE)
-WORK_NUMBERS = (144 + 1024) * 320  # packed blocks of a and b: see matmul.c
 
 
 def product(compiled: Any, a: Tensor, b: Tensor, *more: int) -> Tensor:
@@ -24,7 +24,7 @@ def product(compiled: Any, a: Tensor, b: Tensor, *more: int) -> Tensor:
 @cache
 def work(dtype: torch.dtype) -> Tensor:
     """Memory for packed blocks, kept from call to call."""
-    return aligned(WORK_NUMBERS, dtype)
+    return aligned(library().work_bytes() // dtype.itemsize, dtype)
 
 
 def loops(a: Tensor, b: Tensor) -> Tensor:
