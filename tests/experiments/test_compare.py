@@ -167,8 +167,8 @@ def test_several_runs_are_held_against_the_first(mlfound):
     outcome = mlfound("compare", *runs)
     rows = outcome.rows("comparisons")
     assert [(row["first"], row["second"]) for row in rows] == [
-        ("hidden [50], relu_shift 0.0", "hidden [100], relu_shift 0.0"),
-        ("hidden [50], relu_shift 0.0", "hidden [50], relu_shift 0.5"),
+        ("relu_shift 0.0, hidden [50]", "relu_shift 0.0, hidden [100]"),
+        ("relu_shift 0.0, hidden [50]", "relu_shift 0.5, hidden [50]"),
     ]
     assert [row["verdict"] for row in rows] == ["better", "no difference seen"]
     alone = mlfound("compare", *runs[:2]).rows("comparisons")
@@ -182,7 +182,7 @@ def test_runs_that_differ_in_much_are_called_by_their_ids(mlfound):
     a, b = made("a"), made("b", WIDER, model__hidden=[100], model__relu_shift=0.5, epochs=3)
     outcome = mlfound("compare", a, b)
     assert "20261123-1200-train-b is better than 20261123-1200-train-a" in outcome.out
-    assert "differs in 3 settings: model.hidden, model.relu_shift, epochs; it may be any." in outcome.out
+    assert "differs in 3 settings: model.relu_shift, model.hidden, epochs; it may be any." in outcome.out
 
 
 def test_environments_that_differ_are_shown(mlfound):

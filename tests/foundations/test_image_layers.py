@@ -215,7 +215,7 @@ FAULTS = {
     "convolution: stride ignored in dw": (F.conv2d_grad, "w.shape[2:], stride", "w.shape[2:], 1"),
     "convolution: db is a mean": (F.conv2d_grad, "dout.sum((0, 2, 3))", "dout.mean((0, 2, 3))"),
     "convolution: db of the first image": (F.conv2d_grad, "dout.sum((0, 2, 3))", "dout[0].sum((1, 2))"),
-    "max pooling: the largest of a row": (F.max_pool, ".amax((-2, -1))", "[..., 0, :].amax(-1)"),
+    "max pooling: the largest of a row": (F.max_pool, "windows(x, size, stride)", "windows(x, size, stride)[..., :1, :]"),
     "max pooling: stride ignored": (F.max_pool, "size, stride)", "size, 1)"),
     "max pooling: dout to the smallest": (F.max_pool_grad, "argmax", "argmin"),
     "max pooling: of equals the last": (
@@ -228,7 +228,7 @@ FAULTS = {
     ),
     "max pooling: stride ignored in dx": (F.max_pool_grad, "2:], stride", "2:], 1"),
     "max pooling: window on its side": (F.max_pool_grad, "-1, size)", "-1, size).mT"),
-    "average pooling: a sum": (F.average_pool, ".mean", ".sum"),
+    "average pooling: a sum": (F.average_pool, " / math.prod(size)", ""),
     "average pooling: over the wrong count": (F.average_pool_grad, "math.prod(size)", "sum(size) ** 2"),
     "average pooling: over the pixels of a row": (F.average_pool_grad, "math.prod(size)", "size[1]"),
     "average pooling: stride ignored in dx": (F.average_pool_grad, "2:], stride", "2:], stride + 1"),
