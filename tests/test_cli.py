@@ -377,7 +377,8 @@ def test_a_flag_that_is_no_shared_one_is_a_key_of_its_command():
 
 
 def test_an_initialisation_that_is_made_for_other_activations_is_a_line(mlfound):
-    said = mlfound("train", *QUICK, "model.activation=tanh")
+    quick = ("train", "--no-plots", *QUICK)
+    said = mlfound(*quick, "model.activation=tanh")
     assert said.code == 0
     assert "model.init: kaiming is made for relu, leaky, floor, gelu, not for tanh" in said.err
     assert "made for it are xavier, glorot-normal, glorot-uniform, orthogonal, lsuv\n" in said.err
@@ -387,4 +388,4 @@ def test_an_initialisation_that_is_made_for_other_activations_is_a_line(mlfound)
         ["model.activation=gelu"],
         ["model.hidden=[]"],
     ):
-        assert "is made for" not in mlfound("train", *QUICK, *settings).err
+        assert "is made for" not in mlfound(*quick, *settings).err

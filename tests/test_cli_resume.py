@@ -225,7 +225,14 @@ def test_other_data_and_other_versions_are_refused(mlfound, broken_off):
     refused(mlfound("train", "--resume", broken_off), "mlfound is", "begun with 0.0.1")
 
 
-@pytest.mark.parametrize("name", ["ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ATEN_CPU_CAPABILITY",
+        pytest.param("ONEDNN_MAX_CPU_ISA", marks=pytest.mark.slow),
+        pytest.param("MKL_CBWR", marks=pytest.mark.slow),
+    ],
+)
 def test_what_makes_other_bits_is_refused_and_can_be_allowed(broken_off, name):
     """A real process with the variable set: the first two choose less than this CPU can do."""
     value = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"}[name]

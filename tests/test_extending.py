@@ -19,7 +19,7 @@ from mlfound.foundations.models import MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS, Coefficients, Optimizer, add
 from mlfound.reference.autograd import TORCH
 
-QUICK = ("train", "data.dataset=mnist-sample", "epochs=2", "threads=1")
+QUICK = ("train", "--no-plots", "data.dataset=mnist-sample", "epochs=2", "threads=1")
 ENGINES = ("modules", "buffers")
 
 

@@ -40,7 +40,7 @@ def test_a_loaded_model_answers_as_the_trained_one_did(mlfound, tmp_path, option
 
 def test_one_of_several_networks_is_named_by_its_seed(mlfound):
     outcome = mlfound(
-        "train", "--set", "data.dataset=mnist-sample", "--set", "epochs=1", "--seed", 9, "--replicates", 3
+        "train", "--no-plots", "data.dataset=mnist-sample", "epochs=1", "--seed", 9, "--replicates", 3
     )
     several = {seed: load_model(outcome.path, seed)[0].layers[0].w for seed in (9, 10, 11)}
     alone = mlfound(
