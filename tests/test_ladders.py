@@ -7,9 +7,10 @@ import pytest
 
 from mlfound import ladders
 from mlfound.config import keys
+from mlfound.config.benches import BackpropBenchConfig
 from mlfound.config.explaining import choices
 from mlfound.config.keys import fields
-from mlfound.config.models import CONFIGS, BackpropBenchConfig
+from mlfound.config.models import CONFIGS
 from mlfound.data.normalize import NORMALIZATIONS
 from mlfound.data.registry import DATASETS
 from mlfound.engines.ladder import ENGINES

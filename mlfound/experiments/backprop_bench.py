@@ -3,7 +3,7 @@
 from typing import Any
 
 from mlfound import hardware
-from mlfound.config.models import BackpropBenchConfig
+from mlfound.config.benches import BackpropBenchConfig
 from mlfound.data.normalize import normalized
 from mlfound.errors import UserError
 from mlfound.experiments.backprop import correctness, lesson, step

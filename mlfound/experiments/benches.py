@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlfound.config.models import BackpropBenchConfig, ConvBenchConfig, MatmulBenchConfig
+from mlfound.config.benches import BackpropBenchConfig, ConvBenchConfig, MatmulBenchConfig
 from mlfound.data.load import Splits, load
 from mlfound.data.registry import find
 from mlfound.results import Column, Context, Picture, Table

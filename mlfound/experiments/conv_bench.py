@@ -3,7 +3,7 @@
 import torch
 
 from mlfound import hardware
-from mlfound.config.models import ConvBenchConfig
+from mlfound.config.benches import ConvBenchConfig
 from mlfound.data.load import Splits
 from mlfound.errors import UserError
 from mlfound.experiments.benches import load_splits

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from mlfound import hardware
-from mlfound.config.models import MatmulBenchConfig
+from mlfound.config.benches import MatmulBenchConfig
 from mlfound.errors import UserError
 from mlfound.experiments.benches import load_splits
 from mlfound.experiments.matmul import ladder

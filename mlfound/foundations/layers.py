@@ -305,25 +305,6 @@ def output_shapes(layers: Sequential, shape: Shape) -> list[Shape]:
     return shapes
 
 
-class Costs(NamedTuple):
-    """Of one row, forward: numbers that come out of layers, numbers that products read, multiplications."""
-
-    outputs: int
-    inputs: int  # of a convolution its unfolded windows
-    multiplications: int
-
-
-def costs(layer: Layer, shape: Shape) -> list[Costs]:
-    """Of each layer that is no container, for an input of this `shape`, (batch, ...)."""
-    if isinstance(layer, Sequential):
-        shapes = [shape, *output_shapes(layer, shape)]
-        return [each for inner, own in zip(layer.layers, shapes, strict=False) for each in costs(inner, own)]
-    out = layer.output_shape(shape)
-    weights = sum(math.prod(p.shape) for p in layer.parameters.values() if p.start is None)
-    multiplications = weights * math.prod(out[2:])  # of a convolution at each place
-    return [Costs(math.prod(out[1:]), multiplications // out[1], multiplications)]
-
-
 class Loss:
     """The mean over a batch, and its gradient: `loss(out, target)`, then `loss.backward()`."""
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from mlfound.engines.losses import LOSSES
+from mlfound.foundations.costs import costs
 from mlfound.foundations.functions import log_softmax
-from mlfound.foundations.layers import Layer, Loss, costs
+from mlfound.foundations.layers import Layer, Loss
 
 ROWS_AT_ONCE = 2_000  # so many rows an evaluation passes through the layers at once, at most
 NUMBERS_AT_ONCE = 2_000_000  # and so many numbers that come out of them: more leave the cache

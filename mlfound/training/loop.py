@@ -10,7 +10,8 @@ from torch import Tensor
 from mlfound.data.load import Split, Splits
 from mlfound.engines.recipe import Engine, Named, Rate
 from mlfound.foundations.batches import shuffled
-from mlfound.foundations.layers import Loss, bound, costs
+from mlfound.foundations.costs import costs
+from mlfound.foundations.layers import Loss, bound
 from mlfound.foundations.randomness import generator
 from mlfound.results import Context, Recorder, Resumed
 from mlfound.training.epochs import Epoch, line, lowest

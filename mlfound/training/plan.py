@@ -19,9 +19,10 @@ from mlfound.engines.storage import parameter_count
 from mlfound.errors import UserError
 from mlfound.foundations import matmul
 from mlfound.foundations.activations import Activation
+from mlfound.foundations.costs import Costs, costs
 from mlfound.foundations.initialization import INITIALIZATIONS
-from mlfound.foundations.layers import Costs, Sequential, Shape, costs, leaves
-from mlfound.foundations.models import FITTED, MODELS
+from mlfound.foundations.layers import Sequential, Shape, leaves
+from mlfound.foundations.models import FITTED, FITTED_ROWS, MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS, Optimizer
 from mlfound.foundations.schedules import PIECES, SCHEDULES, Piece, polynomial, rates
 from mlfound.training.evaluation import NUMBERS_AT_ONCE
@@ -214,7 +215,8 @@ def require_memory(planned: Plan, splits: Splits) -> None:
     batch = planned.recipe.batch_size * (4 * row.outputs + 2 * row.inputs) * 4
     each = of_one * copies + batch + len(splits.train.x) * 2 * 8  # and an epoch's order, twice
     each += len(splits.valid.y) * 6 * 4  # what each network answers, and its losses
-    once = of_one * 4 * 8 + NUMBERS_AT_ONCE * 3 * 4  # a check in float64, an evaluation
+    fitted = FITTED_ROWS * row.outputs if planned.init in FITTED else 0
+    once = of_one * 4 * 8 + (NUMBERS_AT_ONCE * 3 + fitted) * 4  # a check in float64, an evaluation
     sizes = [key for key in ("hidden", "channels") if hasattr(planned.config.model, key)]
     key = f"model.{sizes[0]}" if sizes else "batch_size"
     hardware.require_memory(each + once, key, f"a network {planned.network}", planned.device)

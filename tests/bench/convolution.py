@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from mlfound.config.models import ConvBenchConfig
+from mlfound.config.benches import ConvBenchConfig
 from mlfound.experiments.convolution.layers import Case, draw, parse
 from mlfound.foundations.convolution import CONVOLUTIONS
 from mlfound.foundations.randomness import generator

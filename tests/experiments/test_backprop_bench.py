@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mlfound import hardware
-from mlfound.config.models import BackpropBenchConfig
+from mlfound.config.benches import BackpropBenchConfig
 from mlfound.engines import ladder, products
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.processes import Processes

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mlfound import hardware
-from mlfound.config.models import BackpropBenchConfig
+from mlfound.config.benches import BackpropBenchConfig
 from mlfound.data.load import Splits
 from mlfound.experiments.benches import TIMING, Measurement, duration_dots, machine_words
 from mlfound.experiments.memory import peak_bytes

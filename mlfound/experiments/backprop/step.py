@@ -11,7 +11,7 @@ from time import perf_counter
 import torch
 
 from mlfound import hardware
-from mlfound.config.models import BackpropBenchConfig
+from mlfound.config.benches import BackpropBenchConfig
 from mlfound.data.load import Split, Splits
 from mlfound.engines import ladder
 from mlfound.engines.storage import parameter_count
@@ -34,7 +34,8 @@ from mlfound.experiments.backprop.step_task import (
 )
 from mlfound.experiments.benches import machine_words
 from mlfound.foundations import matmul
-from mlfound.foundations.layers import Dropout, Layer, costs
+from mlfound.foundations.costs import costs
+from mlfound.foundations.layers import Dropout, Layer
 from mlfound.reference import libraries
 from mlfound.results import Column, Context, Picture, Result, Table
 from mlfound.stats.timing import measure, quartiles, timer_of

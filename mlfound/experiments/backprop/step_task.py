@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mlfound.config.benches import BackpropBenchConfig
 from mlfound.config.loading import Loaded, load
-from mlfound.config.models import BackpropBenchConfig
 from mlfound.config.optimizers import SGDConfig
 from mlfound.config.training import MLPConfig, TrainConfig
 from mlfound.data.load import Split, Splits

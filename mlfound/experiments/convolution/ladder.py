@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from mlfound.config.models import ConvBenchConfig
+from mlfound.config.benches import ConvBenchConfig
 from mlfound.experiments.benches import Measurement
 from mlfound.experiments.convolution.layers import PASSES, Case, Layer
 from mlfound.experiments.memory import peak_bytes

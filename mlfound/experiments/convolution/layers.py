@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Generator, Tensor
 
-from mlfound.config.models import LAYER
+from mlfound.config.benches import LAYER
 from mlfound.errors import UserError
 from mlfound.foundations.convolution import Convolution, images_last, output_size, unfolded
 from mlfound.reference.torch_functional import convolution

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from mlfound.config.models import ConvBenchConfig
+from mlfound.config.benches import ConvBenchConfig
 from mlfound.experiments.benches import machine_words, replicates
 from mlfound.experiments.convolution.ladder import LIBRARY, LOOPS, PRODUCT, UNFOLD, PassMeasurement
 from mlfound.experiments.convolution.layers import PASSES, Layer

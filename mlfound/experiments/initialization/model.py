@@ -23,7 +23,7 @@ from mlfound.experiments.initialization.model_tables import (
     shown_table,
 )
 from mlfound.experiments.initialization.signals import Scheme, measure
-from mlfound.foundations.layers import costs
+from mlfound.foundations.costs import costs
 from mlfound.foundations.models import FITTED_ROWS
 from mlfound.results import Check, Result
 from mlfound.training.inputs import Inputs

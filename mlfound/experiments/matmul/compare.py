@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import NormalDist, fmean, median
 
-from mlfound.config.models import MatmulBenchConfig
+from mlfound.config.benches import MatmulBenchConfig
 from mlfound.errors import UserError
 from mlfound.experiments.matmul.ladder import RungMeasurement
 from mlfound.results import Column, Context, EarlierRun, Result, Table

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mlfound import hardware
-from mlfound.config.models import MatmulBenchConfig
+from mlfound.config.benches import MatmulBenchConfig
 from mlfound.experiments.benches import TIMING, Measurement, duration_dots, machine_words, replicates
 from mlfound.experiments.matmul.roofline import Machine
 from mlfound.foundations.checks import matmul_error

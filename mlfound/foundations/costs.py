@@ -1,0 +1,25 @@
+"""What a layer costs: numbers to hold, and multiplications."""
+
+import math
+from typing import NamedTuple
+
+from mlfound.foundations.layers import Layer, Sequential, Shape, output_shapes
+
+
+class Costs(NamedTuple):
+    """Of one row, forward: numbers that come out of layers, numbers that products read, multiplications."""
+
+    outputs: int
+    inputs: int  # of a convolution its unfolded windows
+    multiplications: int
+
+
+def costs(layer: Layer, shape: Shape) -> list[Costs]:
+    """Of each layer that is no container, for an input of this `shape`, (batch, ...)."""
+    if isinstance(layer, Sequential):
+        shapes = [shape, *output_shapes(layer, shape)]
+        return [each for inner, own in zip(layer.layers, shapes, strict=False) for each in costs(inner, own)]
+    out = layer.output_shape(shape)
+    weights = sum(math.prod(p.shape) for p in layer.parameters.values() if p.start is None)
+    multiplications = weights * math.prod(out[2:])  # of a convolution at each place
+    return [Costs(math.prod(out[1:]), multiplications // out[1], multiplications)]
