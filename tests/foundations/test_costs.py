@@ -16,7 +16,7 @@ def test_an_mlp():
 
 
 def test_the_courses_cnn():
-    """Kernel by kernel: 8 of 25 at 14 x 14 places, 16 of 8 x 9 at 7 x 7, 32 of 16 x 9 at 4 x 4, of 32 x 9 at 2 x 2."""
+    """Kernels times places: 8 of 25 at 14 x 14, 16 of 8 x 9 at 7 x 7, 32 of 16 x 9 at 4 x 4, of 32 x 9 at 2 x 2."""
     each = [cost.multiplications for cost in of(CNNConfig()) if cost.multiplications]
     assert each == [8 * 25 * 196, 16 * 72 * 49, 32 * 144 * 16, 32 * 288 * 4, 320]
     first = next(cost for cost in of(CNNConfig()) if cost.inputs)
