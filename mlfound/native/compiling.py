@@ -1,8 +1,8 @@
 """C sources, compiled on first use into the user's cache, and called through ctypes, which lets other threads run.
 
-The name of a library is made of its sources, the flags, the compiler and the CPU: whatever changes, another one is
-compiled, and one that was made for another machine is never loaded. It is written whole or not at all, so that two
-processes may compile it at once.
+The name of a library is made of its sources, the flags, the compiler's file and the CPU: whatever changes, another
+one is compiled, and one that was made for another machine is never loaded. It is written whole or not at all, so that
+two processes may compile it at once. Only a file of the user's own is loaded, for loading it is executing it.
 """
 
 import ctypes
@@ -11,8 +11,10 @@ import os
 import platform
 import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -35,13 +37,15 @@ def _outcome() -> ctypes.CDLL | UnavailableError:
     try:
         compiler = find_compiler()
         path = safe_folder() / f"{identity(compiler)}.so"
-        if not path.exists():
-            compile_into(path, compiler)
+        if is_trusted(path):
+            with suppress(OSError):  # damaged, as by a power cut: it is compiled again
+                return ctypes.CDLL(str(path))
+        compile_into(path, compiler)
         return ctypes.CDLL(str(path))
     except UnavailableError as error:
         return error
     except OSError as error:
-        return UnavailableError(f"the compiled library cannot be had: {error.strerror or error}")
+        return UnavailableError(f"the compiled library cannot be loaded: {error.strerror or error}")
 
 
 def library() -> ctypes.CDLL:
@@ -60,7 +64,11 @@ def unavailable() -> str | None:
 
 def find_compiler() -> list[str]:
     """The command, with the arguments that CC may have, as in `ccache gcc`."""
-    if chosen := shlex.split(os.environ.get("CC", "")):
+    try:
+        chosen = shlex.split(os.environ.get("CC", ""))
+    except ValueError as error:
+        raise UnavailableError(f"CC={os.environ['CC']}: {str(error).lower()}") from error
+    if chosen:
         if not shutil.which(chosen[0]):
             raise UnavailableError(f"CC={os.environ['CC']}: there is no such compiler")
         return chosen
@@ -78,23 +86,43 @@ def folder() -> Path:
 
 
 def safe_folder() -> Path:
-    """The same, there and the user's own: what is loaded from it is executed, so nobody else may change it."""
+    """The same, made if it is not there, and writable by the user alone."""
     path = folder()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.stat()
     except OSError as error:
         raise UnavailableError(f"{path}: cannot be made ({error.strerror})") from error
-    if found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise UnavailableError(f"{path}: others may write to it; remove it, or chmod 700")
+    if not is_own(found):
+        raise UnavailableError(f"{path}: others may write to it; remove it")
     return path
 
 
+def is_own(found: os.stat_result) -> bool:
+    """Whether nobody but this user may change a file or folder."""
+    if not hasattr(os, "getuid"):
+        raise UnavailableError("whose a file is cannot be told on this system; compiled code is not loaded")
+    return found.st_uid == os.getuid() and not found.st_mode & 0o022
+
+
+def is_trusted(path: Path) -> bool:
+    """Whether it is there, a plain file, and the user's own."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and is_own(found)
+
+
 def identity(compiler: list[str]) -> str:
-    """Sources, flags, compiler and CPU as one name."""
-    parts = [path.name.encode() + path.read_bytes() for path in sorted(SOURCES.glob("*.[ch]"))]
+    """Sources, flags, compiler and CPU as one name; a compiler of another size or date is another one."""
+    parts = [path.name.encode() + path.read_bytes() for path in sorted(SOURCES.glob("*.c"))]
     resolved = os.path.realpath(shutil.which(compiler[0]) or compiler[0])
-    parts += [" ".join([*compiler, resolved, *FLAGS]).encode(), cpu().encode()]
+    file = os.stat(resolved)
+    parts += [
+        " ".join([*compiler, resolved, f"{file.st_size} {file.st_mtime_ns}", *FLAGS]).encode(),
+        cpu().encode(),
+    ]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
 
 
@@ -111,11 +139,11 @@ def cpu() -> str:
 
 def compile_into(path: Path, compiler: list[str]) -> None:
     """Compile beside `path` and put it there whole."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".compiling-") as aside:
-        made = Path(aside, path.name)
-        command = [*compiler, *FLAGS, "-o", str(made), str(SOURCES / MAIN), "-lm"]
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".compiling-") as temporary:
+        output = Path(temporary, path.name)
+        command = [*compiler, *FLAGS, "-o", str(output), str(SOURCES / MAIN), "-lm"]
         try:
-            ended = subprocess.run(
+            process = subprocess.run(
                 command,
                 capture_output=True,
                 text=True,
@@ -125,9 +153,11 @@ def compile_into(path: Path, compiler: list[str]) -> None:
             )
         except subprocess.TimeoutExpired as error:
             raise UnavailableError(f"{compiler[0]} took over {MAX_COMPILE_SECONDS} s to compile") from error
-        if ended.returncode or not made.exists():
-            said = next(
-                (line for line in ended.stderr.splitlines() if "error" in line), ended.stderr.strip()[:200]
-            )
-            raise UnavailableError(f"{' '.join(compiler)} failed to compile: {said or ended.returncode}")
-        os.replace(made, path)
+        if process.returncode or not output.exists():
+            lines = process.stderr.strip().splitlines()
+            message = next((line for line in lines if "error" in line), "".join(lines[:1]))
+            raise UnavailableError(f"{' '.join(compiler)} failed to compile: {message or process.returncode}")
+        output.chmod(0o700)
+        with output.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(output, path)

@@ -1,5 +1,6 @@
-"""The compiled rungs of the matmul ladder: tensors in, a tensor out."""
+"""The compiled rungs of the matmul ladder: (m, k) times (k, n), float32 or float64 on a CPU, with any strides."""
 
+import threading
 from functools import cache
 from typing import Any
 
@@ -12,26 +13,41 @@ from mlfound.native.compiling import library
 OPERANDS = (POINTER, SIZE, SIZE, POINTER, SIZE, SIZE, POINTER, SIZE, SIZE, SIZE)
 
 
-def product(compiled: Any, a: Tensor, b: Tensor, *more: int) -> Tensor:
+def loops(a: Tensor, b: Tensor) -> Tensor:
+    """Three loops; a TypeError for tensors of another kind, or of two."""
+    return product(compiled("loops", a.dtype), a, b)
+
+
+def tiled(a: Tensor, b: Tensor) -> Tensor:
+    """In tiles; a TypeError for tensors of another kind, or of two."""
+    return product(compiled("tiled", a.dtype), a, b, blocks())
+
+
+@cache
+def compiled(name: str, dtype: torch.dtype) -> Any:
+    if dtype not in SUFFIXES:
+        raise TypeError(f"{dtype} is neither float32 nor float64")
+    return function(f"{name}_{SUFFIXES[dtype]}", *OPERANDS, *([POINTER] if name == "tiled" else []))
+
+
+def product(call: Any, a: Tensor, b: Tensor, *more: int) -> Tensor:
+    if a.dtype != b.dtype or not (a.is_cpu and b.is_cpu):
+        raise TypeError(
+            f"{a.dtype} on {a.device} times {b.dtype} on {b.device}: both must be of one dtype on a CPU"
+        )
     (m, k), (_, n) = a.shape, b.shape
     if not m * k * n:
         return a.new_zeros(m, n)
     c = a.new_empty(m, n)
-    compiled(a.data_ptr(), *a.stride(), b.data_ptr(), *b.stride(), c.data_ptr(), m, k, n, *more)
+    call(a.data_ptr(), *a.stride(), b.data_ptr(), *b.stride(), c.data_ptr(), m, k, n, *more)
     return c
 
 
-@cache
-def work(dtype: torch.dtype) -> Tensor:
-    """Memory for packed blocks, kept from call to call."""
-    return aligned(library().work_bytes() // dtype.itemsize, dtype)
+LOCAL = threading.local()
 
 
-def loops(a: Tensor, b: Tensor) -> Tensor:
-    """(m, k) times (k, n), of one of the types in SUFFIXES; both may be read in steps."""
-    return product(function(f"loops_{SUFFIXES[a.dtype]}", *OPERANDS), a, b)
-
-
-def tiled(a: Tensor, b: Tensor) -> Tensor:
-    """The same."""
-    return product(function(f"tiled_{SUFFIXES[a.dtype]}", *OPERANDS, POINTER), a, b, work(a.dtype).data_ptr())
+def blocks() -> int:
+    """The address of memory for packed blocks, kept from call to call, of each thread its own."""
+    if not hasattr(LOCAL, "blocks"):
+        LOCAL.blocks = aligned(library().work_bytes(), torch.uint8)
+    return int(LOCAL.blocks.data_ptr())

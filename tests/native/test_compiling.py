@@ -71,6 +71,7 @@ def test_no_compiler(tmp_path):
         "there is no C compiler (cc, gcc, clang); install one, or set CC"
     )
     assert says(tmp_path, CC="no-such-cc -g") == "CC=no-such-cc -g: there is no such compiler"
+    assert says(tmp_path, CC="gcc '") == "CC=gcc ': no closing quotation"
 
 
 def test_a_compiler_that_fails(tmp_path):
@@ -96,12 +97,43 @@ def test_a_cache_that_others_may_write_to(tmp_path):
     folder = tmp_path / "mlfound" / "native"
     folder.mkdir(parents=True)
     folder.chmod(0o777)
-    assert says(tmp_path) == f"{folder}: others may write to it; remove it, or chmod 700"
+    assert says(tmp_path) == f"{folder}: others may write to it; remove it"
 
 
 @needs_compiler
-def test_a_library_that_does_not_load(tmp_path):
+@pytest.mark.parametrize("content", [b"", b"no library"])
+def test_a_damaged_library_is_compiled_again(tmp_path, content):
     assert says(tmp_path) == "None"
     [library] = libraries(tmp_path)
-    library.write_bytes(b"no library")
-    assert says(tmp_path).startswith("the compiled library cannot be had: ")
+    library.write_bytes(content)
+    assert says(tmp_path) == "None"
+    assert library.read_bytes().startswith(b"\x7fELF")
+
+
+@needs_compiler
+@pytest.mark.parametrize("planted", ["writable", "link"])
+def test_a_library_that_others_may_have_written_is_not_loaded(tmp_path, planted):
+    """It would end the process here, as what somebody else put there could do anything."""
+    assert says(tmp_path) == "None"
+    [library] = libraries(tmp_path)
+    bad = tmp_path / "bad.c"
+    bad.write_text("#include <unistd.h>\n__attribute__((constructor)) void planted(void) { _exit(7); }\n")
+    command = [*compiling.find_compiler(), "-shared", "-fPIC", "-o", str(tmp_path / "bad.so"), str(bad)]
+    subprocess.run(command, check=True)
+    library.unlink()
+    if planted == "link":
+        library.symlink_to(tmp_path / "bad.so")
+    else:
+        library.write_bytes((tmp_path / "bad.so").read_bytes())
+        library.chmod(0o777)
+    assert says(tmp_path) == "None"
+    assert not library.is_symlink()
+    assert stat.S_IMODE(library.stat().st_mode) == 0o700
+
+
+def test_what_cannot_be_loaded_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(compiling, "safe_folder", lambda: tmp_path)
+    monkeypatch.setattr(compiling, "find_compiler", lambda: [sys.executable])
+    monkeypatch.setattr(compiling, "compile_into", lambda path, compiler: path.write_bytes(b"no library"))
+    outcome = compiling._outcome.__wrapped__()
+    assert str(outcome).startswith("the compiled library cannot be loaded: ")

@@ -1,5 +1,7 @@
 """The compiled products: shapes about the edges of tiles and blocks, read in steps, within the bound of rounding."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -65,3 +67,24 @@ def test_a_repeat_gives_the_same_bits(rung):
 def test_sizes_that_do_not_fit_are_refused(rung):
     with pytest.raises(ValueError, match="the inner sizes 3 and 4 differ"):
         RUNGS[rung](torch.ones(2, 3), torch.ones(4, 5))
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_two_dtypes_and_other_dtypes_are_refused(rung):
+    """C would read one as the other."""
+    single, double = torch.ones(2, 3), torch.ones(3, 4, dtype=torch.float64)
+    for a, b in ((single, double), (double.T, single.T), (single.long(), single.T.long())):
+        with pytest.raises(TypeError, match="float"):
+            RUNGS[rung](a, b)
+
+
+def test_threads_have_memory_of_their_own():
+    """A call lets other threads run, so that they pack their blocks at the same time."""
+    pairs = [(torch.full((60, 300), float(n)), torch.full((300, 70), 2.0)) for n in range(4)]
+
+    def all_right(pair):
+        wanted = pair[0] @ pair[1]
+        return all(torch.equal(c_tiled(*pair), wanted) for _ in range(200))
+
+    with ThreadPoolExecutor(len(pairs)) as threads:
+        assert all(threads.map(all_right, pairs))
