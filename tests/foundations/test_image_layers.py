@@ -68,7 +68,10 @@ def test_all_gradients_of_two_thousand_stacks(data):
 
 
 def tie_errors(layers, x, seed=0):
-    """Of all gradients of a random `dout`, where every number is whole."""
+    """Of all gradients of a random `dout`, where every number is whole, or whole but for the share of a mean.
+
+    Over the largest number, or over 1: what cancels out is 0, or is rounding where a mean is over 9 places.
+    """
     model = Sequential(*layers)
     tensors = {name: whole_numbers(*p.shape, seed=seed + 1) for name, p in model.parameters.items()}
     ours = bound(model, tensors, generator(0, "dropout"))
@@ -78,9 +81,10 @@ def tie_errors(layers, x, seed=0):
     leaves = {name: p.requires_grad_() for name, p in {**tensors, "x": x.clone()}.items()}
     wanted = autograd.output(ours, leaves["x"], leaves)
     gradients = torch.autograd.grad(wanted, list(leaves.values()), dout)
-    yield relative_error(out, wanted.detach())
-    for name, gradient in zip(leaves, gradients, strict=True):
-        yield relative_error(found[name], gradient)
+    pairs = [(out, wanted.detach()), *zip(map(found.get, leaves), gradients, strict=True)]
+    for got, want in pairs:
+        assert got.shape == want.shape
+        yield ((got - want).abs().max() / max(1.0, want.abs().max())).item()
 
 
 def check_ties(data):
