@@ -107,11 +107,16 @@ class CNNConfig(NetworkConfig):
     ] = None
 
     @model_validator(mode="after")
-    def every_layer_has_a_kernel(self) -> Self:
-        """Refuse lists of two lengths."""
+    def sizes_fit_together(self) -> Self:
+        """Refuse lists of two lengths, and windows outside the image."""
         if len(self.channels) != len(self.kernels):
             message = f"{len(self.channels)} layers have {len(self.kernels)} kernels; write one for each"
             raise clash(message, "kernels", "channels")
+        if self.padding is not None and self.padding >= (least := min(self.kernels)):
+            message = (
+                f"kernels of {least} would see nothing but zeros beside the image; write {least - 1} or less"
+            )
+            raise clash(message, "padding", "kernels")
         return self
 
 

@@ -15,7 +15,7 @@ from mlfound.foundations.layers import Shape
 
 
 class Conv2dKernel(Kernel):
-    """The rung `unfold` of the ladder: kernels (out, window) times all windows (window, places)."""
+    """The rung `unfold` of the ladder: filters (out, window) times all windows (window, positions)."""
 
     def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
         (batch, channels, *image), size = shape, self.layer.size

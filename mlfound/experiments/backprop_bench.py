@@ -19,12 +19,14 @@ def run(config: BackpropBenchConfig, context: Context) -> Result:
     """Every chosen stage: are its gradients right? Then how long does it take, unless only the check was wanted."""
     workload: Any = WORKLOADS[config.workload]
     device = hardware.resolve_device(config.device)
-    threads = hardware.use_threads(config.threads, workload.largest_product(config))
-    names = chosen(config, workload.LADDER)
-    config = config.model_copy(update={"device": str(device), "threads": threads})
-    facts: dict[str, Any] = {"seeds": [config.seed], "device": str(device), "threads": threads}
+    names, multiplications = chosen(config, workload.LADDER), 0.0
+    facts: dict[str, Any] = {"seeds": [config.seed], "device": str(device)}
     if not config.check_only:
         splits, facts["dataset"] = load_splits(config, context)
+        multiplications = workload.largest_product(config, splits)
+    facts["threads"] = threads = hardware.use_threads(config.threads, multiplications)
+    config = config.model_copy(update={"device": str(device), "threads": threads})
+    if not config.check_only:
         there = len(splits.train.y)
         if config.rows is not None and config.rows > there:
             message = f"{config.rows:,} is more than the {there:,} training rows; write {there} or less"

@@ -1,5 +1,6 @@
 """What this machine has: processor, device, libraries, compiler, engines; and of what is not here why."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ def rows(environment: Mapping[str, Any], data_dir: Path) -> Iterator[tuple[str, 
     instructions = torch.backends.cpu.get_cpu_capability()
     yield "processor", f"{environment['cpu']} ({environment['cpu_id']}), {instructions}"
     yield "cores", f"{hardware.cores()} for this process"
-    yield "memory", f"{hardware.memory_bytes() / 1e9:,.0f} GB"
+    memory = hardware.memory_bytes()
+    yield "memory", f"{memory / 1e9:,.0f} GB" if math.isfinite(memory) else "unknown"
     yield "device", environment["gpu"] or str(device)
     product = matmul.fastest(hardware.cpu_kind(), device)
     yield "matrix product", f"{product}, torch's BLAS is {environment['blas']}"

@@ -43,10 +43,8 @@ def run(config: TrainConfig, context: Context) -> Result:
     require_memory(planned, inputs.splits)
     if context.resumed:
         refuse_changes(planned.config, inputs, bits, context)
-    few, first = (
-        inputs.splits.train.first(CHECKED_ROWS),
-        initial(planned, planned.seeds[0], inputs.splits.train.x),
-    )
+    few = inputs.splits.train.first(CHECKED_ROWS)
+    first = initial(planned, planned.seeds[0], inputs.splits.train.x)
     checked = check_gradients(planned.recipe, first, few.x, few.y)
 
     context.recorder.begin(planned.config, dataset=inputs.facts, **planned.facts, bits=bits)

@@ -44,7 +44,7 @@ def feature_maps(
     head(
         axes,
         title,
-        "each layer's channels, after its activation: red above 0, blue below, one scale per layer",
+        "each layer's channels, after its activation where it has one: red above 0, blue below, one scale per layer",
     )
     return figure
 

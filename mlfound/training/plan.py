@@ -166,7 +166,8 @@ def model_for(config: TrainConfig, image: Shape) -> Sequential:
         model.output_shape((1, math.prod(image)))
     except ValueError as error:
         message = f"{name} cannot take {' x '.join(map(str, image))} images: {error}"
-        advice = "write smaller kernels or fewer layers, or model.name: mlp"
+        advice = "write smaller kernels or fewer layers, or " * hasattr(config.model, "kernels")
+        advice = f"{advice or 'write '}model.name: mlp"
         raise UserError(f"{message}; {advice}", key="model.name") from error
     return model
 
@@ -202,20 +203,32 @@ def refuse_unfit(config: TrainConfig, splits: Splits) -> None:
         )
 
 
+def step_numbers(planned: Plan, rows: int = 0) -> int:
+    """What a step on a batch, or on so many rows, holds beside weights."""
+    row = row_costs(planned)
+    # outputs, gradients, two masks; inputs of products and their gradients
+    return (rows or planned.recipe.batch_size) * (4 * row.outputs + 2 * row.inputs)
+
+
+def row_costs(planned: Plan) -> Costs:
+    """Of all layers together."""
+    each = costs(planned.recipe.model, (1, math.prod(planned.image)))
+    return Costs(*map(sum, zip(*each, strict=True)))
+
+
 def require_memory(planned: Plan, splits: Splits) -> None:
     """Refuse more than there is, before any of it is taken; in bytes, by what each part holds at most."""
     model, replicates = planned.recipe.model, len(planned.seeds)
     of_one, states = parameter_count(model.parameters), len(planned.recipe.optimizer.state_names)
-    row = Costs(*map(sum, zip(*costs(model, (1, math.prod(planned.image))), strict=True)))
     # weights, optimiser's state, gradients, where they began; weights and state of a snapshot and the best epoch
     copies = (
         3 * (1 + states) + 2 + (planned.patience is not None)
     ) * 4  # early stopping keeps the best weights
-    # outputs, gradients, two masks; inputs of products and their gradients
-    batch = planned.recipe.batch_size * (4 * row.outputs + 2 * row.inputs) * 4
-    each = of_one * copies + batch + len(splits.train.x) * 2 * 8  # and an epoch's order, twice
+    size, rows = planned.recipe.batch_size, len(splits.train.x)
+    batches = 4 * step_numbers(planned, size + rows % size)  # a smaller last one has memory of its own
+    each = of_one * copies + batches + rows * 2 * 8  # and an epoch's order, twice
     each += len(splits.valid.y) * 6 * 4  # what each network answers, and its losses
-    fitted = FITTED_ROWS * row.outputs if planned.init in FITTED else 0
+    fitted = FITTED_ROWS * row_costs(planned).outputs if planned.init in FITTED else 0
     once = of_one * 4 * 8 + (NUMBERS_AT_ONCE * 3 + fitted) * 4  # a check in float64, an evaluation
     sizes = [key for key in ("hidden", "channels") if hasattr(planned.config.model, key)]
     key = f"model.{sizes[0]}" if sizes else "batch_size"

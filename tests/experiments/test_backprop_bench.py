@@ -520,5 +520,5 @@ def test_sizes_beyond_memory(mlfound, monkeypatch):
 
     outcome = mlfound(*STEP, *THREE, "--set", "replicates=500")
     assert outcome.code == 2
-    assert "all networks needs about 1 GB" in outcome.err
+    assert "all networks needs about 2 GB" in outcome.err
     assert "--set replicates=500" in outcome.err

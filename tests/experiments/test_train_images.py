@@ -10,7 +10,7 @@ from mlfound import hardware
 from mlfound.data import idx
 from mlfound.data.load import load
 from mlfound.data.registry import DATASETS, NAMES
-from tests.support.commands import refused_at_once
+from tests.support.commands import refused, refused_at_once
 
 QUICK = ("train", "--no-plots", "data.dataset=mnist-sample", "epochs=2", "optimizer.lr=0.05", "threads=1")
 MODELS = ("cnn", "lenet5")
@@ -75,6 +75,7 @@ def test_the_model_is_loaded_back(mlfound, model, tmp_path):
         (["model.channels=[]", "model.kernels=[]"], ["model.channels", "1 to 100 layers"]),
         (["model.stride=0"], ["model.stride", "from 1"]),
         (["model.padding=-1"], ["model.padding", "from 0"]),
+        (["model.padding=3"], ["model.padding", "kernels of 3", "nothing but zeros", "write 2 or less"]),
         (["model.hidden=[30]"], ["cnn has no hidden; mlp has it"]),
         (["model.channels=[10000, 10000]", "model.kernels=[99, 99]"], ["model.channels", "GB", "write less"]),
         (["replicates=100000"], ["replicates", "GB", "write less"]),
@@ -88,7 +89,11 @@ def test_what_a_cnn_refuses(mlfound, options, words):
 @pytest.mark.parametrize(
     ("model", "size", "words"),
     [
-        ("lenet5", (9, 12), ["9 x 12", "layer 5, Conv2d: a window of 5 x 5 is larger than 4 x 6"]),
+        (
+            "lenet5",
+            (9, 12),
+            ["9 x 12", "layer 5, Conv2d: a window of 5 x 5 is larger than 4 x 6; write model.name: mlp"],
+        ),
         ("lenet5", (1, 12), ["1 x 12", "a row of 12 numbers is no image"]),
         ("cnn", (12, 1), ["12 x 1", "a row of 12 numbers is no image"]),
         ("cnn", (5, 9), []),
@@ -107,6 +112,20 @@ def test_images_of_other_sizes(mlfound, model, size, words):
     else:
         assert outcome.code in (0, 1), outcome  # noise: nothing can be learned from it
         assert outcome.json("run.json")["network"].startswith(model)
+
+
+def test_a_step_is_timed_on_images_of_ones_own_size(mlfound):
+    """A kernel that MNIST has no room for; and one that these have not names its line."""
+    own_images(Path("own"), (40, 36))
+    step = ("backprop-bench", "--workload", "step", "--dataset", "./own", "--budget", 0.01, "--no-plots")
+    for kernel in (31, 37):
+        section = f"model:\n  name: cnn\n  channels: [2]\n  kernels: [{kernel}]\n  padding: 0\n  outputs: 3\n"
+        Path("own.yaml").write_text(f"{section}batch_size: 5\n")
+        outcome = mlfound(*step, "--model", "own.yaml", "--impl", "modules", "--impl", "buffers")
+        if kernel == 31:
+            assert outcome.code == 0, outcome
+        else:
+            refused(outcome, "own.yaml:2: model.name: cnn cannot take 40 x 36 images", "37 x 37")
 
 
 def own_images(folder, size):

@@ -58,9 +58,10 @@ class PassMeasurement(Measurement):
     rows: int
 
 
-def largest_product(config: BackpropBenchConfig) -> float:
+def largest_product(config: BackpropBenchConfig, splits: Splits) -> float:
     """Multiplications in the largest of a pass."""
-    return (config.rows or 50_000) * 784 * HIDDEN
+    rows, features = splits.train.x.shape
+    return float((config.rows or rows) * features * HIDDEN)
 
 
 def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) -> None:

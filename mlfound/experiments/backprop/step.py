@@ -1,8 +1,8 @@
 """Training as it is done, in shuffled batches and at a constant learning rate, by our engines and the libraries."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from statistics import median
@@ -12,6 +12,7 @@ import torch
 
 from mlfound import hardware
 from mlfound.config.benches import BackpropBenchConfig
+from mlfound.config.loading import Loaded
 from mlfound.data.load import Split, Splits
 from mlfound.engines import ladder
 from mlfound.engines.storage import parameter_count
@@ -39,9 +40,8 @@ from mlfound.foundations.layers import Dropout, Layer
 from mlfound.reference import libraries
 from mlfound.results import Column, Context, Picture, Result, Table
 from mlfound.stats.timing import measure, quartiles, timer_of
-from mlfound.training.plan import model_for
+from mlfound.training.plan import model_for, step_numbers
 
-IMAGE, OUTPUTS = (28, 28), 10  # of the lesson's images, to choose threads by before they are here
 LADDER: dict[str, Callable[[Task, ExitStack], Training]] = {
     **{name: partial(by_engine, name) for name in OURS},
     **{name: partial(by_library, trainer) for name, trainer in libraries.LIBRARIES.items()},
@@ -57,11 +57,22 @@ FLOAT32_STEPS = 3  # with every step more ReLUs fall to the other side of 0, and
 FLOAT32_BOUND = 5e-7  # of the typical weight then: rounding leaves 1e-8, products in TF32 2e-6 to 3e-5
 
 
-def largest_product(config: BackpropBenchConfig) -> float:
+def largest_product(config: BackpropBenchConfig, splits: Splits) -> float:
     """Multiplications in the largest of a step."""
-    settings = training_settings(config, OUTPUTS).config
-    layers = costs(model_for(settings, IMAGE), (1, math.prod(IMAGE)))
-    return float(settings.batch_size * max(each.multiplications for each in layers))
+    loaded = training_settings(config, splits.classes)
+    with located(loaded):
+        model = model_for(loaded.config, splits.shape)
+    layers = costs(model, (1, math.prod(splits.shape)))
+    return float(loaded.config.batch_size * max(each.multiplications for each in layers))
+
+
+@contextmanager
+def located(loaded: Loaded) -> Iterator[None]:
+    """A UserError about a key of this config of `train` names its file and line."""
+    try:
+        yield
+    except UserError as error:
+        raise (UserError(loaded.locate(error)) if error.key in loaded.origins else error) from error
 
 
 def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) -> None:
@@ -72,10 +83,8 @@ def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) ->
     task, size = Task(config, loaded.config, splits), loaded.config.batch_size
     if config.rows is not None and config.rows < size:
         raise UserError(f"a step takes {size} rows; write {size} or more", key="rows")
-    try:
+    with located(loaded):
         planned = task.plan("modules")
-    except UserError as error:  # of the keys of a train config
-        raise (UserError(loaded.locate(error)) if error.key in loaded.origins else error) from error
     recipe = planned.recipe
     if draws(recipe.model):
         message = "no library draws its dropout's masks, so weights cannot be compared; leave dropout out"
@@ -84,7 +93,8 @@ def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) ->
     if len(absent) == len(names):
         raise UserError("; ".join(absent), key="impl")
     tensors = 3 + len(recipe.optimizer.state_names)  # initial, weights, gradients and the optimiser's state
-    each = parameter_count(recipe.model.parameters) * tensors * (8 + 4)  # in float64 and in float32
+    in_both = 8 + 4  # float64 and float32
+    each = (parameter_count(recipe.model.parameters) * tensors + step_numbers(planned)) * in_both
     sized_by = "model" if config.model else "hidden"
     key, what = (sized_by, "the network") if config.replicates == 1 else ("replicates", "all networks")
     hardware.require_memory(config.replicates * each, key, what, torch.device(config.device))

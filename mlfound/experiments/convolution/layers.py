@@ -15,10 +15,8 @@ from mlfound.foundations.convolution import Convolution, images_last, output_siz
 from mlfound.reference.torch_functional import convolution
 
 PASSES = ("forward", "dw", "dx")
-CHECK_COPIES = (
-    7,
-    1,
-)  # of operands and of windows, in float64 while a layer is checked: measured, and a little more
+# Of operands and of windows, in float64 while a layer is checked: measured, and a little more
+CHECK_COPIES = 7, 1
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,12 @@ class Layer:
     def output(self) -> tuple[int, int]:
         """Windows down and across; a ValueError where not even one fits."""
         return output_size(self.image[1:], self.size, self.stride, self.padding)
+
+    @property
+    def bordered(self) -> int:
+        """Numbers in an image with its padding."""
+        channels, *size = self.image
+        return channels * math.prod(n + 2 * self.padding for n in size)
 
     @property
     def multiplications(self) -> int:
@@ -116,8 +120,8 @@ def draw(layer: Layer, rows: int, images: Tensor | None, random: Generator) -> C
 
 
 def bytes_needed(layers: Sequence[Layer], rows: int, bytes_each: int) -> float:
-    """What a run holds at its peak: operands and every window as a column, and of one layer the same in float64."""
+    """What a run holds at its peak: operands, padded images, their windows; and of one layer the same in float64."""
     operands = [rows * (math.prod(each.image) + each.kernels * math.prod(each.output)) for each in layers]
-    columns = [rows * each.terms * math.prod(each.output) for each in layers]
+    columns = [rows * (each.terms * math.prod(each.output) + each.bordered) for each in layers]
     checked = max(CHECK_COPIES[0] * a + CHECK_COPIES[1] * b for a, b in zip(operands, columns, strict=True))
     return (sum(operands) + sum(columns)) * bytes_each + 8 * checked
