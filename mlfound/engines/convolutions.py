@@ -152,7 +152,7 @@ class FlattenKernel(Kernel):
 
 
 class UnflattenKernel(Kernel):
-    """And back."""
+    """(features, batch) to (channels, rows, columns, batch)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.unflatten(x, -2, self.layer.shape)

@@ -8,7 +8,7 @@ from mlfound.data.load import Splits
 from mlfound.errors import UserError
 from mlfound.experiments.benches import load_splits
 from mlfound.experiments.convolution.ladder import measure_ladder
-from mlfound.experiments.convolution.layers import Layer, bytes_needed, draw, parse
+from mlfound.experiments.convolution.layers import ConvLayer, bytes_needed, draw, parse
 from mlfound.experiments.convolution.report import report
 from mlfound.foundations.randomness import generator
 from mlfound.results import Context, Result
@@ -36,14 +36,14 @@ def run(config: ConvBenchConfig, context: Context) -> Result:
     return report(config, measured, products)
 
 
-def require_memory(layers: list[Layer], rows: int, bytes_each: int, device: torch.device) -> None:
+def require_memory(layers: list[ConvLayer], rows: int, bytes_each: int, device: torch.device) -> None:
     """Refuse what does not fit: so many images, or the layers where even one is too much."""
     fits = bytes_needed(layers, 1, bytes_each) <= hardware.memory_bytes(device)
     what = f"{rows:,} image{'s' * (rows != 1)} through {', '.join(layer.name for layer in layers)}"
     hardware.require_memory(bytes_needed(layers, rows, bytes_each), "rows" if fits else "shape", what, device)
 
 
-def images(layer: Layer, config: ConvBenchConfig, splits: Splits) -> torch.Tensor | None:
+def images(layer: ConvLayer, config: ConvBenchConfig, splits: Splits) -> torch.Tensor | None:
     """The validation images for a layer of their size, as in the lesson; None for another."""
     there = len(splits.valid.x)
     if layer.image != (1, *splits.shape):

@@ -97,7 +97,7 @@ def onednn(a: Tensor, b: Tensor) -> Tensor:
     """Intel's oneDNN, which torch keeps for its compiler: x w^T, with w (n, k), and nothing done to the result."""
     if a.shape[1] == 0:  # oneDNN has no product over an empty axis
         return a.new_zeros(a.shape[0], b.shape[1])
-    # b's columns are the rows of w; of a b read in steps oneDNN wants a copy
+    # b's columns are the rows of w; of a strided b oneDNN wants a copy
     product: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.contiguous().T, None, "none", [], "")
     return product
 

@@ -1,4 +1,4 @@
-"""How tensors get to C: by address, number type and steps."""
+"""How tensors get to C: by address, dtype and strides."""
 
 import ctypes
 from functools import cache
@@ -11,7 +11,7 @@ from mlfound.native.compiling import library
 
 POINTER, SIZE = ctypes.c_void_p, ctypes.c_ssize_t
 SUFFIXES = {torch.float32: "f32", torch.float64: "f64"}
-LINE_BYTES = 64  # of the cache: vectors that begin at one are not torn
+LINE_BYTES = 64  # a cache line: an aligned vector lies in one
 
 
 @cache
@@ -23,6 +23,6 @@ def function(name: str, *types: Any) -> Any:
 
 
 def aligned(numbers: int, dtype: torch.dtype) -> Tensor:
-    """New memory that begins at a line of the cache."""
+    """New memory that begins at a cache line."""
     memory = torch.zeros(numbers + LINE_BYTES // dtype.itemsize, dtype=dtype)
     return memory[-memory.data_ptr() % LINE_BYTES // dtype.itemsize :][:numbers]

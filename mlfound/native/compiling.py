@@ -90,28 +90,28 @@ def safe_folder() -> Path:
     path = folder()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.stat()
+        status = path.stat()
     except OSError as error:
         raise UnavailableError(f"{path}: cannot be made ({error.strerror})") from error
-    if not is_own(found):
+    if not is_own(status):
         raise UnavailableError(f"{path}: others may write to it; remove it")
     return path
 
 
-def is_own(found: os.stat_result) -> bool:
+def is_own(status: os.stat_result) -> bool:
     """Whether nobody but this user may change a file or folder."""
     if not hasattr(os, "getuid"):
         raise UnavailableError("whose a file is cannot be told on this system; compiled code is not loaded")
-    return found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
 def is_trusted(path: Path) -> bool:
     """Whether it is there, a plain file, and the user's own."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return False
-    return stat.S_ISREG(found.st_mode) and is_own(found)
+    return stat.S_ISREG(status.st_mode) and is_own(status)
 
 
 def identity(compiler: list[str]) -> str:

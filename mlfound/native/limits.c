@@ -1,7 +1,7 @@
 /* What a core can do at best: the two limits of the roofline (Williams, Waterman and Patterson 2009). */
 
 #ifndef SUMS
-static volatile double used; /* or the compiler would leave out what nobody reads */
+static volatile double used; /* or the compiler would leave out an unused result */
 #define SUMS 12 /* more than the 8 that are in flight: two multiply-adds begin in each cycle, and each takes 4 */
 #endif
 

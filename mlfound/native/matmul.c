@@ -1,4 +1,4 @@
-/* Two rungs of the matmul ladder: (m, k) times (k, n) is (m, n), row by row; `a` and `b` may be read in steps. */
+/* Two rungs of the matmul ladder: (m, k) times (k, n) is (m, n), row by row; `a` and `b` may have any strides. */
 
 /* The three loops, word for word: what is left is the arithmetic itself, one multiplication after the other. */
 void NAME(loops)(const REAL *a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL *b, ptrdiff_t b_row, ptrdiff_t b_col,
@@ -44,7 +44,7 @@ typedef REAL NAME(vector) __attribute__((vector_size(VECTOR_BYTES)));
 /* the same at any address, as rows of c lie */
 typedef REAL NAME(loose) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
 
-/* c += a (rows, depth), read in steps, times a packed (depth, COLUMNS): of a tile `rows` x `columns` are wanted. */
+/* c += a (rows, depth), of any strides, times a packed (depth, COLUMNS): of a tile `rows` x `columns` are wanted. */
 static void NAME(tile)(ptrdiff_t depth, const REAL *restrict a, ptrdiff_t a_row, ptrdiff_t a_col,
                        const REAL *restrict b, REAL *restrict c, ptrdiff_t c_row, ptrdiff_t rows, ptrdiff_t columns,
                        int is_first)

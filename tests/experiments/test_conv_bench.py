@@ -8,7 +8,7 @@ import torch
 
 from mlfound import hardware
 from mlfound.experiments.convolution import ladder
-from mlfound.experiments.convolution.layers import PASSES, Layer, bytes_needed, draw, parse
+from mlfound.experiments.convolution.layers import PASSES, ConvLayer, bytes_needed, draw, parse
 from mlfound.foundations.checks import matmul_error, relative_error
 from mlfound.foundations.convolution import CONVOLUTIONS, Convolution
 from mlfound.foundations.randomness import generator
@@ -175,7 +175,7 @@ def test_the_first_images_of_their_size_are_real():
 
 def test_a_layer_is_read_from_its_sizes():
     layer = parse("8x14x12-16x3x5s2p1")
-    assert layer == Layer("8x14x12-16x3x5s2p1", (8, 14, 12), 16, (3, 5), 2, 1)
+    assert layer == ConvLayer("8x14x12-16x3x5s2p1", (8, 14, 12), 16, (3, 5), 2, 1)
     assert layer.output == (7, 5)
     assert layer.multiplications == 16 * 8 * 15 * 35
     assert (parse("1x3x3-1x3x3").stride, parse("1x3x3-1x3x3").padding) == (1, 0)

@@ -8,7 +8,7 @@ import torch
 
 from mlfound.config.benches import ConvBenchConfig
 from mlfound.experiments.benches import Measurement
-from mlfound.experiments.convolution.layers import PASSES, Case, Layer
+from mlfound.experiments.convolution.layers import PASSES, Case, ConvLayer
 from mlfound.experiments.memory import peak_bytes
 from mlfound.foundations.checks import relative_error, rounding_error
 from mlfound.foundations.convolution import CONVOLUTIONS
@@ -27,7 +27,7 @@ REPEATS = 3  # of a call whose memory is measured
 class PassMeasurement(Measurement):
     """One pass of one rung through one layer: why it was left out, or its errors, its timing and its memory."""
 
-    layer: Layer
+    layer: ConvLayer
     part: str  # of PASSES
     images: int
     kernels: int  # fewer than the layer has: a piece of the work, from which the whole is estimated

@@ -20,7 +20,7 @@ CHECK_COPIES = 7, 1
 
 
 @dataclass(frozen=True)
-class Layer:
+class ConvLayer:
     """One convolution: `name` is what the config calls it."""
 
     name: str  # 1x28x28-8x5x5s2p2
@@ -52,13 +52,13 @@ class Layer:
         return self.kernels * self.terms * math.prod(self.output)
 
 
-def parse(name: str) -> Layer:
+def parse(name: str) -> ConvLayer:
     """`1x28x28-8x5x5s2p2`, where stride 1 and padding 0 need not be written; refuses a kernel that does not fit."""
     found = re.fullmatch(LAYER, name)
     assert found, "the config has seen to it"
     channels, height, width, kernels, *size = (int(found[n]) for n in range(1, 7))
     image, stride, padding = (channels, height, width), int(found[7] or 1), int(found[8] or 0)
-    layer = Layer(name, image, kernels, (size[0], size[1]), stride, padding)
+    layer = ConvLayer(name, image, kernels, (size[0], size[1]), stride, padding)
     try:
         _ = layer.output
     except ValueError as error:
@@ -72,7 +72,7 @@ def parse(name: str) -> Layer:
 class Case:
     """Images (batch, in, rows, columns) and kernels of a layer, and the gradient of what comes out."""
 
-    layer: Layer
+    layer: ConvLayer
     x: Tensor
     w: Tensor
     dout: Tensor
@@ -111,7 +111,7 @@ class Case:
         return dict(zip(PASSES, found, strict=True))
 
 
-def draw(layer: Layer, rows: int, images: Tensor | None, random: Generator) -> Case:
+def draw(layer: ConvLayer, rows: int, images: Tensor | None, random: Generator) -> Case:
     """The first of the `images` (batch, pixels), or random numbers instead; random kernels and gradients."""
     x = torch.randn(rows, *layer.image, generator=random) if images is None else images[:rows]
     w = torch.randn(layer.kernels, layer.image[0], *layer.size, generator=random)
@@ -119,7 +119,7 @@ def draw(layer: Layer, rows: int, images: Tensor | None, random: Generator) -> C
     return Case(layer, x.view(rows, *layer.image), w, dout)
 
 
-def bytes_needed(layers: Sequence[Layer], rows: int, bytes_each: int) -> float:
+def bytes_needed(layers: Sequence[ConvLayer], rows: int, bytes_each: int) -> float:
     """What a run holds at its peak: operands, padded images, their windows; and of one layer the same in float64."""
     operands = [rows * (math.prod(each.image) + each.kernels * math.prod(each.output)) for each in layers]
     columns = [rows * (each.terms * math.prod(each.output) + each.bordered) for each in layers]

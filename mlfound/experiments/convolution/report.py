@@ -8,7 +8,7 @@ from functools import partial
 from mlfound.config.benches import ConvBenchConfig
 from mlfound.experiments.benches import machine_words, replicates
 from mlfound.experiments.convolution.ladder import LIBRARY, LOOPS, PRODUCT, UNFOLD, PassMeasurement
-from mlfound.experiments.convolution.layers import PASSES, Layer
+from mlfound.experiments.convolution.layers import PASSES, ConvLayer
 from mlfound.results import Check, Column, Picture, Result, Table
 from mlfound.stats.timing import Timing
 from mlfound.training.gradients import BOUND
@@ -235,7 +235,7 @@ def share(products: Sequence[PassMeasurement], unfold: Rung, part: str | None = 
     return (Rung(PRODUCT, products).seconds(part) or 0.0) / (unfold.seconds(part) or math.inf)
 
 
-def picture(layer: Layer, title: str, measured: Sequence[PassMeasurement]) -> Picture:
+def picture(layer: ConvLayer, title: str, measured: Sequence[PassMeasurement]) -> Picture:
     """The ladder of one layer, its passes side by side."""
     timed = [each for each in measured if each.layer == layer and each.timing]
     names = list(dict.fromkeys(each.impl + " (estimate)" * each.estimate for each in timed))
