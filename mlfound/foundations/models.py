@@ -121,7 +121,8 @@ def lsuv(model: Sequential, generator: Generator, x: Tensor) -> dict[str, Tensor
     """Layer-sequential unit variance: of what each layer gives for `x`, before the activation, mean 0 and std 1.
 
     Mishkin and Matas 2016, algorithm 1, from orthonormal weights; the mean is the course's, which measures after the
-    activation. What a layer gives is linear in its weights and biases, so that one correction does.
+    activation. What a layer gives is linear in its weights and biases, so that one correction does. `stacks.lsuv` is
+    the same for a plain stack of weights, drawn many times.
     """
     tensors = initial(model, INITIALIZATIONS["orthogonal"], generator)
 
@@ -150,9 +151,8 @@ class UnitVariance(Layer):
         return self.layer(x)
 
 
-ROUNDING = (
-    2.0**-20
-)  # of equal numbers in float32, which products of whole matrices leave unequal in the last digits
+# Of equal numbers in float32, which products of whole matrices leave unequal in the last digits
+ROUNDING = 2.0**-20
 FITTED_ROWS = 512
 # schemes that look at the data: model, generator and images -> its tensors
 FITTED: dict[str, Callable[[Sequential, Generator, Tensor], dict[str, Tensor]]] = {

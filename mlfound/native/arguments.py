@@ -22,7 +22,7 @@ def function(name: str, *types: Any) -> Any:
     return found
 
 
-def aligned(numbers: int, dtype: torch.dtype) -> Tensor:
-    """New memory that begins at a cache line."""
-    memory = torch.zeros(numbers + LINE_BYTES // dtype.itemsize, dtype=dtype)
-    return memory[-memory.data_ptr() % LINE_BYTES // dtype.itemsize :][:numbers]
+def aligned(count: int, dtype: torch.dtype) -> Tensor:
+    """Zeros (count,) that begin at a cache line."""
+    memory = torch.zeros(count + LINE_BYTES // dtype.itemsize, dtype=dtype)
+    return memory[-memory.data_ptr() % LINE_BYTES // dtype.itemsize :][:count]

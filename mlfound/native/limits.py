@@ -23,11 +23,11 @@ def multiply_adds(dtype: torch.dtype) -> Work:
 def reading(size: float, dtype: torch.dtype) -> Work:
     """A block of about so many bytes, which lies in the smallest cache that it fits in."""
     step = 4 * LINE_BYTES
-    numbers = max(step, int(size) // step * step) // dtype.itemsize
-    block, times = aligned(numbers, dtype), max(1, BYTES // (numbers * dtype.itemsize))
+    count = max(step, int(size) // step * step) // dtype.itemsize
+    block, times = aligned(count, dtype), max(1, BYTES // (count * dtype.itemsize))
     call = function(f"read_{SUFFIXES[dtype]}", POINTER, SIZE, SIZE)
 
     def read() -> None:
-        call(block.data_ptr(), numbers, times)
+        call(block.data_ptr(), count, times)
 
-    return read, numbers * dtype.itemsize * times
+    return read, count * dtype.itemsize * times

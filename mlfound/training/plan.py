@@ -203,11 +203,11 @@ def refuse_unfit(config: TrainConfig, splits: Splits) -> None:
         )
 
 
-def step_numbers(planned: Plan, rows: int = 0) -> int:
-    """What a step on a batch, or on so many rows, holds beside weights."""
+def step_numbers(planned: Plan, rows: int) -> int:
+    """How many numbers a step on so many rows holds beside weights."""
     row = row_costs(planned)
     # outputs, gradients, two masks; inputs of products and their gradients
-    return (rows or planned.recipe.batch_size) * (4 * row.outputs + 2 * row.inputs)
+    return rows * (4 * row.outputs + 2 * row.inputs)
 
 
 def row_costs(planned: Plan) -> Costs:
@@ -220,10 +220,9 @@ def require_memory(planned: Plan, splits: Splits) -> None:
     """Refuse more than there is, before any of it is taken; in bytes, by what each part holds at most."""
     model, replicates = planned.recipe.model, len(planned.seeds)
     of_one, states = parameter_count(model.parameters), len(planned.recipe.optimizer.state_names)
-    # weights, optimiser's state, gradients, where they began; weights and state of a snapshot and the best epoch
-    copies = (
-        3 * (1 + states) + 2 + (planned.patience is not None)
-    ) * 4  # early stopping keeps the best weights
+    # weights, optimiser's state, gradients, where they began; weights and state of a snapshot and the best epoch;
+    # early stopping keeps the best weights
+    copies = (3 * (1 + states) + 2 + (planned.patience is not None)) * 4
     size, rows = planned.recipe.batch_size, len(splits.train.x)
     batches = 4 * step_numbers(planned, size + rows % size)  # a smaller last one has memory of its own
     each = of_one * copies + batches + rows * 2 * 8  # and an epoch's order, twice

@@ -94,7 +94,7 @@ def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) ->
         raise UserError("; ".join(absent), key="impl")
     tensors = 3 + len(recipe.optimizer.state_names)  # initial, weights, gradients and the optimiser's state
     in_both = 8 + 4  # float64 and float32
-    each = (parameter_count(recipe.model.parameters) * tensors + step_numbers(planned)) * in_both
+    each = (parameter_count(recipe.model.parameters) * tensors + step_numbers(planned, size)) * in_both
     sized_by = "model" if config.model else "hidden"
     key, what = (sized_by, "the network") if config.replicates == 1 else ("replicates", "all networks")
     hardware.require_memory(config.replicates * each, key, what, torch.device(config.device))
