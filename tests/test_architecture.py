@@ -22,11 +22,12 @@ IMPORTS = {
     "native": set(),
     "foundations": {"native"},
     "reference": {"foundations"},
-    "engines": {"foundations"},
+    "engines": {"foundations", "native"},
     "config": {"errors", "files", "ladders"},
     "data": {"errors", "files"},
     "notebooks": {"errors", "files"},
-    "training": {"foundations", "engines", "data", "reference", "config", "results", "hardware", "errors"},
+    "training": {"foundations", "engines", "native", "data", "reference", "config", "results", "hardware"}
+    | {"errors"},
     "experiments": {"foundations", "native", "engines", "data", "notebooks", "training", "hardware"}
     | {"stats", "reference", "results", "config", "errors"},
     "report": {"errors", "results"},

@@ -183,8 +183,8 @@ FLAGS: dict[str, Flag] = {
     "impl:stages": texts(
         "STAGE",
         "Only this stage or library, of the lesson: functions, classes-outer, classes, modules-einsum, modules, "
-        "torch-functional, torch-nn; of a step: modules, buffers/matmul, buffers/onednn, buffers, graph, torch-nn, "
-        "torch-compile, torch-graph, jax; default: all.",
+        "torch-functional, torch-nn; of a step: modules, buffers/matmul, buffers/onednn, buffers, native, graph, "
+        "torch-nn, torch-compile, torch-graph, jax; default: all.",
     ),
     "workload": text("NAME", "lesson (all rows at once) or step (training in batches); default: lesson."),
     "model": text(

@@ -86,7 +86,7 @@ class BackpropBenchConfig(Config):
         tuple[
             Literal[
                 "functions", "classes-outer", "classes", "modules-einsum", "modules", "torch-functional",
-                "torch-nn", "buffers/matmul", "buffers/onednn", "buffers", "graph",
+                "torch-nn", "buffers/matmul", "buffers/onednn", "buffers", "native", "graph",
                 "torch-compile", "torch-graph", "jax",
             ],
             ...,
@@ -94,7 +94,7 @@ class BackpropBenchConfig(Config):
         Field(strict=False, min_length=1),
     ] = (
         "functions", "classes-outer", "classes", "modules-einsum", "modules", "torch-functional",
-        "torch-nn", "buffers/matmul", "buffers/onednn", "buffers", "graph",
+        "torch-nn", "buffers/matmul", "buffers/onednn", "buffers", "native", "graph",
         "torch-compile", "torch-graph", "jax",
     )  # fmt: skip
     rows: Annotated[int | None, Field(ge=1, description="a whole number, 1 or more, or null for all")] = None

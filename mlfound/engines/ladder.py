@@ -7,13 +7,16 @@ from torch import Generator, Tensor
 
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.graph import Graph
+from mlfound.engines.native import Native
 from mlfound.engines.plain import Plain
 from mlfound.engines.processes import Processes
 from mlfound.engines.recipe import Engine, Named, Recipe
+from mlfound.native import compiling
 
 ENGINES: dict[str, Callable[..., Engine]] = {
     "modules": Plain,
     "buffers": Buffers,
+    "native": Native,
     "graph": Graph,
 }
 
@@ -22,11 +25,15 @@ def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.floa
     """Why this engine cannot run there, or None: it can; all of them with every `dtype`."""
     if name == "graph" and device.type != "cuda":
         return f"graph needs a CUDA GPU, and the device is {device.type}"
+    if name == "native":
+        return (
+            compiling.unavailable() if device.type == "cpu" else f"native is for a CPU, not for {device.type}"
+        )
     return None
 
 
 def fastest(device: torch.device) -> str:
-    """The engine for this device: it is the fastest one for networks of every size."""
+    """The engine for this device that runs everything; what `native` can run on a CPU it runs faster."""
     return {"cuda": "graph", "cpu": "buffers"}.get(device.type, "modules")
 
 
@@ -37,9 +44,11 @@ def engine(
     generators: Sequence[Generator],
     x: Tensor,
     y: Tensor,
-    processes: int = 1,
+    workers: int = 1,
 ) -> Engine:
-    """The engine of this name, ready to run; on a CPU `buffers` may share out networks among `processes`."""
-    if processes > 1:
-        return Processes(recipe, initial, generators, x, y, processes)
+    """The engine of this name, ready to run; `workers` train networks side by side, for those of a CPU."""
+    if name == "native":
+        return Native(recipe, initial, generators, x, y, workers)
+    if workers > 1:
+        return Processes(recipe, initial, generators, x, y, workers)
     return ENGINES[name](recipe, initial, generators, x, y)

@@ -30,7 +30,7 @@ class Recipe:
     loss: str = "cross-entropy"
     batch_size: int = 64
     max_norm: float = math.inf  # of the weights into each hidden unit
-    product: str = "matmul"  # a name in engines.products; the readable engine has only this one
+    product: str = "matmul"  # a name in engines.products, for the engines that multiply by them
 
     def limited(self, tensors: Named) -> list[Tensor]:
         """The parameters under `max_norm`, all drawn weights but those of the output: a column for each unit.

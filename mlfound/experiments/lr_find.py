@@ -50,7 +50,7 @@ def run(config: LrFindConfig, context: Context) -> Result:
     context.recorder.message(str(planned))
     lrs = [exponential(config.start, config.end, n / (config.steps - 1)) for n in range(config.steps)]
     steps = []
-    for step in rise(planned, inputs.to(planned.device).splits, lrs):
+    for step in rise(planned, inputs.to(planned.machine.device).splits, lrs):
         steps.append(step)
         figures = {"lr": f"{step.lr:.1e}", "loss": f"{step.smoothed_loss:.4f}"}
         context.recorder.progress("raising the learning rate", step.step, config.steps, **figures)

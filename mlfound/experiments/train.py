@@ -39,7 +39,7 @@ def run(config: TrainConfig, context: Context) -> Result:
     """Refuse what cannot work, check this very model's gradients, train it, measure the test accuracy once."""
     inputs = prepare(config.data, context, min_classes=2)
     planned = plan(config, inputs.splits)
-    bits = what_decides_bits(planned.device, context.environment)
+    bits = what_decides_bits(planned.machine, context.environment)
     require_memory(planned, inputs.splits)
     if context.resumed:
         refuse_changes(planned.config, inputs, bits, context)
@@ -55,7 +55,7 @@ def run(config: TrainConfig, context: Context) -> Result:
         context.recorder.message(caution)
     if not checked.passed:
         return checked
-    return (checked + train(planned, inputs.to(planned.device), context)).ranked(*RANK)
+    return (checked + train(planned, inputs.to(planned.machine.device), context)).ranked(*RANK)
 
 
 def train(planned: Plan, inputs: Inputs, context: Context) -> Result:

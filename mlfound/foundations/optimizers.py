@@ -129,13 +129,13 @@ class RMSprop(Optimizer):
         return ("mean square", "momentum") if self.momentum else ("mean square",)
 
     def coefficients(self, lr: float, momentum: float, step: int) -> Coefficients:
-        return Coefficients(1 - lr * self.weight_decay, momentum, 1.0, -lr)
+        return Coefficients(1 - lr * self.weight_decay, momentum, 1.0, -lr, eps=self.eps)
 
     def rule(self, p: Tensor, g: Tensor, state: State, c: Coefficients, parts: Parts) -> None:
         s, *velocity = state
         self.shrink(p, c)
         s.mul_(self.beta2).addcmul_(g, g, value=1 - self.beta2)
-        g.div_(s.sqrt().add_(self.eps))
+        g.div_(s.sqrt().add_(c.eps))
         if self.momentum:
             [v] = velocity
             g = v.mul_(c.momentum).add_(g)

@@ -21,7 +21,10 @@ from pathlib import Path
 SOURCES = Path(__file__).parent
 MAIN = "library.c"  # includes the others
 # No -ffast-math: lanes are explicit, nan and infinities stay, and a repeat gives the same bits
-FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fPIC", "-shared")
+FLAGS = (
+    "-std=gnu11", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC",
+    "-shared",
+)  # fmt: skip
 COMPILERS = ("cc", "gcc", "clang")  # where CC does not say which
 MAX_COMPILE_SECONDS = 60
 CPUINFO_BYTES = 8192  # the first processor's
@@ -116,13 +119,15 @@ def is_trusted(path: Path) -> bool:
 
 def identity(compiler: list[str]) -> str:
     """Sources, flags, compiler and CPU as one name; a compiler of another size or date is another one."""
-    parts = [path.name.encode() + path.read_bytes() for path in sorted(SOURCES.glob("*.c"))]
     resolved = os.path.realpath(shutil.which(compiler[0]) or compiler[0])
     file = os.stat(resolved)
-    parts += [
-        " ".join([*compiler, resolved, f"{file.st_size} {file.st_mtime_ns}", *FLAGS]).encode(),
-        cpu().encode(),
-    ]
+    chosen = " ".join([*compiler, resolved, f"{file.st_size} {file.st_mtime_ns}", *FLAGS])
+    return hashlib.sha256("\0".join([digest(), chosen, cpu()]).encode()).hexdigest()[:32]
+
+
+def digest() -> str:
+    """Of the sources."""
+    parts = [path.name.encode() + path.read_bytes() for path in sorted(SOURCES.glob("*.c"))]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
 
 

@@ -1,7 +1,11 @@
 /* Everything that is compiled, once for float and once for double: NAME(matmul) is matmul_f32, then matmul_f64. */
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64 /* a register; there are 32 of them */
@@ -14,17 +18,37 @@
 ptrdiff_t vector_bytes(void) { return VECTOR_BYTES; }
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define FMA_F64 __builtin_fma
+
+#include "random.c"
+#include "elementary.c"
 
 #define REAL float
 #define NAME(name) name##_f32
-#include "matmul.c"
-#include "limits.c"
+#define FMA __builtin_fmaf
+#define ROOT __builtin_sqrtf
+#if defined(__AVX512F__)
+#define VECTOR_FMA _mm512_fmadd_ps
+#elif defined(__FMA__)
+#define VECTOR_FMA _mm256_fmadd_ps
+#endif
+#include "all.c"
 #undef REAL
 #undef NAME
+#undef FMA
+#undef ROOT
+#undef VECTOR_FMA
 
 #define REAL double
 #define NAME(name) name##_f64
-#include "matmul.c"
-#include "limits.c"
+#define FMA __builtin_fma
+#define ROOT __builtin_sqrt
+#if defined(__AVX512F__)
+#define VECTOR_FMA _mm512_fmadd_pd
+#elif defined(__FMA__)
+#define VECTOR_FMA _mm256_fmadd_pd
+#endif
+#include "all.c"
 
 ptrdiff_t work_bytes(void) { return (BLOCK_ROWS + BLOCK_COLUMNS) * DEPTH_BYTES; }

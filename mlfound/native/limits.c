@@ -15,7 +15,7 @@ void NAME(multiply_adds)(ptrdiff_t rounds)
     for (ptrdiff_t round = 0; round < rounds; round++)
 #pragma GCC unroll 12
         for (int i = 0; i < SUMS; i++)
-            sum[i] = sum[i] * x + x;
+            sum[i] = NAME(fused)(sum[i], x, x);
     for (int i = 0; i < SUMS; i++)
         used += sum[i][0];
 }

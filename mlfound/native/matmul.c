@@ -26,10 +26,8 @@ void NAME(loops)(const REAL *a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL *b,
  * Both are packed, that is copied in the order in which a tile reads them, so that every load is the next one, aligned,
  * and a block lies on few pages. Where a is read a few times only, its whole tiles stay where they are. */
 
-#undef LANES
 #undef COLUMNS
 #undef DEPTH
-#define LANES (VECTOR_BYTES / (ptrdiff_t)sizeof(REAL))
 #define COLUMNS (2 * LANES)
 #define DEPTH (DEPTH_BYTES / (ptrdiff_t)sizeof(REAL)) /* 256 floats */
 #ifndef BLOCK_ROWS
@@ -39,10 +37,6 @@ void NAME(loops)(const REAL *a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL *b,
 #define FEW_ROWS 6
 #define WORTH_PACKING 128 /* columns: a is then read more often than packing costs */
 #endif
-
-typedef REAL NAME(vector) __attribute__((vector_size(VECTOR_BYTES)));
-/* the same at any address, as rows of c lie */
-typedef REAL NAME(loose) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
 
 /* c += a (rows, depth), of any strides, times a packed (depth, COLUMNS): of a tile `rows` x `columns` are wanted. */
 static void NAME(tile)(ptrdiff_t depth, const REAL *restrict a, ptrdiff_t a_row, ptrdiff_t a_col,
@@ -54,8 +48,9 @@ static void NAME(tile)(ptrdiff_t depth, const REAL *restrict a, ptrdiff_t a_row,
         NAME(vector) left = *(const NAME(vector) *)b, right = *(const NAME(vector) *)(b + LANES);
 #pragma GCC unroll 8
         for (int i = 0; i < TILE_ROWS; i++) {
-            sum[i][0] += a[i * a_row] * left;
-            sum[i][1] += a[i * a_row] * right;
+            NAME(vector) factor = NAME(all)(a[i * a_row]);
+            sum[i][0] = NAME(fused)(factor, left, sum[i][0]);
+            sum[i][1] = NAME(fused)(factor, right, sum[i][1]);
         }
     }
     for (ptrdiff_t i = 0; i < rows; i++) {
@@ -111,7 +106,7 @@ static void NAME(few_rows)(const REAL *a, ptrdiff_t a_row, ptrdiff_t a_col, cons
                 memcpy(&row, from, columns * sizeof(REAL));
 #pragma GCC unroll 6
             for (int i = 0; i < FEW_ROWS; i++)
-                sum[i] += a[MIN(i, m - 1) * a_row + l * a_col] * row;
+                sum[i] = NAME(fused)(NAME(all)(a[MIN(i, m - 1) * a_row + l * a_col]), row, sum[i]);
         }
         for (ptrdiff_t i = 0; i < m; i++)
             memcpy(c + i * n + j, &sum[i], columns * sizeof(REAL));

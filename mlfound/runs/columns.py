@@ -27,7 +27,7 @@ SHOWN = {
     "runs",
 }
 # settings that change no result, or only its last digits: their columns give way first
-HOUSEKEEPING = ("checkpoint", "device", "threads", "engine", "product", "processes")
+HOUSEKEEPING = ("checkpoint", "device", "threads", "engine", "product", "processes", "workers")
 ENDED = ("completed", "failed")  # statuses of runs whose figures are final
 
 

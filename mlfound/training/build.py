@@ -16,7 +16,7 @@ def build(plan: Plan, splits: Splits) -> Trainer:
     x, y = splits.train.x, splits.train.y
     networks = [initial(plan, seed, x) for seed in plan.seeds]
     dropout = [generator(seed, "dropout", x.device) for seed in plan.seeds]
-    engine = ladder.engine(plan.engine, plan.recipe, networks, dropout, x, y, plan.processes)
+    engine = ladder.engine(plan.machine.engine, plan.recipe, networks, dropout, x, y, plan.machine.workers)
     return Trainer(plan, engine, splits)
 
 

@@ -1,23 +1,17 @@
-"""What a training will be: sizes, rates, device, threads, engine. Every `auto` is resolved here, by rule."""
+"""What a training will be: layers, optimiser, rates, and what of the machine it uses."""
 
 import math
-import multiprocessing
-import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
-
-import torch
 
 from mlfound import hardware
 from mlfound.config.schedules import PieceConfig
 from mlfound.config.training import CheckpointConfig, TrainConfig
 from mlfound.data.load import Splits
-from mlfound.engines import ladder
 from mlfound.engines.recipe import Recipe
 from mlfound.engines.storage import parameter_count
 from mlfound.errors import UserError
-from mlfound.foundations import matmul
 from mlfound.foundations.activations import Activation
 from mlfound.foundations.costs import Costs, costs
 from mlfound.foundations.initialization import INITIALIZATIONS
@@ -26,11 +20,12 @@ from mlfound.foundations.models import FITTED, FITTED_ROWS, MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS, Optimizer
 from mlfound.foundations.schedules import PIECES, SCHEDULES, Piece, polynomial, rates
 from mlfound.training.evaluation import NUMBERS_AT_ONCE
+from mlfound.training.machine import Machine, machine
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a training needs but its data. Networks, one a seed, are shared out among `processes`."""
+    """All that a training needs but its data. There is a network for each seed."""
 
     recipe: Recipe
     image: Shape  # height and width
@@ -42,10 +37,7 @@ class Plan:
     momentum: float
     checkpoint: CheckpointConfig
     patience: int | None  # epochs without a lower validation loss: then it stops, and the best is the result
-    device: torch.device
-    threads: int
-    engine: str
-    processes: int
+    machine: Machine
     config: TrainConfig  # as resolved: to be written down, and for advice
 
     def rates(self, progress: float) -> tuple[float, float]:
@@ -63,61 +55,28 @@ class Plan:
     @property
     def facts(self) -> dict[str, Any]:
         """What `run.json` says of it."""
-        return {
-            "network": self.network,
-            "seeds": list(self.seeds),
-            "device": str(self.device),
-            "threads": self.threads,
-            "processes": self.processes,
-        }
+        return {"network": self.network, "seeds": list(self.seeds), **self.machine.facts}
 
     def __str__(self) -> str:
         words = [self.network, self.recipe.loss]
         if len(self.seeds) > 1:
             words.append(f"{len(self.seeds)} networks")
-        by = f" by {self.recipe.product}" if self.engine != "modules" else ""
-        words.append(f"engine {self.engine}{by}")
-        words.append(f"{self.device}, {self.threads} thread{'s' * (self.threads != 1)}")
-        if self.processes > 1:
-            words.append(f"{self.processes} processes")
-        return ", ".join(words)
+        return ", ".join([*words, str(self.machine)])
 
 
 def plan(config: TrainConfig, splits: Splits) -> Plan:
-    """Resolve what the config leaves open, and let torch work with so many threads; refuse what cannot be done."""
+    """Resolve what the config leaves open; refuse what cannot be done."""
     refuse_unfit(config, splits)
-    model, device = model_for(config, splits.shape), hardware.resolve_device(config.device)
-    engine = ladder.fastest(device) if config.engine == "auto" else config.engine
-    if reason := ladder.unavailable(engine, device):
-        raise UserError(f"{reason}; write auto, or buffers", key="engine")
-    product = config.product
-    if product == "auto":
-        fastest = matmul.fastest(hardware.cpu_kind(), device, splits.train.x.dtype)
-        product = "matmul" if engine == "modules" else fastest
-    elif reason := matmul.unavailable(product, device, splits.train.x.dtype):
-        raise UserError(f"{product} cannot run here: {reason}; write auto, or matmul", key="product")
-
-    # a CPU's networks are shared out among all cores that this process may use, with one thread each
-    shared = (
-        engine == "buffers" and device.type == "cpu" and config.replicates > 1 and sys.platform == "linux"
-    )
-    threads = 1 if shared and config.threads == "auto" else config.threads
-    largest = max(each.multiplications for each in costs(model, (1, math.prod(splits.shape))))
-    threads = hardware.use_threads(threads, config.batch_size * largest)
-    may_fork = not multiprocessing.current_process().daemon  # a daemonic process may have no children
-    processes = min(config.replicates, hardware.cores()) if shared and threads == 1 and may_fork else 1
-
     recipe = Recipe(
-        model=model,
+        model=model_for(config, splits.shape),
         optimizer=optimizer_of(config),
         loss=config.loss,
         batch_size=config.batch_size,
         max_norm=config.optimizer.max_norm or math.inf,
-        product=product,
     )
-    resolved = {"device": str(device), "threads": threads, "engine": engine, "product": product}
+    resources = machine(config, recipe, splits)
     return Plan(
-        recipe=recipe,
+        recipe=replace(recipe, product=resources.product),
         image=splits.shape,
         seeds=config.seeds,
         init=config.model.init,
@@ -127,11 +86,8 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
         momentum=config.optimizer.velocity_decay,
         checkpoint=config.checkpoint,
         patience=config.early_stop.patience if config.early_stop else None,
-        device=device,
-        threads=threads,
-        engine=engine,
-        processes=processes,
-        config=config.model_copy(update=resolved),
+        machine=resources,
+        config=config.model_copy(update=resources.resolved),
     )
 
 
@@ -173,18 +129,20 @@ def model_for(config: TrainConfig, image: Shape) -> Sequential:
 
 
 def cautions(planned: Plan) -> list[str]:
-    """What may be meant so, and is worth a line: an initialisation that is made for other activations."""
+    """What may be meant so, and is worth a line: another engine, an initialisation made for other activations."""
+    found = [planned.machine.fallback] if planned.machine.fallback else []
     used, drawn = planned.config.model.activation, INITIALIZATIONS.get(planned.init)
     suited = drawn.activations if drawn else ()  # one that is fitted to the images suits any
     has_activations = any(isinstance(layer, Activation) for layer in leaves(planned.recipe.model))
     if not (suited and has_activations) or used in suited:
-        return []
+        return found
     better = ", ".join(
         [*(name for name, init in INITIALIZATIONS.items() if used in init.activations), *FITTED]
     )
     return [
+        *found,
         f"model.init: {planned.init} is made for {', '.join(suited)}, not for {used}, through which the signal may "
-        f"grow or shrink; made for it are {better}"
+        f"grow or shrink; made for it are {better}",
     ]
 
 
@@ -231,6 +189,6 @@ def require_memory(planned: Plan, splits: Splits) -> None:
     once = of_one * 4 * 8 + (NUMBERS_AT_ONCE * 3 + fitted) * 4  # a check in float64, an evaluation
     sizes = [key for key in ("hidden", "channels") if hasattr(planned.config.model, key)]
     key = f"model.{sizes[0]}" if sizes else "batch_size"
-    hardware.require_memory(each + once, key, f"a network {planned.network}", planned.device)
+    hardware.require_memory(each + once, key, f"a network {planned.network}", planned.machine.device)
     together = f"training {replicates:,} networks together"
-    hardware.require_memory(replicates * each + once, "replicates", together, planned.device)
+    hardware.require_memory(replicates * each + once, "replicates", together, planned.machine.device)

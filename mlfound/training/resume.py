@@ -10,8 +10,10 @@ from mlfound.config.documents import flat
 from mlfound.config.training import TrainConfig
 from mlfound.errors import UserError
 from mlfound.foundations.schedules import is_constant
+from mlfound.native import compiling
 from mlfound.results import Context
 from mlfound.training.inputs import Inputs
+from mlfound.training.machine import Machine
 from mlfound.training.plan import pieces
 
 # Each makes oneDNN, MKL, OpenBLAS or CUDA choose another kernel, which rounds in another order
@@ -22,15 +24,17 @@ KERNEL_VARIABLES = (
 )  # fmt: skip
 
 
-def what_decides_bits(device: torch.device, environment: Mapping[str, Any]) -> dict[str, str]:
+def what_decides_bits(machine: Machine, environment: Mapping[str, Any]) -> dict[str, str]:
     """All besides config and data on which the last bits of a result depend, for `run.json`."""
     bits = {
         "torch": torch.__version__,
         "cpu": f"{environment['cpu']} ({environment['cpu_id']})",
         "instructions": torch.backends.cpu.get_cpu_capability(),  # the CPU's, or those of ATEN_CPU_CAPABILITY
     }
-    if device.type == "cuda":
-        bits["gpu"] = torch.cuda.get_device_name(device)
+    if machine.device.type == "cuda":
+        bits["gpu"] = torch.cuda.get_device_name(machine.device)
+    if machine.engine == "native":
+        bits["compiled"] = compiling.digest()  # its compiler and the CPU decide none of the engine's bits
     return bits | {name: os.environ[name] for name in KERNEL_VARIABLES if name in os.environ}
 
 

@@ -37,6 +37,7 @@ OURS = {  # rung: engine and product
     "buffers/matmul": ("buffers", "matmul"),
     "buffers/onednn": ("buffers", "onednn"),
     "buffers": ("buffers", "auto"),
+    "native": ("native", "auto"),
     "graph": ("graph", "auto"),
 }
 
@@ -138,8 +139,8 @@ class StepMeasurement(Measurement):
         replicates, notes = self.task.config.replicates, self.noisy
         if self.networks < replicates:
             notes.append(f"one network, {replicates} times")
-        if self.impl in OURS and (processes := self.task.plan(self.impl).processes) > 1:
-            notes.append(f"{processes} processes")
+        if self.impl in OURS and (workers := self.task.plan(self.impl).machine.workers) > 1:
+            notes.append(f"{workers} at a time")
         return ", ".join(notes)
 
 

@@ -86,7 +86,7 @@ def planned(config: InitStatsConfig, inputs: Inputs) -> Plan:
 def facts(config: InitStatsConfig, inputs: Inputs) -> dict[str, Any]:
     """What `run.json` says of it."""
     step = planned(config, inputs)
-    return {"network": step.network, "threads": step.threads}
+    return {"network": step.network, "threads": step.machine.threads}
 
 
 def refuse(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str]) -> None:

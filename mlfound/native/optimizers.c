@@ -1,0 +1,98 @@
+/* The update of some parameters by their gradient: the rules of foundations/optimizers.py, number by number. */
+
+#ifndef SGD
+#define SGD 0
+#define RMSPROP 1
+#define ADAM 2
+
+/* What does not change from step to step; as arguments.py has it. */
+struct rule {
+    int64_t kind;
+    double l2, beta2, clip_norm; /* an infinite norm clips nothing */
+    int64_t has_velocity;        /* of RMSprop */
+};
+
+/* Of one step; as foundations.optimizers.Coefficients has it. */
+struct coefficients {
+    double decay, momentum, gradient, step, ahead, eps, correction;
+};
+#endif
+
+struct NAME(update) {
+    const struct rule *rule;
+    REAL l2, beta2, decay, momentum, gradient_share, step, ahead, eps;
+    REAL *p, *states[2], *gradient; /* where the parameters of the network lie, all in one order */
+};
+
+/* The parameters from number `at` on, of which `g` is the gradient. */
+static inline __attribute__((always_inline)) void NAME(rule)(const struct NAME(update) * update, ptrdiff_t at, const REAL *restrict g, ptrdiff_t count)
+{
+    REAL *restrict p = update->p + at, *restrict s = update->states[0] + at, *restrict v = update->states[1] + at;
+    const REAL l2 = update->l2, decay = update->decay, momentum = update->momentum, gradient = update->gradient_share,
+               step = update->step, ahead = update->ahead, eps = update->eps, beta2 = update->beta2, rest = 1 - beta2;
+    const struct rule *rule = update->rule;
+    if (rule->kind == SGD)
+        for (ptrdiff_t i = 0; i < count; i++) {
+            REAL own = FMA(ahead, s[i], p[i] * decay), slope = FMA(l2, p[i], g[i]);
+            s[i] = FMA(momentum, s[i], gradient * slope);
+            p[i] = FMA(step, s[i], own);
+        }
+    else if (rule->kind == ADAM)
+        for (ptrdiff_t i = 0; i < count; i++) {
+            REAL slope = FMA(l2, p[i], g[i]);
+            s[i] = FMA(gradient, slope - s[i], s[i]);
+            v[i] = FMA(rest, FMA(slope, slope, -v[i]), v[i]);
+            p[i] = FMA(step, s[i] / (ROOT(v[i]) + eps), p[i] * decay);
+        }
+    else if (rule->has_velocity)
+        for (ptrdiff_t i = 0; i < count; i++) {
+            REAL slope = FMA(l2, p[i], g[i]);
+            s[i] = FMA(rest * slope, slope, beta2 * s[i]);
+            v[i] = FMA(momentum, v[i], slope / (ROOT(s[i]) + eps));
+            p[i] = FMA(step, v[i], p[i] * decay);
+        }
+    else
+        for (ptrdiff_t i = 0; i < count; i++) {
+            REAL slope = FMA(l2, p[i], g[i]);
+            s[i] = FMA(rest * slope, slope, beta2 * s[i]);
+            p[i] = FMA(step, slope / (ROOT(s[i]) + eps), p[i] * decay);
+        }
+}
+
+static void NAME(apply)(const struct NAME(update) * update, ptrdiff_t at, const REAL *g, ptrdiff_t count)
+{
+    if (count == GRADIENT_VECTORS * LANES) /* a row of a tile: known when it is compiled */
+        NAME(rule)(update, at, g, GRADIENT_VECTORS * LANES);
+    else
+        NAME(rule)(update, at, g, count);
+}
+
+/* A part of the gradient is ready: it is used at once, or kept until the norm of the whole is known. */
+static inline void NAME(take)(const struct NAME(update) * update, ptrdiff_t at, const REAL *g, ptrdiff_t count)
+{
+    if (update->gradient)
+        memcpy(update->gradient + at, g, count * sizeof(REAL));
+    else
+        NAME(apply)(update, at, g, count);
+}
+
+/* The sum of squares, in WIDE lanes that are added in a fixed tree, each in double. */
+static double NAME(square_sum)(const REAL *x, ptrdiff_t count)
+{
+    double lanes[16] = {0};
+    for (ptrdiff_t i = 0; i < count; i++)
+        lanes[i % 16] = FMA_F64(x[i], x[i], lanes[i % 16]);
+    for (int half = 8; half; half /= 2)
+        for (int i = 0; i < half; i++)
+            lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+/* Shorten x to `limit` if it is longer. */
+static void NAME(shorten)(REAL *x, ptrdiff_t count, double limit)
+{
+    double norm = __builtin_sqrt(NAME(square_sum)(x, count));
+    REAL factor = limit / at_least(norm, limit);
+    for (ptrdiff_t i = 0; i < count; i++)
+        x[i] *= factor;
+}

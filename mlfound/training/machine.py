@@ -1,0 +1,106 @@
+"""What of the machine a training uses: device, engine, product, threads, workers. By rule, where they are `auto`."""
+
+import math
+import multiprocessing
+import sys
+from dataclasses import dataclass
+
+import torch
+
+from mlfound import hardware
+from mlfound.config.training import TrainConfig
+from mlfound.data.load import Splits
+from mlfound.engines import ladder, native
+from mlfound.engines.recipe import Recipe
+from mlfound.errors import UserError
+from mlfound.foundations import matmul
+from mlfound.foundations.costs import costs
+
+# Multiplications of a training, a fifth of a second of it. To compile takes longer, but is done once on a machine
+WORTH_COMPILING = 1e10
+MULTIPLY_BY_LIBRARY = ("buffers", "graph")  # the engines that multiply by `product`
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`workers` train networks side by side on a CPU: processes of `buffers`, threads of `native`."""
+
+    device: torch.device
+    engine: str
+    product: str
+    threads: int
+    workers: int
+    fallback: str = ""  # why the engine is not `native`, where that would be faster or was asked for
+
+    @property
+    def facts(self) -> dict[str, str | int]:
+        """What `run.json` says of it."""
+        processes = 1 if self.engine == "native" else self.workers
+        return {
+            "device": str(self.device),
+            "threads": self.threads,
+            "processes": processes,
+            "workers": self.workers,
+        }
+
+    @property
+    def resolved(self) -> dict[str, str | int]:
+        """The keys of a config that may have been `auto`."""
+        return {
+            "device": str(self.device),
+            "threads": self.threads,
+            "engine": self.engine,
+            "product": self.product,
+        }
+
+    def __str__(self) -> str:
+        by = f" by {self.product}" if self.engine in MULTIPLY_BY_LIBRARY else ""
+        words = [
+            f"engine {self.engine}{by}",
+            f"{self.device}, {self.threads} thread{'s' * (self.threads != 1)}",
+        ]
+        if self.workers > 1:
+            words.append(f"{self.workers} {'networks at a time' if self.engine == 'native' else 'processes'}")
+        return ", ".join(words)
+
+
+def machine(config: TrainConfig, recipe: Recipe, splits: Splits) -> Machine:
+    """For this training; torch then works with so many threads. A UserError for what cannot be had here."""
+    device, dtype = hardware.resolve_device(config.device), splits.train.x.dtype
+    each = [layer.multiplications for layer in costs(recipe.model, (1, math.prod(splits.shape)))]
+    largest, several = config.batch_size * max(each), config.replicates > 1
+    engine, fallback = config.engine, ""
+    if engine == "auto":
+        engine = ladder.fastest(device)
+        whole = 3 * len(splits.train.y) * config.epochs * config.replicates * sum(each)
+        one_thread = config.threads == 1 or (
+            config.threads == "auto" and (several or largest < hardware.WORTH_MORE_THREADS)
+        )
+        covered = config.product == "auto" and not native.lacking(recipe)
+        if engine == "buffers" and covered and one_thread and whole >= WORTH_COMPILING:
+            if reason := ladder.unavailable("native", device, dtype):
+                fallback = f"the faster engine native cannot run here: {reason}"
+            else:
+                engine = "native"
+    elif reason := ladder.unavailable(engine, device, dtype):
+        raise UserError(f"{reason}; write auto, or buffers", key="engine")
+    elif engine == "native" and (reason := native.lacking(recipe)):
+        engine, fallback = "buffers", f"engine native cannot run this: {reason}; it runs on buffers"
+
+    product = config.product
+    if engine == "modules":
+        product = "matmul"
+    elif product == "auto" and engine != "native":
+        product = matmul.fastest(hardware.cpu_kind(), device, dtype)
+    if product != "auto" and (reason := matmul.unavailable(product, device, dtype)):
+        raise UserError(f"{product} cannot run here: {reason}; write auto, or matmul", key="product")
+
+    # a CPU's networks are shared out among all cores that this process may use, with one thread each
+    may_fork = (
+        sys.platform == "linux" and not multiprocessing.current_process().daemon
+    )  # nor may that have children
+    shared = several and (engine == "native" or (engine == "buffers" and device.type == "cpu" and may_fork))
+    one = config.threads == "auto" and (shared or engine == "native")
+    threads = hardware.use_threads(1 if one else config.threads, largest)
+    workers = min(config.replicates, hardware.cores()) if shared and threads == 1 else 1
+    return Machine(device, engine, product, threads, workers, fallback)
