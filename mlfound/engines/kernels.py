@@ -97,8 +97,9 @@ class DropoutKernel(Kernel):
 
     def forward(self, x: Tensor) -> Tensor:
         for own, generator in zip(self.each, self.generators, strict=True):
-            own.bernoulli_(1 - self.layer.rate, generator=generator)
-        return x.mul_(self.mask.div_(1 - self.layer.rate))
+            own.uniform_(generator=generator)
+        keep = 1 - self.layer.rate
+        return x.mul_(self.mask.lt_(keep).div_(keep))
 
     def backward(self, dout: Tensor, input_gradient: bool) -> Tensor:
         return dout.mul_(self.mask)

@@ -11,7 +11,7 @@ from mlfound.engines.native import Native
 from mlfound.engines.plain import Plain
 from mlfound.engines.processes import Processes
 from mlfound.engines.recipe import Engine, Named, Recipe
-from mlfound.native import compiling
+from mlfound.native import compiling, random
 
 ENGINES: dict[str, Callable[..., Engine]] = {
     "modules": Plain,
@@ -26,9 +26,9 @@ def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.floa
     if name == "graph" and device.type != "cuda":
         return f"graph needs a CUDA GPU, and the device is {device.type}"
     if name == "native":
-        return (
-            compiling.unavailable() if device.type == "cpu" else f"native is for a CPU, not for {device.type}"
-        )
+        if device.type != "cpu":
+            return f"native is for a CPU, and the device is {device.type}"
+        return compiling.unavailable() or random.unavailable()
     return None
 
 

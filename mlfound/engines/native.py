@@ -62,7 +62,7 @@ class Native:
 
 def lacking(recipe: Recipe) -> str | None:
     """What of a recipe has no compiled code, or None: all has."""
-    layers = {type(layer) for layer in every(recipe.model)} - {*KERNELS, Sequential}
+    layers = {type(layer) for layer in every(recipe.model)} - {Sequential}
     names = sorted(kind.__name__ for kind in {*layers, type(recipe.optimizer)} - {*KERNELS, *RULES})
     return f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no compiled code" if names else None
 

@@ -146,9 +146,11 @@ def dropout_mask(x: Tensor, rate: float, generator: Generator) -> Tensor:
     """The factors of `dropout` for the elements of `x`: 0 with probability `rate`, else 1 / (1 - rate).
 
     This keeps the expected value, so that inference needs no correction (Srivastava et al. 2014, section 10: inverted
-    dropout). A (batch, in) mask is drawn from the generator row by row.
+    dropout). A (batch, in) mask is drawn from the generator row by row, by uniform numbers: torch's bernoulli_ draws
+    differently on Intel's CPUs.
     """
-    return torch.empty_like(x).bernoulli_(1 - rate, generator=generator).div_(1 - rate)
+    keep = 1 - rate
+    return torch.empty_like(x).uniform_(generator=generator).lt_(keep).div_(keep)
 
 
 def dropout(x: Tensor, mask: Tensor) -> Tensor:

@@ -6,7 +6,7 @@
 
 struct generator {
     uint64_t seed;
-    int32_t left, seeded; /* `left` is one more than there are words until all are made anew */
+    int32_t left, seeded; /* `left` is one more than the words that are left */
     uint64_t next;
     uint64_t words[STATE_WORDS]; /* of 32 bits each; behind them is what torch's normal numbers need */
 };
@@ -25,26 +25,26 @@ static void renew(struct generator *generator)
     for (int i = STATE_WORDS - MIDDLE; i < STATE_WORDS - 1; i++)
         w[i] = w[i + MIDDLE - STATE_WORDS] ^ twisted(w[i], w[i + 1]);
     w[STATE_WORDS - 1] = w[MIDDLE - 1] ^ twisted(w[STATE_WORDS - 1], w[0]);
-    generator->left = STATE_WORDS;
+    generator->left = STATE_WORDS + 1;
     generator->next = 0;
 }
 
-/* From 0 up to 1, in steps of 2^-24 */
-static inline float uniform(struct generator *generator)
+void draw(struct generator *generator, uint32_t *into, ptrdiff_t count)
 {
-    if (--generator->left == 0)
-        renew(generator);
-    uint32_t y = generator->words[generator->next++];
-    y ^= y >> 11;
-    y ^= (y << 7) & 0x9d2c5680;
-    y ^= (y << 15) & 0xefc60000;
-    y ^= y >> 18;
-    return (y & 0xffffff) * 0x1p-24f;
-}
-
-/* For the test that torch still does it so. */
-void uniforms(struct generator *generator, float *into, ptrdiff_t count)
-{
-    for (ptrdiff_t i = 0; i < count; i++)
-        into[i] = uniform(generator);
+    while (count) {
+        if (generator->left == 1)
+            renew(generator);
+        ptrdiff_t here = MIN(count, generator->left - 1);
+        for (ptrdiff_t i = 0; i < here; i++) {
+            uint32_t y = generator->words[generator->next + i];
+            y ^= y >> 11;
+            y ^= (y << 7) & 0x9d2c5680;
+            y ^= (y << 15) & 0xefc60000;
+            into[i] = y ^ (y >> 18);
+        }
+        generator->left -= here;
+        generator->next += here;
+        into += here;
+        count -= here;
+    }
 }

@@ -34,17 +34,31 @@ struct NAME(work) {
     double *exponentials;
 };
 
-/* The factors of all dropout layers for so many rows; see `functions.dropout_mask`. */
+/* From 0 up to 1, as torch makes them of its generator's words: of one for a float, of two for a double. */
+static void NAME(uniform)(struct generator *generator, REAL *into, ptrdiff_t count)
+{
+    uint32_t words[2 * BLOCK];
+    for (ptrdiff_t here; count; count -= here, into += here) {
+        here = MIN(BLOCK, count);
+        draw(generator, words, here * sizeof(REAL) / 4);
+        for (ptrdiff_t i = 0; i < here; i++)
+            into[i] = sizeof(REAL) == 4
+                          ? (words[i] & 0xffffff) * 0x1p-24
+                          : (((uint64_t)words[2 * i] << 32 | words[2 * i + 1]) & 0x1fffffffffffff) * 0x1p-53;
+    }
+}
+
+/* The factors of all dropout layers for so many rows: see `functions.dropout_mask`. */
 static void NAME(draw_masks)(const struct network *network, ptrdiff_t rows, struct generator *generator, REAL *masks)
 {
     for (ptrdiff_t n = 0; n < network->layers; n++) {
         const struct layer *layer = network->layer + n;
         if (layer->kind != DROPOUT)
             continue;
-        const REAL factor = (REAL)1 / (REAL)layer->keep;
-        const float keep = layer->keep;
-        for (ptrdiff_t count = rows * layer->in; count; count--)
-            *masks++ = uniform(generator) < keep ? factor : 0;
+        const REAL keep = layer->keep, factor = 1 / keep;
+        NAME(uniform)(generator, masks, rows * layer->in);
+        for (ptrdiff_t end = rows * layer->in; end; end--, masks++)
+            *masks = *masks < keep ? factor : 0;
     }
 }
 

@@ -8,14 +8,15 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mlfound.engines import products
+from mlfound.engines import ladder, products
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.graph import Graph
 from mlfound.engines.kernels import KERNELS
+from mlfound.engines.native import Native, lacking
 from mlfound.engines.plain import Plain
 from mlfound.engines.processes import Processes
 from mlfound.foundations import matmul
-from mlfound.foundations.activations import GELU, ReLU, Tanh
+from mlfound.foundations.activations import GELU, Floor, ReLU, Tanh
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.layers import (
     AveragePool,
@@ -36,11 +37,22 @@ from tests.support.stacks import OUTPUTS, stacks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-ENGINES = {"buffers": Buffers, "graph": Uncaptured, "processes": partial(Processes, workers=2)}
+needs_compiler = pytest.mark.skipif(
+    ladder.unavailable("native", torch.device("cpu")) is not None, reason="no compiled code here"
+)
+ENGINES = {
+    "buffers": Buffers,
+    "graph": Uncaptured,
+    "processes": partial(Processes, workers=2),
+    "native": partial(Native, workers=2),
+}
+EACH = [pytest.param(name, marks=needs_compiler) if name == "native" else name for name in ENGINES]
 OPTIONS = {
     "plain": {},
     "shift": {"activation": partial(ReLU, shift=0.5)},
     "leaky": {"activation": partial(ReLU, leak=0.1, shift=0.4, ceiling=0.7)},
+    "floor": {"activation": partial(Floor, 0.5)},
+    "tanh": {"activation": Tanh},
     "gelu": {"activation": GELU},
     "nesterov": {"optimizer": SGD(nesterov=True)},
     "dampening": {"optimizer": SGD(dampening=0.3)},
@@ -48,6 +60,7 @@ OPTIONS = {
     "l2 decay": {"optimizer": SGD(0.1, "l2")},
     "clipping": {"optimizer": SGD(clip_norm=0.3)},
     "rmsprop": {"optimizer": RMSprop(0.1, momentum=0.9, eps=1e-3)},
+    "rmsprop without momentum": {"optimizer": RMSprop(0.1, "l2", eps=1e-3)},
     "adam": {"optimizer": Adam(0.1)},
     "adamw": {"optimizer": AdamW(0.1, clip_norm=0.3)},
     "lamb": {"optimizer": LAMB(0.1)},
@@ -61,6 +74,7 @@ OPTIONS = {
 }  # fmt: skip
 ADAPTIVE = {
     "rmsprop",
+    "rmsprop without momentum",
     "adam",
     "adamw",
     "lamb",
@@ -69,13 +83,15 @@ HIDDEN = {"deep": (9, 6), "one layer": (7,), "linear": ()}
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", EACH)
 @pytest.mark.parametrize("loss", OUTPUTS)
 @pytest.mark.parametrize(
     "hidden", ["deep", *(pytest.param(name, marks=pytest.mark.slow) for name in HIDDEN if name != "deep")]
 )
 @pytest.mark.parametrize("option", OPTIONS)
 def test_weights_and_losses_are_the_readable_engines(engine, loss, hidden, option, far_apart):
+    if engine == "native" and option == "lamb":
+        pytest.skip("has no compiled code")
     if not HIDDEN[hidden] and option in ("dropout", "max-norm", "all"):
         options = {"input_dropout": 0.1}  # there are no hidden units
     else:
@@ -108,7 +124,7 @@ def test_the_product_of_onednn_gives_the_same_weights_to_float32(option, far_apa
     assert far_apart(by_onednn.train(Buffers), by_onednn.train(Plain), only_weights=True) <= 1e-4
 
 
-@pytest.mark.parametrize("engine", ["modules", *ENGINES])
+@pytest.mark.parametrize("engine", ["modules", *EACH])
 def test_a_network_among_others_is_trained_as_it_would_be_alone(engine):
     task = Task(recipe(dropout=0.3), networks=3)
     together, losses = task.train({"modules": Plain, **ENGINES}[engine])
@@ -122,7 +138,7 @@ def test_a_network_among_others_is_trained_as_it_would_be_alone(engine):
 
 
 @pytest.mark.parametrize("calls", [2, 7, 50])
-@pytest.mark.parametrize("engine", ["modules", *ENGINES])
+@pytest.mark.parametrize("engine", ["modules", *EACH])
 def test_the_number_of_calls_changes_no_bit(engine, calls):
     task = Task(recipe(dropout=0.3, optimizer=SGD(nesterov=True)), networks=2)
     engine = {"modules": Plain, **ENGINES}[engine]
@@ -152,7 +168,8 @@ def test_any_stack_of_layers(data):
     task = Task(made, networks=2, steps=12, peak=0.005, shape=(inputs,))
     wanted, wanted_losses = task.train(Plain)
     assume(wanted_losses.abs().max() < 100)  # what diverges multiplies rounding errors, too
-    for engine in (Buffers, partial(Buffers, together=True)):
+    compiled = not (ladder.unavailable("native", torch.device("cpu")) or lacking(made))
+    for engine in (Buffers, partial(Buffers, together=True), *[Native] * compiled):
         got, losses = task.train(engine)
         assert relative_error(losses, wanted_losses) <= 1e-10
         for network, want in zip(got.networks, wanted.networks, strict=True):
@@ -177,7 +194,7 @@ class Counted(Layer):
 
 
 @pytest.mark.parametrize("option", ["plain", "adam"])
-@pytest.mark.parametrize("engine", [*ENGINES, "together"])
+@pytest.mark.parametrize("engine", ["buffers", "graph", "processes", "together"])
 def test_a_layer_without_a_kernel_and_with_a_state(engine, option, far_apart):
     engines = {**ENGINES, "together": partial(Buffers, together=True)}
     layers = [
@@ -215,7 +232,7 @@ HEADS = {
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("option", ["plain", "adam", "max-norm"])
-@pytest.mark.parametrize("engine", [*ENGINES, "together"])
+@pytest.mark.parametrize("engine", ["buffers", "graph", "processes", "together"])
 def test_layers_of_images(engine, option, head, far_apart):
     engines = {**ENGINES, "together": partial(Buffers, together=True)}
     task = Task(recipe_of([*IMAGES, *HEADS[head]], **OPTIONS[option]), networks=3, shape=(42,))
