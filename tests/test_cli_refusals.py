@@ -75,6 +75,8 @@ def test_config_that_is_missing_a_folder_or_not_utf8(mlfound):
         (["--set", "engine=graph", "--device", "cpu"], ["--set engine=graph", "CUDA", "auto, or buffers"]),
         (["--set", "engine=quick"], ["--set engine=quick", "buffers"]),
         (["--set", "engine=modules", "--set", "product=onednn"], ["product=onednn", "readable engine"]),
+        (["engine=native", "product=matmul"], ["product=matmul", "write product: auto, or engine: buffers"]),
+        (["engine=native", "threads=2"], ["threads=2", "write threads: auto, or engine: buffers"]),
         (["--replicates", "0"], ["--replicates 0", "from 1"]),
         (
             ["--replicates", "100000", "--set", "model.hidden=[2000]"],

@@ -6,4 +6,5 @@
 #include "gather.c"
 #include "products.c"
 #include "optimizers.c"
+#include "layers.c"
 #include "training.c"

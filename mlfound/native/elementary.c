@@ -103,7 +103,7 @@ static inline double own_erfc(double x)
 
 #define BLOCK 64
 #define EACH(name, result)                                                                                             \
-    static __attribute__((noinline)) void name(double *x, ptrdiff_t count)                                             \
+    __attribute__((noinline)) void name(double *x, ptrdiff_t count)                                             \
     {                                                                                                                  \
         for (ptrdiff_t i = 0; i < count; i++)                                                                          \
             x[i] = result;                                                                                             \

@@ -1,5 +1,5 @@
-/* The images of a step, gathered from all over the memory, which takes as long as a fifth of the arithmetic: so those of
- * the next step are brought near, a few cache lines with every tile of this one. */
+/* The images of a step, gathered from all over the memory, which takes a fifth of the time of the arithmetic: so those
+ * of the next step are brought near, a few cache lines with every tile of this one. */
 
 struct NAME(images) {
     const REAL *all;

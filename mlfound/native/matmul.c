@@ -72,7 +72,7 @@ static void NAME(pack_a)(const REAL *a, ptrdiff_t row, ptrdiff_t col, ptrdiff_t 
                 into[l * TILE_ROWS + i] = first + i < rows ? a[(first + i) * row + l * col] : 0;
 }
 
-/* `columns` of b, each `depth` numbers, in the order (panel, depth, COLUMNS), with zeros at the end of the last panel. */
+/* `columns` of b, each `depth` numbers, in the order (panel, depth, COLUMNS), with zeros at the end of the last one. */
 static void NAME(pack_b)(const REAL *b, ptrdiff_t row, ptrdiff_t col, ptrdiff_t depth, ptrdiff_t columns, REAL *into)
 {
     for (ptrdiff_t first = 0; first < columns; first += COLUMNS) {

@@ -5,7 +5,7 @@
 #define RMSPROP 1
 #define ADAM 2
 
-/* What does not change from step to step; as arguments.py has it. */
+/* What does not change from step to step; as training.py has it. */
 struct rule {
     int64_t kind;
     double l2, beta2, clip_norm; /* an infinite norm clips nothing */
@@ -21,11 +21,19 @@ struct coefficients {
 struct NAME(update) {
     const struct rule *rule;
     REAL l2, beta2, decay, momentum, gradient_share, step, ahead, eps;
-    REAL *p, *states[2], *gradient; /* where the parameters of the network lie, all in one order */
+    REAL *p, *states[2], *gradient; /* of the whole network, all in one order; no gradient where none is kept */
 };
 
+static struct NAME(update)
+    NAME(update_of)(const struct rule *rule, const struct coefficients *c, REAL *p, REAL *first, REAL *second, REAL *g)
+{
+    return (struct NAME(update)){rule,    rule->l2, rule->beta2, c->decay, c->momentum,     c->gradient,
+                                 c->step, c->ahead, c->eps,      p,        {first, second}, g};
+}
+
 /* The parameters from number `at` on, of which `g` is the gradient. */
-static inline __attribute__((always_inline)) void NAME(rule)(const struct NAME(update) * update, ptrdiff_t at, const REAL *restrict g, ptrdiff_t count)
+static inline __attribute__((always_inline)) void NAME(rule)(const struct NAME(update) * update, ptrdiff_t at,
+                                                             const REAL *restrict g, ptrdiff_t count)
 {
     REAL *restrict p = update->p + at, *restrict s = update->states[0] + at, *restrict v = update->states[1] + at;
     const REAL l2 = update->l2, decay = update->decay, momentum = update->momentum, gradient = update->gradient_share,
@@ -76,15 +84,19 @@ static inline void NAME(take)(const struct NAME(update) * update, ptrdiff_t at, 
         NAME(apply)(update, at, g, count);
 }
 
-/* The sum of squares, in WIDE lanes that are added in a fixed tree, each in double. */
+/* The sum of squares in double, in 16 lanes that are added in a fixed tree. */
 static double NAME(square_sum)(const REAL *x, ptrdiff_t count)
 {
     double lanes[16] = {0};
-    for (ptrdiff_t i = 0; i < count; i++)
-        lanes[i % 16] = FMA_F64(x[i], x[i], lanes[i % 16]);
+    ptrdiff_t whole = count / 16 * 16;
+    for (ptrdiff_t i = 0; i < whole; i += 16)
+        for (int l = 0; l < 16; l++)
+            lanes[l] = FMA_F64(x[i + l], x[i + l], lanes[l]);
+    for (ptrdiff_t i = whole; i < count; i++)
+        lanes[i - whole] = FMA_F64(x[i], x[i], lanes[i - whole]);
     for (int half = 8; half; half /= 2)
-        for (int i = 0; i < half; i++)
-            lanes[i] += lanes[i + half];
+        for (int l = 0; l < half; l++)
+            lanes[l] += lanes[l + half];
     return lanes[0];
 }
 

@@ -67,8 +67,8 @@ static inline __attribute__((always_inline)) void NAME(dots)(ptrdiff_t depth, co
             out[i][j] = sums[i * columns + j];
 }
 
-/* The same where `rows` is DOT_ROWS or 1, and `columns` DOT_COLUMNS or 1: known when it is compiled, so that the sums stay
- * in registers. */
+/* The same where `rows` is DOT_ROWS or 1, and `columns` DOT_COLUMNS or 1: known when it is compiled, so that the sums
+ * stay in registers. */
 static void NAME(dot_tile)(ptrdiff_t depth, const REAL *x, ptrdiff_t x_row, const REAL *w, ptrdiff_t w_row,
                            ptrdiff_t rows, ptrdiff_t columns, REAL out[DOT_ROWS][DOT_COLUMNS])
 {

@@ -1,6 +1,7 @@
 """Steps of gradient descent in C: the layers, the optimiser and the memory of a network as training.c has them."""
 
 import ctypes
+import math
 from collections.abc import Sequence
 from ctypes import Structure, c_double, c_int64
 
@@ -82,7 +83,7 @@ class Steps:
             sum(layer.fan_in for layer in layers if layer.kind == LAYERS.index("dropout")),
         )
         self.memory = [aligned(batch_size * row, dtype) for row in (*rows, widest, widest)]
-        self.gradient = aligned(len(parameters), dtype)
+        self.gradient = aligned(len(parameters) if rule.clip_norm < math.inf else 0, dtype)
         scratch, masks = aligned(TILE_VALUES * widest, dtype), aligned(batch_size * dropped, dtype)
         exponentials = aligned(widest, torch.float64)
         *outputs, one, other = (each.data_ptr() for each in self.memory)

@@ -31,7 +31,7 @@ static inline NAME(vector) NAME(fused)(NAME(vector) a, NAME(vector) b, NAME(vect
 /* `value` in every lane */
 static inline NAME(vector) NAME(all)(REAL value) { return value - (NAME(vector)){0}; }
 
-/* A vector in a register. Compilers would rather load it again for every use, which takes longer than a multiplication. */
+/* A vector in a register. Compilers would rather load it again for every use, which takes longer than the use. */
 static inline NAME(vector) NAME(loaded)(const REAL *from)
 {
     NAME(vector) vector = *(const NAME(vector) *)from;

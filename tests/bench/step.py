@@ -26,14 +26,18 @@ class Race:
     config: str = ""  # of train, in YAML: its model, optimiser, loss and batch size
 
 
-NARROW, WIDE = "784-50-10, batch 64", "784-512-10, batch 128"
+NARROW, WIDE, LARGE_BATCH = "784-50-10, batch 64", "784-512-10, batch 128", "784-50-10, batch 512"
+WIDE_KEYS = ("hidden=[512]", "batch_size=128")
 # `buffers` have the product that `auto` takes: it is to lose to neither, and equals one of them but for noise
 PRODUCTS = {"buffers/matmul": 0.95, "buffers/onednn": 0.95}
 RACES = (
     Race(NARROW, (), "buffers", {**PRODUCTS, "torch-nn": 2.0, "jax": 0.8}),
-    Race(WIDE, ("hidden=[512]", "batch_size=128"), "buffers", {**PRODUCTS, "torch-nn": 1.7}, 12),
-    Race(f"{NARROW}, Adam", (), "buffers", {"torch-nn": 2.0}, config="optimizer: {name: adam, lr: 1e-3}"),
-    Race(f"ten networks {NARROW}, all cores", ("replicates=10",), "buffers", {"torch-nn": 3.0}, 12),
+    Race(WIDE, WIDE_KEYS, "buffers", {**PRODUCTS, "torch-nn": 1.7}, 12),
+    Race(NARROW, (), "native", {"buffers": 1.2, "torch-nn": 3.0, "jax": 1.2}),
+    Race(LARGE_BATCH, ("batch_size=512",), "native", {"buffers": 1.0, "torch-nn": 1.5, "jax": 1.5}),
+    Race(WIDE, WIDE_KEYS, "native", {"buffers": 1.0, "torch-nn": 1.5, "jax": 1.05}, 12),
+    Race(f"{NARROW}, Adam", (), "native", {"torch-nn": 2.0}, config="optimizer: {name: adam, lr: 1e-3}"),
+    Race(f"ten networks {NARROW}, all cores", ("replicates=10",), "native", {"torch-nn": 5.5}, 12),
     Race(NARROW, (), "graph", {"torch-nn": 10.0, "torch-graph": 1.1, "jax": 0.0}, device="cuda"),
     Race(f"128 networks {NARROW}", ("replicates=128",), "graph", {"torch-nn": 400.0}, device="cuda"),
 )

@@ -27,10 +27,11 @@ def recipe(
     dropout=0.0,
     input_dropout=0.0,
     optimizer=None,
+    inputs=INPUTS,
     **more,
 ):
     """Linear layers with an activation between each two, as `mlp` makes them; eight rows a batch."""
-    layers, sizes = [Dropout(input_dropout)] * bool(input_dropout), (INPUTS, *hidden, OUTPUTS[loss])
+    layers, sizes = [Dropout(input_dropout)] * bool(input_dropout), (inputs, *hidden, OUTPUTS[loss])
     for n, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         layers += [activation(), *[Dropout(dropout)] * bool(dropout)] if n else []
         layers.append(Linear(fan_in, fan_out))

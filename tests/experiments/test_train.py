@@ -23,13 +23,15 @@ from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.models import MODELS
 from mlfound.foundations.optimizers import SGD
 from mlfound.foundations.randomness import generator
+from mlfound.native import compiling
 from mlfound.stats.estimates import accuracy_interval
 from mlfound.training.epochs import Epoch
 from mlfound.training.evaluation import Score
 from mlfound.training.gradients import BOUND, check_gradients
-from mlfound.training.plan import plan, require_memory
+from mlfound.training.plan import cautions, plan, require_memory
 from mlfound.training.snapshots import Divergence
 
+needs_compiler = pytest.mark.skipif(compiling.unavailable() is not None, reason="there is no C compiler here")
 FOLDER = Path(__file__).parents[2] / "configs"
 TRAINED = [path for path in sorted(FOLDER.glob("*.yaml")) if path.stem not in CONFIGS]
 
@@ -247,9 +249,59 @@ def test_the_product_goes_by_the_cpu_unless_it_is_written_down(monkeypatch, cpu,
 
 def test_networks_are_shared_out_among_processes_of_one_thread(monkeypatch):
     monkeypatch.setattr(hardware, "cores", lambda: 4)
-    assert [planned(f"replicates={count}").processes for count in (1, 2, 10)] == [1, 2, 4]
-    assert planned("replicates=10", "engine=modules").processes == 1, "the readable engine stays readable"
-    assert planned("replicates=10", "threads=2").processes == 1, "threads do not survive a fork"
+    for count, workers in ((1, 1), (2, 2), (10, 4)):
+        facts = planned(f"replicates={count}", "threads=auto").facts
+        assert (facts["workers"], facts["processes"], facts["threads"]) == (workers, workers, 1)
+    assert planned("replicates=10", "engine=modules").machine.workers == 1, (
+        "the readable engine stays readable"
+    )
+    assert planned("replicates=10", "threads=2").machine.workers == 1, "threads do not survive a fork"
+
+
+@needs_compiler
+def test_networks_are_shared_out_among_threads_of_the_compiled_engine(monkeypatch):
+    monkeypatch.setattr(hardware, "cores", lambda: 4)
+    facts = planned("replicates=10", "threads=auto", "engine=native").facts
+    assert (facts["workers"], facts["processes"], facts["threads"]) == (4, 1, 1)
+
+
+@needs_compiler
+def test_compiled_code_is_taken_where_it_can_all_and_the_work_is_worth_it():
+    def engine(*changes, rows=50_000):
+        return planned(*changes, rows=rows).config.engine
+
+    assert engine() == "native"
+    assert engine("replicates=3", "threads=auto", "batch_size=50000") == "native"
+    for change in ("epochs=1", "product=matmul", "threads=2", "model.name=cnn", "optimizer.name=lamb"):
+        assert engine(change) == "buffers", change
+    assert engine(rows=500) == "buffers"
+    assert engine("threads=auto", "batch_size=50000") == "buffers", "a product worth several threads"
+    assert planned(rows=50_000).config.product == "auto", "it has products of its own"
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ("model.name=lenet5", "Conv2d, Flatten, MaxPool, Unflatten have no compiled code"),
+        ("optimizer.name=lamb", "LAMB has no compiled code"),
+    ],
+)
+def test_what_has_no_compiled_code_runs_on_buffers_and_says_so(change, missing):
+    made = planned("engine=native", change)
+    assert made.config.engine == "buffers"
+    assert f"engine native cannot run this: {missing}; it runs on buffers" in cautions(made)
+
+
+def test_without_a_compiler_buffers_go_on_and_native_is_refused(monkeypatch):
+    monkeypatch.setattr(compiling, "unavailable", lambda: "there is no C compiler")
+    made = planned(rows=50_000)
+    assert made.config.engine == "buffers"
+    assert cautions(made) == ["the faster engine native cannot run here: there is no C compiler"]
+    assert not cautions(planned()), "it would not be taken"
+    with pytest.raises(UserError, match="there is no C compiler; write auto, or buffers") as refused:
+        planned("engine=native")
+    assert refused.value.key == "engine"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system with CPU affinities")
@@ -257,7 +309,7 @@ def test_one_core_is_one_process():
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     try:
-        assert planned("replicates=10").processes == 1
+        assert planned("replicates=10").machine.workers == 1
     finally:
         os.sched_setaffinity(0, allowed)
 

@@ -10,6 +10,7 @@ import torch
 
 from mlfound.config.loading import load, parse_set
 from mlfound.data.load import Split, Splits
+from mlfound.engines import ladder
 from mlfound.errors import UserError
 from mlfound.foundations.layers import Loss, bound
 from mlfound.foundations.models import MODELS
@@ -77,7 +78,8 @@ def same(one, other):
     )
 
 
-ENGINES = [("engine=modules",), ("engine=buffers",), ("engine=buffers", "product=matmul")]
+COMPILED = [("engine=native",)] * (ladder.unavailable("native", torch.device("cpu")) is None)
+ENGINES = [("engine=modules",), ("engine=buffers",), ("engine=buffers", "product=matmul"), *COMPILED]
 LEAKY = "model.activation=leaky", "model.leak=0.1", "model.relu_shift=0.4"
 KINDS = [
     ("engine=buffers", "optimizer.name=sgd", "optimizer.dampening=0.1", "optimizer.clip_norm=0.5", *LEAKY),

@@ -218,13 +218,16 @@ def step_table(
 
 
 def against_libraries(timed: Sequence[StepMeasurement]) -> Result:
-    """The last of ours, and how many times as fast as each library it is, and as its engine by another product."""
+    """The last of ours, and how many times as fast as each library it is, as `buffers`, and by another product."""
     ours = [each for each in timed if each.impl in OURS]
     if not ours:
         return Result()
     best = ours[-1]
     engine, _ = OURS[best.impl]
-    theirs = [each for each in timed if each is not best and OURS.get(each.impl, (engine,))[0] == engine]
+    others = [each for each in timed if each is not best]
+    theirs = [
+        each for each in others if each.impl == "buffers" or OURS.get(each.impl, (engine,))[0] == engine
+    ]
     metrics, words = dict[str, float](), list[str]()
     for library in theirs:
         ratios = best.times_as_fast_as(library)
