@@ -109,7 +109,7 @@ def training(context: Context) -> Rows:
     times = measure(rungs, budget=ROUNDS, block=1.0)
     what = "epoch of configs/mlp.yaml, engine modules / a bare loop of the same maths"
     yield at_most(what, times["modules"], times["bare"], 1.3)
-    what = f"epoch of configs/mlp.yaml, engine native / the engine's steps alone"
+    what = "epoch of configs/mlp.yaml, engine native / the engine's steps alone"
     yield at_most(what, times["native"], times["its steps"], 1.1)
 
     data = measure({"data": partial(prepare, config.data, context)}, budget=FEW_ROUNDS, block=1.0)["data"]
