@@ -41,12 +41,16 @@ def of_nothing(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _mean_and_std(x: Tensor, count: int, dim: int | None) -> tuple[Tensor, Tensor]:
-    """Over `count` numbers each (not n - 1); a std of 0, which the float64 sums make exact, is given as 1."""
+    """Over `count` numbers each (not n - 1); a std of 0 is given as 1.
+
+    Pixels are whole numbers / 256: the float64 sums of them and of their squares are exact, in any order, and the
+    results the same bits on every CPU.
+    """
     parts = torch.split(x, ROWS)
-    mean = (torch.stack([part.sum(dim, dtype=torch.float64) for part in parts]).sum(0) / count).float()
-    squares = [(part - mean).square().sum(dim, dtype=torch.float64) for part in parts]
-    std = (torch.stack(squares).sum(0) / count).sqrt().float()
-    return mean, torch.where(std > 0, std, 1.0)
+    total = torch.stack([part.sum(dim, dtype=torch.float64) for part in parts]).sum(0)
+    squares = torch.stack([part.square().sum(dim, dtype=torch.float64) for part in parts]).sum(0)
+    variance = (count * squares - total.square()) / count**2
+    return (total / count).float(), torch.where(variance > 0, variance.sqrt(), 1.0).float()
 
 
 NORMALIZATIONS: Mapping[str, Normalization] = {"global": of_all, "pixel": of_each_pixel, "none": of_nothing}
