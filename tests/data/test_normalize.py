@@ -1,5 +1,6 @@
 """Normalisation: each rung against float64, fitted on the training rows alone."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,19 @@ def test_mean_and_std_are_those_of_the_training_rows(splits, how, axis):
     assert mean.dtype == std.dtype == torch.float32
     torch.testing.assert_close(mean.double(), wanted_mean, rtol=1e-6, atol=0)
     torch.testing.assert_close(std.double(), wanted_std, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("how", AXES)
+def test_mean_and_std_are_exact_but_for_their_rounding(splits, how):
+    """By whole numbers of Python, which have no largest."""
+    few = splits.first(500)
+    pixels = (few.train.x * 256).long()
+    columns = (pixels if how == "pixel" else pixels.view(-1, 1)).T.tolist()
+    sums = [(len(ks), sum(ks), sum(k * k for k in ks)) for ks in columns]
+    stds = [math.sqrt(n * squares - total**2) / (256 * n) for n, total, squares in sums]
+    _, mean, std = normalized(few, how)
+    assert mean.view(-1).tolist() == torch.tensor([total / (256 * n) for n, total, _ in sums]).tolist()
+    assert std.view(-1).tolist() == torch.tensor([each or 1.0 for each in stds]).tolist()
 
 
 @pytest.mark.parametrize("how", NORMALIZATIONS)
