@@ -1,13 +1,16 @@
 """Compiled training: sizes about the edges of tiles, numbers that are none, and the same bits from every compiler."""
 
 import hashlib
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from mlfound.engines.native import Native
 from mlfound.engines.plain import Plain
@@ -25,6 +28,7 @@ pytestmark = [
     pytest.mark.skipif(compiling.unavailable() is not None, reason="there is no C compiler here"),
     pytest.mark.usefixtures("one_thread"),
 ]
+CONFIGS = Path(__file__).parents[2] / "configs"
 EDGES = st.sampled_from([1, 2, 3, 4, 5, 6, 7, 15, 16, 17, 31, 33, 48, 49, 64, 65, 97])
 OPTIONS = [
     {"activation": partial(ReLU, leak=0.1, shift=0.4, ceiling=0.7), "max_norm": 0.7},
@@ -74,6 +78,26 @@ def test_every_compiler_gives_the_same_bits(target, tmp_path):
     here = [digest(*task.train(Native)) for task in tasks]
     with compiled_for(target, tmp_path):
         assert [digest(*task.train(Native)) for task in tasks] == here
+
+
+# of the weights, with torch 2.13
+DEFAULT_TRAINING = "76955dc64d32f683"
+FAST = [target for target in TARGETS if target != "no FMA"]  # which would take an hour
+
+
+@pytest.mark.parametrize(
+    "target", ["as it is", *(pytest.param(target, marks=pytest.mark.slow) for target in FAST)]
+)
+def test_the_default_training_ends_at_the_same_bits_on_every_cpu(mlfound, mnist_dir, target, tmp_path):
+    """All of it: the images, first weights, order and steps of configs/mlp.yaml."""
+    if not runs_here(target):
+        pytest.skip("this processor has no such instructions")
+    with compiled_for(target, tmp_path) if target in TARGETS else nullcontext():
+        outcome = mlfound("train", CONFIGS / "mlp.yaml", "engine=native", "--no-plots")
+    assert outcome.code == 0, outcome
+    weights = load_file(outcome.path / "model.safetensors")
+    content = b"".join(weights[name].numpy().tobytes() for name in sorted(weights))
+    assert hashlib.sha256(content).hexdigest()[:16] == DEFAULT_TRAINING
 
 
 def test_a_network_has_the_same_bits_wherever_it_lies_in_memory():
