@@ -33,11 +33,9 @@ def rows(environment: Mapping[str, Any], data_dir: Path) -> Iterator[tuple[str, 
     product = matmul.fastest(hardware.cpu_kind(), device)
     yield "matrix product", f"{product}, torch's BLAS is {environment['blas']}"
     yield "C compiler", compiling.unavailable() or " ".join(compiling.find_compiler())
-    chosen = [ladder.fastest(device)]
-    if chosen == ["buffers"]:
-        chosen.append("native")  # for what is worth it
+    auto = {ladder.fastest(device): "auto", "native": "auto for an MLP, where it trains for long enough"}
     for name in ladder.ENGINES:
-        is_auto = " (auto)" * (name in chosen)
+        is_auto = f" ({auto[name]})" * (name in auto)
         yield f"engine {name}", ladder.unavailable(name, device) or f"yes{is_auto}"
     for name in libraries.LIBRARIES:
         yield f"for comparison {name}", libraries.unavailable(name, device) or "yes"

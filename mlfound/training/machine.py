@@ -60,7 +60,7 @@ class Machine:
             f"{self.device}, {self.threads} thread{'s' * (self.threads != 1)}",
         ]
         if self.workers > 1:
-            words.append(f"{self.workers} {'networks at a time' if self.engine == 'native' else 'processes'}")
+            words.append(f"{self.workers} {'at a time' if self.engine == 'native' else 'processes'}")
         return ", ".join(words)
 
 
