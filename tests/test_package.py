@@ -18,6 +18,10 @@ def test_a_wheel_trains_with_its_defaults_in_an_empty_folder(tmp_path):
         archive.extractall(tmp_path / "site")
     assert {name.split("/")[0].split("-")[0] for name in names} == {"mlfound"}
     assert any(name.endswith("sample/LICENSE.md") for name in names)
+    sources = {path.name for path in (ROOT / "mlfound" / "native").glob("*.c")}
+    assert sources == {
+        Path(name).name for name in names if name.startswith("mlfound/native/") and name.endswith(".c")
+    }
 
     work = tmp_path / "work"
     work.mkdir()

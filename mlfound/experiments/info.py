@@ -35,7 +35,7 @@ def rows(environment: Mapping[str, Any], data_dir: Path) -> Iterator[tuple[str, 
     yield "C compiler", compiling.unavailable() or " ".join(compiling.find_compiler())
     auto = {ladder.fastest(device): "auto", "native": "auto for an MLP, where it trains for long enough"}
     for name in ladder.ENGINES:
-        is_auto = f" ({auto[name]})" * (name in auto)
+        is_auto = f" ({auto[name]})" if name in auto else ""
         yield f"engine {name}", ladder.unavailable(name, device) or f"yes{is_auto}"
     for name in libraries.LIBRARIES:
         yield f"for comparison {name}", libraries.unavailable(name, device) or "yes"

@@ -66,41 +66,60 @@ class Machine:
 
 def machine(config: TrainConfig, recipe: Recipe, splits: Splits) -> Machine:
     """For this training; torch then works with so many threads. A UserError for what cannot be had here."""
-    device, dtype = hardware.resolve_device(config.device), splits.train.x.dtype
+    device = hardware.resolve_device(config.device)
     each = [layer.multiplications for layer in costs(recipe.model, (1, math.prod(splits.shape)))]
-    largest, several = config.batch_size * max(each), config.replicates > 1
-    engine, fallback = config.engine, ""
-    if engine == "auto":
-        engine = ladder.fastest(device)
-        whole = 3 * len(splits.train.y) * config.epochs * config.replicates * sum(each)
-        one_thread = config.threads == 1 or (
-            config.threads == "auto" and (several or largest < hardware.WORTH_MORE_THREADS)
-        )
-        covered = config.product == "auto" and not native.lacking(recipe)
-        if engine == "buffers" and covered and one_thread and whole >= WORTH_COMPILING:
-            if reason := ladder.unavailable("native", device, dtype):
-                fallback = f"the faster engine native cannot run here: {reason}"
-            else:
-                engine = "native"
-    elif reason := ladder.unavailable(engine, device, dtype):
-        raise UserError(f"{reason}; write auto, or buffers", key="engine")
-    elif engine == "native" and (reason := native.lacking(recipe)):
-        engine, fallback = "buffers", f"engine native cannot run this: {reason}; it runs on buffers"
-
-    product = config.product
-    if engine == "modules":
-        product = "matmul"
-    elif product == "auto" and engine != "native":
-        product = matmul.fastest(hardware.cpu_kind(), device, dtype)
-    if product != "auto" and (reason := matmul.unavailable(product, device, dtype)):
-        raise UserError(f"{product} cannot run here: {reason}; write auto, or matmul", key="product")
+    largest = config.batch_size * max(each)
+    whole = 3 * len(splits.train.y) * config.epochs * config.replicates * sum(each)
+    engine, fallback = engine_for(config, recipe, device, largest, whole)
+    product = product_for(config, engine, device, splits.train.x.dtype)
 
     # a CPU's networks are shared out among all cores that this process may use, with one thread each
     may_fork = (
         sys.platform == "linux" and not multiprocessing.current_process().daemon
     )  # nor may that have children
-    shared = several and (engine == "native" or (engine == "buffers" and device.type == "cpu" and may_fork))
+    side_by_side = engine == "native" or (engine == "buffers" and device.type == "cpu" and may_fork)
+    shared = config.replicates > 1 and side_by_side
     one = config.threads == "auto" and (shared or engine == "native")
     threads = hardware.use_threads(1 if one else config.threads, largest)
     workers = min(config.replicates, hardware.cores()) if shared and threads == 1 else 1
     return Machine(device, engine, product, threads, workers, fallback)
+
+
+def engine_for(
+    config: TrainConfig, recipe: Recipe, device: torch.device, largest: float, whole: float
+) -> tuple[str, str]:
+    """The engine and the fallback of `Machine`, for so many multiplications in a product and in the training."""
+    if config.engine == "auto":
+        return fastest(config, recipe, device, largest, whole)
+    if reason := ladder.unavailable(config.engine, device):
+        raise UserError(f"{reason}; write auto, or buffers", key="engine")
+    if config.engine == "native" and (reason := native.lacking(recipe)):
+        return "buffers", f"engine native cannot run this: {reason}; it runs on buffers"
+    return config.engine, ""
+
+
+def fastest(
+    config: TrainConfig, recipe: Recipe, device: torch.device, largest: float, whole: float
+) -> tuple[str, str]:
+    """The same where it may be chosen: `native` on a CPU if it can all, on one thread, and the work is worth it."""
+    engine = ladder.fastest(device)
+    of_one = config.replicates > 1 or largest < hardware.WORTH_MORE_THREADS
+    one_thread = config.threads == 1 or (config.threads == "auto" and of_one)
+    suits = (
+        config.product == "auto" and one_thread and whole >= WORTH_COMPILING and not native.lacking(recipe)
+    )
+    if engine != "buffers" or not suits:
+        return engine, ""
+    if reason := ladder.unavailable("native", device):
+        return engine, f"the faster engine native cannot run here: {reason}"
+    return "native", ""
+
+
+def product_for(config: TrainConfig, engine: str, device: torch.device, dtype: torch.dtype) -> str:
+    """The product of `Machine`; `auto` where the engine has products of its own."""
+    if engine == "modules" or config.product != "auto":
+        product = "matmul" if engine == "modules" else config.product
+        if reason := matmul.unavailable(product, device, dtype):
+            raise UserError(f"{product} cannot run here: {reason}; write auto, or matmul", key="product")
+        return product
+    return "auto" if engine == "native" else matmul.fastest(hardware.cpu_kind(), device, dtype)

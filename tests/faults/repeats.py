@@ -24,7 +24,7 @@ SETTINGS: Mapping[str, Sequence[Any]] = {
     "optimizer.lr": (0.003, 0.001),  # small enough for mse
     "optimizer.momentum": (0.9, 0.5),
     "optimizer.nesterov": ("true", "false"),
-    "engine": ("auto", "modules", "buffers"),
+    "engine": ("auto", "modules", "buffers", "native"),
     "replicates": (1, 1, 3),
     "schedule": ("one-cycle", "cosine", "constant"),
     "batch_size": (64, 33, 500),
@@ -45,6 +45,8 @@ def failure(seed: int, number: int, runs: Path) -> str | None:
     rng = Random(f"{seed}-{number}")
     settings = {key: rng.choice(values) for key, values in SETTINGS.items()}
     settings["model.outputs"] = 1 if settings["loss"] == "mse" else 10
+    if settings["engine"] == "native":
+        settings["threads"] = 1
     if settings["model.hidden"] == "[]":  # nothing to leave out
         settings["model.dropout"] = 0
     flags = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
