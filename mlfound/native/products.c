@@ -82,38 +82,39 @@ static void NAME(dot_tile)(ptrdiff_t depth, const REAL *x, ptrdiff_t x_row, cons
         NAME(dots)(depth, x, x_row, w, w_row, 1, 1, out);
 }
 
-/* y (rows, out) = x (rows, in) w^T + b. A few rows of w, copied where they do not begin at a multiple of WIDE, stay in
- * the first cache while the images of a chunk pass by. With every tile some lines of the `next` images are brought. */
-static void NAME(linear)(const REAL *x, ptrdiff_t x_row, const REAL *w, const REAL *b, ptrdiff_t rows, ptrdiff_t in,
-                         ptrdiff_t out, REAL *y, ptrdiff_t y_row, REAL *scratch, struct NAME(images) * next)
+/* So many rows of `in` numbers stay in the second cache while all weights pass by. */
+static inline ptrdiff_t NAME(chunk)(ptrdiff_t in)
 {
-    ptrdiff_t depth = NAME(padded)(in), chunk = CHUNK_BYTES / (depth * (ptrdiff_t)sizeof(REAL)) / DOT_ROWS * DOT_ROWS;
-    ptrdiff_t tiles = (rows / DOT_ROWS + 1) * (out / DOT_COLUMNS + 1);
-    ptrdiff_t lines = next ? next->count * (next->size / WIDE + 2) / tiles + 1 : 0;
+    return MAX(CHUNK_BYTES / (NAME(padded)(in) * (ptrdiff_t)sizeof(REAL)) / DOT_ROWS, 1) * DOT_ROWS;
+}
+
+/* y (rows, out) = x (rows, in) w^T + b, for a chunk of rows. A few rows of w, copied where they do not begin at a
+ * multiple of WIDE, stay in the first cache while the chunk passes by. */
+static void NAME(linear)(const REAL *x, ptrdiff_t x_row, const REAL *w, const REAL *b, ptrdiff_t rows, ptrdiff_t in,
+                         ptrdiff_t out, REAL *y, ptrdiff_t y_row, REAL *scratch, struct NAME(ahead) * ahead)
+{
+    ptrdiff_t depth = NAME(padded)(in);
     int is_aligned = in == depth && (uintptr_t)w % WIDE_BYTES == 0;
-    chunk = MAX(chunk, DOT_ROWS);
-    for (ptrdiff_t first = 0, columns, here; first < rows; first += chunk)
-        for (ptrdiff_t o = 0; o < out; o += columns) {
-            const REAL *own = w + o * in;
-            columns = out - o >= DOT_COLUMNS ? DOT_COLUMNS : 1;
-            if (!is_aligned) {
-                for (ptrdiff_t j = 0; j < columns; j++) {
-                    memcpy(scratch + j * depth, own + j * in, in * sizeof(REAL));
-                    memset(scratch + j * depth + in, 0, (depth - in) * sizeof(REAL));
-                }
-                own = scratch;
+    for (ptrdiff_t o = 0, columns, here; o < out; o += columns) {
+        const REAL *own = w + o * in;
+        columns = out - o >= DOT_COLUMNS ? DOT_COLUMNS : 1;
+        if (!is_aligned) {
+            for (ptrdiff_t j = 0; j < columns; j++) {
+                memcpy(scratch + j * depth, own + j * in, in * sizeof(REAL));
+                memset(scratch + j * depth + in, 0, (depth - in) * sizeof(REAL));
             }
-            for (ptrdiff_t r = first; r < MIN(rows, first + chunk); r += here) {
-                REAL sums[DOT_ROWS][DOT_COLUMNS];
-                here = rows - r >= DOT_ROWS ? DOT_ROWS : 1;
-                if (next)
-                    NAME(bring)(next, lines);
-                NAME(dot_tile)(depth, x + r * x_row, x_row, own, depth, here, columns, sums);
-                for (ptrdiff_t i = 0; i < here; i++)
-                    for (ptrdiff_t j = 0; j < columns; j++)
-                        y[(r + i) * y_row + o + j] = sums[i][j] + b[o + j];
-            }
+            own = scratch;
         }
+        for (ptrdiff_t r = 0; r < rows; r += here) {
+            REAL sums[DOT_ROWS][DOT_COLUMNS];
+            here = rows - r >= DOT_ROWS ? DOT_ROWS : 1;
+            NAME(bring)(ahead);
+            NAME(dot_tile)(depth, x + r * x_row, x_row, own, depth, here, columns, sums);
+            for (ptrdiff_t i = 0; i < here; i++)
+                for (ptrdiff_t j = 0; j < columns; j++)
+                    y[(r + i) * y_row + o + j] = sums[i][j] + b[o + j];
+        }
+    }
 }
 
 /* out (rows, vectors x LANES) = a (rows, depth), of any strides, times b (depth, vectors x LANES). */

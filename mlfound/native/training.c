@@ -52,24 +52,47 @@ static double NAME(loss)(int64_t kind, REAL *out, ptrdiff_t row, const int64_t *
     return sum * share;
 }
 
-/* Forward: the outputs of all layers, and with them the `next` images on their way. */
+/* A linear layer, in chunks of rows. The first layer has `images`: each chunk is gathered, and the next one, which may
+ * be of the next step, brought near. */
+static void NAME(linear_chunks)(const struct layer *layer, const REAL *parameters, REAL *x, ptrdiff_t rows, REAL *y,
+                                REAL *scratch, const struct NAME(images) * images)
+{
+    ptrdiff_t x_row = NAME(padded)(layer->in), y_row = NAME(padded)(layer->out), chunk = NAME(chunk)(layer->in);
+    ptrdiff_t tiles = MIN(rows, chunk) / DOT_ROWS * (layer->out / DOT_COLUMNS) + 1;
+    for (ptrdiff_t r = 0; r < rows; r += chunk) {
+        ptrdiff_t here = MIN(chunk, rows - r);
+        struct NAME(images) now = {0};
+        struct NAME(ahead) ahead = {&now, 0, here, 0, 0};
+        if (images) {
+            now = (struct NAME(images)){images->all, images->order + r, images->left - r, images->size};
+            ahead.end = MIN(here + chunk, now.left);
+            ahead.lines = (ahead.end - here) * (now.size / WIDE + 2) / tiles + 1;
+            NAME(gather)(&now, here, x + r * x_row, x_row);
+        }
+        NAME(linear)(x + r * x_row, x_row, parameters + layer->w, parameters + layer->b, here, layer->in, layer->out,
+                     y + r * y_row, y_row, scratch, &ahead);
+    }
+}
+
+/* Forward: the outputs of all layers. */
 static void NAME(forward)(const struct network *network, const REAL *parameters, ptrdiff_t rows,
-                          const struct NAME(work) * work, struct NAME(images) * next)
+                          const struct NAME(work) * work, const struct NAME(images) * images)
 {
     const REAL *mask = work->masks;
-    for (ptrdiff_t n = 0; n < network->layers; n++) {
+    if (network->layer->kind != LINEAR) {
+        NAME(gather)(images, rows, work->outputs[0], NAME(padded)(images->size));
+        images = 0;
+    }
+    for (ptrdiff_t n = 0; n < network->layers; n++, images = 0) {
         const struct layer *layer = network->layer + n;
-        const REAL *x = work->outputs[n];
-        REAL *y = work->outputs[n + 1];
-        ptrdiff_t x_row = NAME(padded)(layer->in), y_row = NAME(padded)(layer->out);
+        REAL *x = work->outputs[n], *y = work->outputs[n + 1];
         if (layer->kind == LINEAR)
-            NAME(linear)(x, x_row, parameters + layer->w, parameters + layer->b, rows, layer->in, layer->out, y, y_row,
-                         work->scratch, next->row < next->count ? next : 0);
+            NAME(linear_chunks)(layer, parameters, x, rows, y, work->scratch, images);
         else if (layer->kind == DROPOUT) {
-            NAME(drop)(x, x_row, mask, rows, layer->in, y);
+            NAME(drop)(x, NAME(padded)(layer->in), mask, rows, layer->in, y);
             mask += rows * layer->in;
         } else
-            NAME(activate)(layer, x, rows * x_row, y);
+            NAME(activate)(layer, x, rows * NAME(padded)(layer->in), y);
     }
 }
 
@@ -112,18 +135,17 @@ void NAME(train)(const struct network *network, REAL *parameters, REAL *first_st
 {
     const struct layer *layers = network->layer;
     const struct rule *rule = &network->rule;
-    const ptrdiff_t size = layers->in, row = NAME(padded)(size), outputs = layers[network->layers - 1].out;
+    const ptrdiff_t size = layers->in, outputs = layers[network->layers - 1].out;
     const int clips = rule->clip_norm < __builtin_inf(), limits = network->max_norm < __builtin_inf();
     for (ptrdiff_t here; rows; rows -= here, order += here, losses++, coefficients++) {
         here = MIN(network->batch_size, rows);
-        struct NAME(images) next = {images, order + here, MIN(network->batch_size, rows - here), size, 0, 0};
+        struct NAME(images) from = {images, order, rows, size};
         struct NAME(update) update =
             NAME(update_of)(rule, coefficients, parameters, first_state, second_state, clips ? gradient : 0);
         REAL *out = work->outputs[network->layers];
 
         NAME(draw_masks)(layers, network->layers, here, generator, work->masks);
-        NAME(gather)(images, order, here, size, work->outputs[0], row);
-        NAME(forward)(network, parameters, here, work, &next);
+        NAME(forward)(network, parameters, here, work, &from);
         *losses = NAME(loss)(network->loss, out, NAME(padded)(outputs), labels, order, here, outputs,
                              work->exponentials);
         NAME(backward)(network, &update, out, here, work);
