@@ -10,6 +10,7 @@ from mlfound.cli import notebook, runs
 from mlfound.cli.execute import execute, resume, show_datasets, show_machine
 from mlfound.cli.options import SHARED, takes
 from mlfound.cli.streams import open_streams
+from mlfound.cli.sweep import sweep
 from mlfound.cli.usage import Commands
 
 app = typer.Typer(
@@ -166,6 +167,7 @@ def compare(context: typer.Context, **flags: Any) -> None:
     execute(context, operands="runs")
 
 
+app.command()(sweep)
 app.command()(runs.report)
 
 

@@ -125,6 +125,11 @@ FLAGS: dict[str, Flag] = {
         "RUN|KEY=VALUE",
         "Runs, as paths, ids, beginnings of ids or latest; or one YAML file; and config keys.",
     ),
+    "arguments:sweep": arguments(
+        "CONFIG|KEY=A,B",
+        "A YAML file or a run to take the config from, else the defaults; and config keys with one value or "
+        "several, such as epochs=3 or optimizer.lr=0.05,0.1.",
+    ),
     "arguments:notebooks": arguments(
         "NOTEBOOK|KEY=VALUE", "Notebooks, and folders of them; or one YAML file; and config keys."
     ),
@@ -144,6 +149,24 @@ FLAGS: dict[str, Flag] = {
     "print_config": shared(bool, "Print the config as YAML and stop.", "--print-config", default=False),
     "list_": shared(bool, "Show all datasets, their state, path and licence.", "--list", default=False),
     "command": shared(str | None, "Only runs of this command, such as train.", metavar="NAME"),
+    "command:sweep": shared(
+        str | None, "The command to sweep, such as matmul-bench; default: that of CONFIG, or train.", metavar="NAME"
+    ),
+    "seeds": shared(str | None, "A cell for each of these seeds; default: the config's seed.", metavar="0-9"),
+    "jobs": shared(
+        int | None, "Processes of this machine; 1 is this one; default: a process for each core.", metavar="N", min=1
+    ),
+    "dask": shared(str | None, "Use the workers of this Dask scheduler instead.", metavar="ADDRESS"),
+    "on_error": shared(
+        str, "When a cell fails: continue with the rest, or stop; default: continue.",
+        "--on-error", metavar="WORD", default="continue",
+    ),
+    "dry_run": shared(bool, "List the cells and stop.", "--dry-run", default=False),
+    "yes:sweep": shared(bool, "More than 1,000 cells are meant.", "--yes", default=False),
+    "resume_:sweep": shared(
+        str | None, "Do what is missing or failed of this sweep; default: a new one.", "--resume", metavar="RUN"
+    ),
+    "sweep": shared(str | None, "The cells of this sweep instead.", metavar="RUN"),
     "where": shared(
         list[str] | None, "Only runs with this in their config or run.json; repeatable.", metavar="KEY=VALUE"
     ),
@@ -249,4 +272,5 @@ for name, flag in FLAGS.items():
         flag.info.autocompletion = completion.values_of(KEYS[parameter(name)])
     elif name.startswith("arguments"):
         flag.info.autocompletion = completion.operands
-FLAGS["resume_"].info.autocompletion = completion.runs
+for name in ("resume_", "resume_:sweep", "sweep"):
+    FLAGS[name].info.autocompletion = completion.runs

@@ -14,7 +14,7 @@ app = typer.Typer(name="runs", cls=Commands, invoke_without_command=True, rich_m
 
 
 @app.callback()
-@takes("command where sort reverse columns limit html open_ runs_dir json_")
+@takes("command where sort reverse columns limit sweep html open_ runs_dir json_")
 def runs(context: typer.Context, **flags: Any) -> None:
     """List the runs and what tells them apart.
 
@@ -24,6 +24,7 @@ def runs(context: typer.Context, **flags: Any) -> None:
     Example:
       mlfound runs --where optimizer.lr=0.1 --sort test_accuracy
       mlfound runs --command train --columns optimizer.lr,test_loss
+      mlfound runs --sweep latest --sort valid_loss --reverse
       mlfound runs show latest
     """
     if context.invoked_subcommand is not None:
@@ -31,14 +32,19 @@ def runs(context: typer.Context, **flags: Any) -> None:
         return
     from mlfound.runs.query import Query, nothing_found, select
 
+    folder = flags["runs_dir"]
+    if flags["sweep"] is not None:
+        from mlfound.runs.find import find_run
+
+        folder = find_run(flags["sweep"], folder) / "cells"
     query = Query(flags["command"], flags["where"] or (), flags["sort"], flags["reverse"], flags["limit"])
-    found = select(query, flags["runs_dir"])
+    found = select(query, folder)
     if flags["json_"]:
         print_json([run.as_json() for run in found])
     elif flags["html"] or flags["open_"]:
         from mlfound.runs.pages import write_index
 
-        show_path(write_index(found, flags["runs_dir"]), flags["open_"])
+        show_path(write_index(found, folder), flags["open_"])
     elif found:
         from mlfound.report.lines import show_lines
         from mlfound.report.terminal import screen
@@ -48,7 +54,7 @@ def runs(context: typer.Context, **flags: Any) -> None:
         listed = columns_of(found, query.sort) if chosen is None else chosen_columns(chosen, found)
         show_lines(listed, screen(), COLOURS)
     else:
-        typer.echo(nothing_found(query, flags["runs_dir"]))
+        typer.echo(nothing_found(query, folder))
 
 
 RED = ("crashed", "damaged", "diverged", "failed")

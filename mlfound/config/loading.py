@@ -59,12 +59,21 @@ def load(command: str, path: str | Path | None = None, overrides: Sequence[Overr
 
     The message of a UserError starts with file and line, or with the flag. It reports the first mistake of a file.
     """
-    model = CONFIGS[command]
-    given: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    if path is not None:
-        given, lines = read_file(path)
-        origins = {key: f"{printable(str(path))}:{line}" for key, line in lines.items()}
+    given, origins = read_given(path) if path is not None else ({}, {})
+    notes = override(CONFIGS[command], given, origins, overrides)
+    return Loaded(validated(CONFIGS[command], given, origins), origins, notes)
+
+
+def read_given(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a file gives, nested, and where: `configs/mlp.yaml:7` by dotted key."""
+    given, lines = read_file(path)
+    return given, {key: f"{printable(str(path))}:{line}" for key, line in lines.items()}
+
+
+def override(
+    model: type[Config], given: dict[str, Any], origins: dict[str, str], overrides: Sequence[Override]
+) -> tuple[str, ...]:
+    """Set the overrides in what is given, in their order; lines on what they made meaningless in it."""
     single = [each for override in overrides for each in _spread(override, model)]
     known = fields(model, given)
     for override in single:  # the names decide which other keys there are
@@ -73,8 +82,13 @@ def load(command: str, path: str | Path | None = None, overrides: Sequence[Overr
     notes = _drop(known, model, given, origins)
     for override in single:
         _apply(override, model, given, origins)
+    return notes
+
+
+def validated(model: type[Config], given: Mapping[str, Any], origins: Mapping[str, str]) -> Any:
+    """The config of what is given; UserError for the first mistake in the order of writing."""
     try:
-        return Loaded(model.model_validate(given), origins, notes)
+        return model.model_validate(given)
     except ValidationError as error:
         raise UserError(first_mistake(error, model, given, origins)) from None
 
@@ -105,7 +119,7 @@ def _drop(
         section, _, word = key.rpartition(".")
         if keys := value_at(section, given):  # else it went with its section
             dropped.setdefault(section, []).append(word)
-            file = origins[key].rpartition(":")[0]
+            file = origins[key].rpartition(":")[0] or origins[key]
             del keys[word]
     notes = []
     for section, words in dropped.items():

@@ -47,7 +47,8 @@ def without_results(runs_dir: Path) -> dict[Path, int]:
     found: dict[Path, int] = {}
     for run in list_runs(runs_dir):
         results = os.path.lexists(run.path / "summary.json") or os.path.lexists(run.path / PREVIOUS)
-        kept = results or run.notes != Notes() or any((run.path / "checkpoints").glob("*.safetensors"))
+        resumable = any(map(any, map(run.path.glob, ("checkpoints/*.safetensors", "cells/*/run.json"))))
+        kept = results or run.notes != Notes() or resumable
         # a run has no lock in its first moment, and what just ended may be looked into
         if not kept and time.time() - run.path.stat().st_mtime > MIN_AGE_SECONDS:
             with suppress(UserError):  # no run folder, or one that is running

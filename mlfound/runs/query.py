@@ -43,8 +43,9 @@ def select(query: Query, runs_dir: Path) -> list[Run]:
 def refuse_unknown_command(command: str) -> None:
     from mlfound.config.models import CONFIGS
 
-    if command not in CONFIGS:
-        raise UserError(f"--command {command}: no such command; {advice(command, list(CONFIGS))}")
+    known = [*CONFIGS, "sweep"]
+    if command not in known:
+        raise UserError(f"--command {command}: no such command; {advice(command, known)}")
 
 
 def nothing_found(query: Query, runs_dir: Path) -> str:

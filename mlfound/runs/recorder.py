@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from mlfound.runs.run import Screen
 
 
+RESUMABLE = ("train", "sweep")
+
+
 class RunRecorder:
     """The `Recorder` of a real run, for a `with`: without `finish` the run ends as failed or interrupted.
 
@@ -67,8 +70,8 @@ class RunRecorder:
         if error is not None and self.has_started and self.facts.get("status") == "running":
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             with suppress(OSError):  # a disk that fails here too must not hide why the run ended
-                if status == "interrupted" and self.command == "train":
-                    self.message(f"Interrupted; mlfound train --resume {self.path} goes on from here.")
+                if status == "interrupted" and self.command in RESUMABLE:
+                    self.message(f"Interrupted; mlfound {self.command} --resume {self.path} goes on from here.")
                 self.close(status, error=repr(error))
         with suppress(OSError):
             self.say_shortfalls()  # of what was written since it began

@@ -1,0 +1,164 @@
+"""A sweep from its grid to its run folder: what is there is taken, what is missing is carried out, all is summed up."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlfound.errors import UserError
+from mlfound.hardware import cores
+from mlfound.report.figures import elapsed
+from mlfound.runs import folder
+from mlfound.runs.environment import environment
+from mlfound.runs.plain_files import read_json
+from mlfound.runs.reader import Run
+from mlfound.runs.recorder import RunRecorder, now
+from mlfound.runs.run import Screen
+from mlfound.runs.status import pause, schema_problem, seconds_paused
+from mlfound.sweeps.backends import Backend, Dask, InTurn, Processes
+from mlfound.sweeps.grid import Cell, Grid
+from mlfound.sweeps.results import report
+from mlfound.sweeps.worker import FINAL, Outcome, Task, code, digests, unpack
+
+SECONDS_PER_LINE = 30.0  # between two lines on how far it is, where there is no bar
+
+
+@dataclass(frozen=True)
+class Where:
+    """Processes of this machine, or the scheduler of a cluster; and what becomes of the rest when a cell fails."""
+
+    jobs: int | None = None  # None: as many as there are cores
+    dask: str | None = None  # a scheduler's address
+    stop_on_error: bool = False
+
+    def backend(self, count: int) -> Backend:
+        """One that suits so many cells."""
+        if self.dask is not None:
+            return Dask(self.dask)
+        jobs = min(self.jobs or cores(), max(count, 1))
+        return Processes(jobs) if jobs > 1 else InTurn()
+
+
+class ResumedSweep(RunRecorder):
+    """The recorder of a sweep that goes on in its own folder."""
+
+    def __init__(self, path: Path, screen: Screen) -> None:
+        super().__init__("sweep", path.parent, None, screen)
+        self.path = path
+
+    def begin(self, config: Any, **facts: Any) -> None:
+        """The facts of before, but for those that are new."""
+        self.lock = folder.lock(self.path)
+        before, resumed_at = read_json(self.path / "run.json"), self.facts["start"]
+        self.start(config, {
+            **before,
+            **facts,
+            "status": "running",
+            "end": None,
+            "environment": self.environment,
+            "resumed": [*(before.get("resumed") or []), resumed_at],
+            "paused_seconds": seconds_paused(before) + pause(self.path, before, resumed_at),
+        })  # fmt: skip
+
+
+def sweep(
+    grid: Grid, recorder: RunRecorder, where: Where, data_dir: Path, screen: Screen
+) -> Run:
+    """Carry out what is missing of the grid's cells; the run folder with the results of all."""
+    data = {name: digests(name, data_dir) for name in datasets(grid.cells)}
+    recorder.drawing = screen.drawing() if screen.drawing else None
+    recorder.environment, recorder.notes = environment(), grid.notes
+    done = already_done(grid.cells, recorder.path / "cells") if isinstance(recorder, ResumedSweep) else {}
+    missing = [cell for cell in grid.cells if cell.name not in done]
+    with closing(where.backend(len(missing))) as backend:
+        seeds = {"seeds": grid.seeds} if grid.seeds else {}
+        recorder.begin(grid.config, cells=len(grid.cells), where=where.dask or backend.width, **seeds)
+        cells = recorder.path.resolve() / "cells"
+        cells.mkdir(exist_ok=True)
+        tasks = [
+            Task(cell.command, cell.config, cell.name, cells.parent, data_dir.resolve(), data, code())
+            for cell in missing
+        ]
+        try:
+            done |= carry_out(tasks, {cell.name: cell for cell in grid.cells}, backend, recorder, where, cells)
+        except ConnectionError as error:
+            raise ConnectionError(f"{error}; mlfound sweep --resume {recorder.path} goes on from here") from error
+        except UserError as error:
+            raise UserError(f"{error}; then mlfound sweep --resume {recorder.path} goes on") from error
+    result = report(grid, done, cells)
+    with screen.interruption():  # so that a sweep that came this far is whole
+        summary = recorder.finish(result)
+        screen.show(result, summary)
+    return Run(summary["path"])
+
+
+def resumed(path: Path) -> None:
+    """UserError where there is no sweep to go on with."""
+    facts = read_json(path / "run.json")
+    if problem := schema_problem(facts):
+        raise UserError(f"{path / 'run.json'}: {problem}")
+    if facts.get("command") != "sweep":
+        raise UserError(f"{path}: a run of {facts.get('command')}; name the folder of a sweep")
+
+
+def datasets(cells: Sequence[Cell]) -> list[str]:
+    """The names of the data sets of all cells."""
+    names = (cell.config.get("data.dataset", cell.config.get("dataset")) for cell in cells)
+    return [name for name in dict.fromkeys(names) if name is not None]
+
+
+def already_done(cells: Sequence[Cell], place: Path) -> dict[str, Outcome]:
+    """The outcomes that are there and would not change, by the cell's name."""
+    found = {}
+    for path in sorted(place.glob("*")):
+        name = path.name.partition(f"-{cells[0].command}-")[2][:12]
+        if name and (run := Run(path, forgiving=True)).status in FINAL:
+            found[name] = Outcome(name, run.status, path.name)
+    return {cell.name: found[cell.name] for cell in cells if cell.name in found}
+
+
+def carry_out(
+    tasks: Sequence[Task],
+    cells: Mapping[str, Cell],
+    backend: Backend,
+    recorder: RunRecorder,
+    where: Where,
+    place: Path,
+) -> dict[str, Outcome]:
+    """The outcomes by the cell's name; a cell that fails is said at once."""
+    done: dict[str, Outcome] = {}
+    say, failed = progress(len(tasks), recorder), 0
+    say(0, backend.width, failed)
+    for outcome in backend.outcomes(tasks):
+        unpack(outcome, place)
+        done[outcome.name] = outcome
+        if outcome.status != "completed":
+            failed += 1
+            cell = cells[outcome.name]
+            why = f": {outcome.error}" if outcome.error else ""
+            recorder.message(f"cell {cell.number} ({cell}) {outcome.status}{why}")
+            if where.stop_on_error:
+                recorder.message(f"Stopped: {len(tasks) - len(done)} cells are left; --resume does them, too.")
+                break
+        say(len(done), backend.width, failed)
+    return done
+
+
+def progress(total: int, recorder: RunRecorder) -> Callable[[int, int, int], None]:
+    """Says how many cells are done, running and failed, and how long the rest will take."""
+    started = said = time.monotonic()
+
+    def say(done: int, width: int, failed: int) -> None:
+        nonlocal said
+        running, at = min(width, total - done), time.monotonic()
+        recorder.progress(f"{done:,} of {total:,} cells", done, total, running=f"{running:,}", failed=f"{failed:,}")
+        if done and at - said > SECONDS_PER_LINE:
+            said, left = at, elapsed((at - started) / done * (total - done))
+            recorder.message(f"{done:,} of {total:,} cells done, {running} running, about {left} left")
+
+    return say
+
+
+__all__ = ["ResumedSweep", "Where", "now", "resumed", "sweep"]
