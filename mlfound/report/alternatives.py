@@ -116,6 +116,17 @@ SHOWS: dict[str, Callable[[Data], str]] = {
     "compared_curves": lambda data: (
         f"Lines over the epochs, {' and '.join(data['curves'])}: {_listed(data['names'])}."
     ),
+    "setting_line": lambda data: (
+        f"Means of {data['figure']} with their intervals, and one dot per seed, by {data['key']}: "
+        f"{_pairs({**data, 'mean': _numbers(data['mean'])}, 'values', 'mean', '{} {}')}."
+    ),
+    "setting_map": lambda data: (
+        f"A map of the means of {data['figure']}, {data['keys'][0]} in rows, {data['keys'][1]} in columns: "
+        + "; ".join(
+            f"{row}: {_listed(_numbers(means))}" for row, means in zip(data["rows"], data["mean"], strict=True)
+        )
+        + "."
+    ),
 }
 
 
@@ -146,6 +157,11 @@ def _pairs(data: Data, first: str, second: str, form: str) -> str:
 
 def _durations(names: Iterable[str], seconds: Iterable[float]) -> Iterable[str]:
     return (f"{name} {duration(each)}" for name, each in zip(names, _list(seconds), strict=True))
+
+
+def _numbers(values: Iterable[float | None]) -> list[str]:
+    """In four digits; a dash where there is none."""
+    return ["–" if value is None else f"{value:.4g}" for value in _list(values)]
 
 
 def _epochs(data: Data) -> str:

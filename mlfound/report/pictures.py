@@ -13,6 +13,7 @@ from mlfound.report.distributions import class_balance, mean_and_std_images, pix
 from mlfound.report.heatmaps import confusion
 from mlfound.report.images import digits, weights, wrong_digits
 from mlfound.report.maps import feature_maps
+from mlfound.report.settings import setting_line, setting_map
 from mlfound.report.signals import activation_histograms, signal_by_layer, single_draws, size_histograms
 from mlfound.report.style import DPI, SHEET
 from mlfound.results import Picture
@@ -34,5 +35,6 @@ PICTURES: dict[str, Callable[..., Figure]] = {
         feature_maps, pixel_histograms, mean_and_std_images, class_balance, duration_dots, pass_dots, rate_bars,
         speeds,
         single_draws, activation_histograms, signal_by_layer, size_histograms, compared_seeds, compared_curves,
+        setting_line, setting_map,
     )
 }  # fmt: skip

@@ -86,6 +86,13 @@ def notebook_test(run: Run) -> str:
     return f"Test of {names[0] if len(names) == 1 else f'{len(names)} notebooks'}"
 
 
+def sweep(run: Run) -> str:
+    vary = at(run.config, "vary")
+    keys = [key for key, _ in flat(vary)] if isinstance(vary, dict) else []
+    by = f" by {' and '.join(keys)}" if keys else ""
+    return f"Sweep of {run.config.get('command')}{by}, {run.facts.get('cells')} cells"
+
+
 TITLES: dict[str | None, Callable[[Run], str]] = {
     "train": train,
     "lr-find": lr_find,
@@ -97,6 +104,7 @@ TITLES: dict[str | None, Callable[[Run], str]] = {
     "compare": compare,
     "download": lambda run: f"Files of {_data(run)}",
     "notebook-test": notebook_test,
+    "sweep": sweep,
 }
 
 

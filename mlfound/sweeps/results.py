@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from mlfound.errors import UserError, some
+from mlfound.errors import some
 from mlfound.experiments.comparison import verdicts
 from mlfound.experiments.comparison.comparisons import Comparison, compare
 from mlfound.experiments.comparison.differences import content
@@ -25,7 +25,7 @@ from mlfound.results import Check, Column, EarlierRun, Picture, Result, Table
 from mlfound.runs.earlier import earlier
 from mlfound.runs.reader import Run
 from mlfound.stats.estimates import Estimate
-from mlfound.sweeps.grid import CASE, Cell, Grid
+from mlfound.sweeps.grid import Cell, Grid
 from mlfound.sweeps.worker import Outcome
 
 TRAINED = ("valid_loss", "valid_accuracy", "test_accuracy")
@@ -171,8 +171,8 @@ def mean(each: Setting, measure: Measure) -> float:
 
 def sentences(best: Setting, measure: Measure, found: Sequence[Comparison]) -> Iterable[str]:
     """The best with its figures, those of its test set too; then those that are like it, and how many are worse."""
-    figures = [each for name in (measure.name, "test_accuracy") if (each := ranged(best, name))]
-    yield f"{'Best on validation' if found else 'Mean'}: {best.label or 'all seeds'}: {'; '.join(figures)}."
+    of, test = best.label or "All seeds", ranged(best, "test_accuracy")
+    yield f"{of}{' is best on validation' * bool(found)}: {test or ranged(best, measure.name)}."
     like = [each for each in found if not each.seen and each.p is not None]
     unknown = [each.second.label for each in found if each.p is None]
     over = f"p by Holm over {len(found)}" if len(found) > 1 else verdicts.p_value(found[0]) if found else ""
@@ -204,7 +204,7 @@ def settings_table(
     """A row for each setting, the best first: means over the seeds with their intervals, and the verdict."""
     columns = [*keys_of(grid), Column("cells", of=lambda each: len(each.completed), rank=3)]
     for rank, name in enumerate(names, 2):
-        form = ".2%" if "accuracy" in name else ".4g"
+        form = ".2%" if "accuracy" in name else ".4f" if name in MEASURES else ".4g"
         what = words(name).replace("valid ", "validation ")
         columns += [
             Column(name, what, form, of=lambda each, name=name: part(each, name, "value"), rank=rank),
@@ -285,6 +285,3 @@ def every_seed(ranked: Sequence[Setting], found: Sequence[Comparison], measure: 
     title = f"{measure.label.capitalize()}, seed by seed{more}"
     data = dots(sides, found[: len(sides) - 1], measure)
     return [Picture("seeds", "compared_seeds", {"title": title, "names": [each.label for each in sides], **data})]
-
-
-__all__ = ["report", "UserError", "CASE"]

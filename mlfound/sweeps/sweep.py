@@ -14,7 +14,7 @@ from mlfound.runs import folder
 from mlfound.runs.environment import environment
 from mlfound.runs.plain_files import read_json
 from mlfound.runs.reader import Run
-from mlfound.runs.recorder import RunRecorder, now
+from mlfound.runs.recorder import RunRecorder
 from mlfound.runs.run import Screen
 from mlfound.runs.status import pause, schema_problem, seconds_paused
 from mlfound.sweeps.backends import Backend, Dask, InTurn, Processes
@@ -153,12 +153,9 @@ def progress(total: int, recorder: RunRecorder) -> Callable[[int, int, int], Non
     def say(done: int, width: int, failed: int) -> None:
         nonlocal said
         running, at = min(width, total - done), time.monotonic()
-        recorder.progress(f"{done:,} of {total:,} cells", done, total, running=f"{running:,}", failed=f"{failed:,}")
+        recorder.progress("sweep", done, total, cells=f"{done:,} of {total:,}", running=f"{running:,}", failed=f"{failed:,}")
         if done and at - said > SECONDS_PER_LINE:
             said, left = at, elapsed((at - started) / done * (total - done))
             recorder.message(f"{done:,} of {total:,} cells done, {running} running, about {left} left")
 
     return say
-
-
-__all__ = ["ResumedSweep", "Where", "now", "resumed", "sweep"]
