@@ -150,21 +150,32 @@ FLAGS: dict[str, Flag] = {
     "list_": shared(bool, "Show all datasets, their state, path and licence.", "--list", default=False),
     "command": shared(str | None, "Only runs of this command, such as train.", metavar="NAME"),
     "command:sweep": shared(
-        str | None, "The command to sweep, such as matmul-bench; default: that of CONFIG, or train.", metavar="NAME"
+        str | None,
+        "The command to sweep, such as matmul-bench; default: that of CONFIG, or train.",
+        metavar="NAME",
     ),
     "seeds": shared(str | None, "A cell for each of these seeds; default: the config's seed.", metavar="0-9"),
     "jobs": shared(
-        int | None, "Processes of this machine; 1 is this one; default: a process for each core.", metavar="N", min=1
+        int | None,
+        "Processes of this machine; 1 is this one; default: a process for each core.",
+        metavar="N",
+        min=1,
     ),
     "dask": shared(str | None, "Use the workers of this Dask scheduler instead.", metavar="ADDRESS"),
     "on_error": shared(
-        str, "When a cell fails: continue with the rest, or stop; default: continue.",
-        "--on-error", metavar="WORD", default="continue",
+        str,
+        "When a cell fails: continue with the rest, or stop; default: continue.",
+        "--on-error",
+        metavar="WORD",
+        default="continue",
     ),
     "dry_run": shared(bool, "List the cells and stop.", "--dry-run", default=False),
     "yes:sweep": shared(bool, "More than 1,000 cells are meant.", "--yes", default=False),
     "resume_:sweep": shared(
-        str | None, "Do what is missing or failed of this sweep; default: a new one.", "--resume", metavar="RUN"
+        str | None,
+        "Do what is missing or failed of this sweep; default: a new one.",
+        "--resume",
+        metavar="RUN",
     ),
     "sweep": shared(str | None, "The cells of this sweep instead.", metavar="RUN"),
     "where": shared(

@@ -55,10 +55,11 @@ class SweepConfig(Config):
     command: Annotated[str, OneOf(*SWEPT)] = "train"
     vary: Annotated[
         dict[str, Any], Field(description="keys as in the config, each with a list of values")
-    ] = {}
+    ] = {}  # noqa: RUF012  (pydantic copies it)
     cases: Annotated[
-        dict[str, dict[str, Any]], Field(description="a name for each case, and below it the keys that it sets")
-    ] = {}
+        dict[str, dict[str, Any]],
+        Field(description="a name for each case, and below it the keys that it sets"),
+    ] = {}  # noqa: RUF012  (pydantic copies it)
     seeds: Annotated[
         Annotated[str, BeforeValidator(as_text), AfterValidator(with_seeds)] | None,
         Field(description=f"seeds such as 0-9 or 0,2,5, each once, at most {MAX_SEEDS:,}, or null"),

@@ -123,7 +123,8 @@ SHOWS: dict[str, Callable[[Data], str]] = {
     "setting_map": lambda data: (
         f"A map of the means of {data['figure']}, {data['keys'][0]} in rows, {data['keys'][1]} in columns: "
         + "; ".join(
-            f"{row}: {_listed(_numbers(means))}" for row, means in zip(data["rows"], data["mean"], strict=True)
+            f"{row}: {_listed(_numbers(means))}"
+            for row, means in zip(data["rows"], data["mean"], strict=True)
         )
         + "."
     ),

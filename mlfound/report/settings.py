@@ -24,7 +24,7 @@ def setting_line(
     mean: ArrayLike,
     low: ArrayLike,
     high: ArrayLike,
-    seeds: Sequence[Sequence[float | None]],
+    seeds: Sequence[Sequence[float]],
 ) -> Figure:
     """A figure by the values of a key: one dot per seed, their mean, and its interval from `low` to `high`.
 
@@ -46,7 +46,9 @@ def setting_line(
             axes.set_xticks(places, [f"{value:g}" for value in places])
             axes.minorticks_off()
     else:
-        axes.errorbar(places, means, np.nan_to_num([means - lows, highs - means]), color=BLUE, fmt="D", capsize=6)
+        axes.errorbar(
+            places, means, np.nan_to_num([means - lows, highs - means]), color=BLUE, fmt="D", capsize=6
+        )
         _names(axes.xaxis, list(map(str, values)))
         axes.margins(x=0.5 / max(1, len(values)))
     axes.set_xlabel(key, parse_math=False)
@@ -64,10 +66,10 @@ def setting_map(
     keys: Sequence[str],
     rows: Sequence[Any],
     columns: Sequence[Any],
-    mean: Sequence[Sequence[float | None]],
-    half: Sequence[Sequence[float | None]],
+    mean: ArrayLike,
+    half: ArrayLike,
 ) -> Figure:
-    """The mean of a figure by two keys, (rows, columns), with half of its 95% interval; grey where there is none."""
+    """The mean of a figure by two keys (rows, columns), with half of its 95% interval; empty where there is none."""
     means, halves = finite(mean), finite(half)
     drawn, axes = paper(1.9 + 0.55 * len(rows))
     shades = LinearSegmentedColormap.from_list("means", ["white", SKY])

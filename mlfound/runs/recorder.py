@@ -71,7 +71,9 @@ class RunRecorder:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             with suppress(OSError):  # a disk that fails here too must not hide why the run ended
                 if status == "interrupted" and self.command in RESUMABLE:
-                    self.message(f"Interrupted; mlfound {self.command} --resume {self.path} goes on from here.")
+                    self.message(
+                        f"Interrupted; mlfound {self.command} --resume {self.path} goes on from here."
+                    )
                 self.close(status, error=repr(error))
         with suppress(OSError):
             self.say_shortfalls()  # of what was written since it began

@@ -13,13 +13,13 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from queue import Empty, Queue
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from uuid import uuid4
 
 from mlfound.data.fetch import fetch
 from mlfound.data.registry import DATASETS
 from mlfound.errors import UserError
-from mlfound.sweeps.worker import Outcome, Task, Unfit, code, shares_disk, work
+from mlfound.sweeps.worker import Outcome, Task, UnfitError, code, shares_disk, work
 
 MAX_ATTEMPTS = 3  # of a cell whose worker ends; then the cell itself may be why
 GRACE_SECONDS = 1.0  # for workers to say that they were interrupted
@@ -30,7 +30,10 @@ POLL_SECONDS = 0.5  # between two looks at whether the scheduler is still there
 class Backend(Protocol):
     """Close it; a cell that is at work then is left so that it can go on."""
 
-    width: int  # how many cells are at work at once
+    @property
+    def width(self) -> int:
+        """How many cells are at work at once."""
+        ...
 
     def outcomes(self, tasks: Sequence[Task]) -> Iterator[Outcome]: ...
 
@@ -66,8 +69,7 @@ class Processes:
                 busy[pipe] = task
                 with suppress(OSError):  # it has ended, as `recv` will say
                     pipe.send(task)
-            for pipe in wait([*busy]):
-                assert isinstance(pipe, Connection)
+            for pipe in cast("list[Connection]", wait([*busy])):
                 task = busy.pop(pipe)
                 try:
                     found = pipe.recv()
@@ -79,10 +81,12 @@ class Processes:
                     if attempts[task.name] < MAX_ATTEMPTS:
                         waiting.appendleft(task)
                     else:
-                        yield Outcome(task.name, "failed", error=f"its worker was killed {MAX_ATTEMPTS} times")
+                        yield Outcome(
+                            task.name, "failed", error=f"its worker was killed {MAX_ATTEMPTS} times"
+                        )
                     continue
                 idle.append(pipe)
-                if isinstance(found, Unfit):
+                if isinstance(found, UnfitError):
                     raise UserError(f"a process of this sweep: {found}")
                 yield found
 
@@ -126,8 +130,8 @@ def serve(pipe: Connection, cores: Sequence[int]) -> None:
             task = pipe.recv()
             at_work = True
             try:
-                found: Outcome | Unfit = work(task)
-            except Unfit as problem:
+                found: Outcome | UnfitError = work(task)
+            except UnfitError as problem:
                 found = problem
             except KeyboardInterrupt:
                 os._exit(0)
@@ -153,9 +157,11 @@ class Dask:
             from distributed import Client
         except ImportError:
             raise UserError(f"--dask {address}: pip install 'mlfound[dask]' brings what this needs") from None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong we say ourselves
+        for name in ("distributed", "distributed.client"):  # what goes wrong we say ourselves
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
-            self.client = Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
+            connect: Any = Client  # which has no types
+            self.client = connect(address, timeout=ANSWER_SECONDS, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             raise UserError(
                 f"--dask {address}: no scheduler answers there within {ANSWER_SECONDS} s; "
@@ -201,7 +207,7 @@ class Dask:
                 found = future.result()
             except KilledWorker:
                 found = Outcome(task.name, "failed", error="its workers were killed again and again")
-            except Unfit as problem:
+            except UnfitError as problem:
                 raise UserError(f"--dask {self.address}: a worker: {problem}") from problem
             except (CancelledError, OSError):
                 raise self.lost() from None
@@ -216,7 +222,10 @@ class Dask:
         if all(shared.values()):
             return None
         names = [name for name in tasks[0].data if name in DATASETS and DATASETS[name].folder is None]
-        files = {name: {each.file: bytes(each.raw) for each in fetch(DATASETS[name], tasks[0].data_dir)} for name in names}
+        files = {
+            name: {each.file: bytes(each.raw) for each in fetch(DATASETS[name], tasks[0].data_dir)}
+            for name in names
+        }
         return self.client.scatter(files, hash=False) if files else None
 
     def refuse_lost(self) -> None:

@@ -162,7 +162,9 @@ def cells_of(
     others = [axis for axis in axes.values() if axis.key != "seed"]
     seeds = axes["seed"].values if "seed" in axes else [None]
     for case, combination in product(cases or [None], product(*(axis.values for axis in others))):
-        varied = [Override(axis.key, value, axis.origin) for axis, value in zip(others, combination, strict=True)]
+        varied = [
+            Override(axis.key, value, axis.origin) for axis, value in zip(others, combination, strict=True)
+        ]
         overrides = [*(cases[case] if case else ()), *varied]
         if "seed" in axes:  # the largest, so that all are valid if it is
             overrides.append(Override("seed", max(seeds), axes["seed"].origin))

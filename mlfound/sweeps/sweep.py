@@ -1,4 +1,4 @@
-"""A sweep from its grid to its run folder: what is there is taken, what is missing is carried out, all is summed up."""
+"""A sweep from its grid to its run folder: what is missing of its cells is carried out, and all are summed up."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from mlfound.runs.run import Screen
 from mlfound.runs.status import pause, schema_problem, seconds_paused
 from mlfound.sweeps.backends import Backend, Dask, InTurn, Processes
 from mlfound.sweeps.grid import Cell, Grid
-from mlfound.sweeps.results import report
+from mlfound.sweeps.summary import report
 from mlfound.sweeps.worker import FINAL, Outcome, Task, code, digests, unpack
 
 SECONDS_PER_LINE = 30.0  # between two lines on how far it is, where there is no bar
@@ -63,9 +63,7 @@ class ResumedSweep(RunRecorder):
         })  # fmt: skip
 
 
-def sweep(
-    grid: Grid, recorder: RunRecorder, where: Where, data_dir: Path, screen: Screen
-) -> Run:
+def sweep(grid: Grid, recorder: RunRecorder, where: Where, data_dir: Path, screen: Screen) -> Run:
     """Carry out what is missing of the grid's cells; the run folder with the results of all."""
     data = {name: digests(name, data_dir) for name in datasets(grid.cells)}
     recorder.drawing = screen.drawing() if screen.drawing else None
@@ -82,9 +80,13 @@ def sweep(
             for cell in missing
         ]
         try:
-            done |= carry_out(tasks, {cell.name: cell for cell in grid.cells}, backend, recorder, where, cells)
+            done |= carry_out(
+                tasks, {cell.name: cell for cell in grid.cells}, backend, recorder, where, cells
+            )
         except ConnectionError as error:
-            raise ConnectionError(f"{error}; mlfound sweep --resume {recorder.path} goes on from here") from error
+            raise ConnectionError(
+                f"{error}; mlfound sweep --resume {recorder.path} goes on from here"
+            ) from error
         except UserError as error:
             raise UserError(f"{error}; then mlfound sweep --resume {recorder.path} goes on") from error
     result = report(grid, done, cells)
@@ -140,7 +142,9 @@ def carry_out(
             why = f": {outcome.error}" if outcome.error else ""
             recorder.message(f"cell {cell.number} ({cell}) {outcome.status}{why}")
             if where.stop_on_error:
-                recorder.message(f"Stopped: {len(tasks) - len(done)} cells are left; --resume does them, too.")
+                recorder.message(
+                    f"Stopped: {len(tasks) - len(done)} cells are left; --resume does them, too."
+                )
                 break
         say(len(done), backend.width, failed)
     return done
@@ -153,7 +157,9 @@ def progress(total: int, recorder: RunRecorder) -> Callable[[int, int, int], Non
     def say(done: int, width: int, failed: int) -> None:
         nonlocal said
         running, at = min(width, total - done), time.monotonic()
-        recorder.progress("sweep", done, total, cells=f"{done:,} of {total:,}", running=f"{running:,}", failed=f"{failed:,}")
+        recorder.progress(
+            "sweep", done, total, cells=f"{done:,} of {total:,}", running=f"{running:,}", failed=f"{failed:,}"
+        )
         if done and at - said > SECONDS_PER_LINE:
             said, left = at, elapsed((at - started) / done * (total - done))
             recorder.message(f"{done:,} of {total:,} cells done, {running} running, about {left} left")

@@ -61,7 +61,7 @@ class Outcome:
     packed: bytes | None = field(default=None, repr=False)
 
 
-class Unfit(Exception):
+class UnfitError(Exception):
     """A worker on which figures could differ for another reason than the settings: the sweep must not go on."""
 
 
@@ -83,7 +83,7 @@ def digests(name: str, data_dir: Path) -> Digests:
 def work(task: Task, sent: Mapping[str, Mapping[str, bytes]] | None = None) -> Outcome:
     """Carry the cell out, or find that an earlier attempt has. `sent` are files of data sets that may be missing.
 
-    Unfit where version, code or data are not those of the sweep. All else that goes wrong is the cell's outcome.
+    UnfitError where version, code or data are not those of the sweep. All else that goes wrong is the cell's outcome.
     """
     with ONE_AT_A_TIME:
         refuse_other_code(task)
@@ -92,6 +92,7 @@ def work(task: Task, sent: Mapping[str, Mapping[str, bytes]] | None = None) -> O
         store(sent or {}, data_dir)
         refuse_other_data(task, data_dir)
         with place(task, shared) as cells:
+            run: Run | None
             error = ""
             try:
                 run = carry_out(task, cells, data_dir)
@@ -131,10 +132,12 @@ def newest(task: Task, cells: Path) -> Run | None:
 
 
 def refuse_other_code(task: Task) -> None:
-    """Unfit for another version of mlfound or torch than the sweep's, or other sources."""
+    """UnfitError for another version of mlfound or torch than the sweep's, or other sources."""
     for what, wanted in task.code.items():
         if (found := code()[what]) != wanted:
-            raise Unfit(f"it has {what} {found}, and the sweep was begun with {wanted}; install the same there")
+            raise UnfitError(
+                f"it has {what} {found}, and the sweep was begun with {wanted}; install the same there"
+            )
 
 
 def shares_disk(task: Task) -> bool:
@@ -160,9 +163,11 @@ def refuse_other_data(task: Task, data_dir: Path) -> None:
         try:
             found = digests(name, data_dir)
         except UserError as error:
-            raise Unfit(f"it lacks the data {name} ({error})") from error
+            raise UnfitError(f"it lacks the data {name} ({error})") from error
         if found != wanted:
-            raise Unfit(f"its files of {name} are not those that the sweep was begun with; make them the same")
+            raise UnfitError(
+                f"its files of {name} are not those that the sweep was begun with; make them the same"
+            )
 
 
 @contextmanager
