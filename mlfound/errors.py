@@ -25,7 +25,7 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def some(words: Sequence[str], most: int = 3) -> str:
+def some(words: Sequence[str], most: int = 3, between: str = ", ") -> str:
     """The first of the words, and how many more there are."""
     more = f" and {len(words) - most:,} more" if len(words) > most else ""
-    return f"{', '.join(words[:most])}{more}"
+    return f"{between.join(words[:most])}{more}"

@@ -23,6 +23,7 @@ SHOWN = {
     "model.hidden",
     "model.channels",
     "seed",
+    "seeds",
     "replicates",
     "runs",
 }

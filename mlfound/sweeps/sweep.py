@@ -161,7 +161,9 @@ def progress(total: int, recorder: RunRecorder) -> Callable[[int, int, int], Non
             "sweep", done, total, cells=f"{done:,} of {total:,}", running=f"{running:,}", failed=f"{failed:,}"
         )
         if done and at - said > SECONDS_PER_LINE:
-            said, left = at, elapsed((at - started) / done * (total - done))
-            recorder.message(f"{done:,} of {total:,} cells done, {running} running, about {left} left")
+            left = (at - started) / done * (total - done)
+            about = elapsed(left) if left > 90 else f"{left:.0f} s"
+            recorder.message(f"{done:,} of {total:,} cells done, {running:,} running, about {about} left")
+            said = at
 
     return say

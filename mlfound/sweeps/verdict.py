@@ -88,9 +88,9 @@ def sentences(best: Setting, measure: Measure, found: Sequence[Comparison]) -> I
     if worse:
         yield f"{worse} of {count} other settings {'is' if worse == 1 else 'are'} worse ({how})."
     if like:
-        yield f"Not distinguishable from it ({how}): {some(like, MAX_NAMED)}."
+        yield f"Not distinguishable from it ({how}): {some(like, MAX_NAMED, '; ')}."
     if unknown:
-        yield f"One seed says nothing about chance, so there is no verdict on {some(unknown, MAX_NAMED)}."
+        yield f"One seed says nothing about chance, so there is no verdict on {some(unknown, MAX_NAMED, '; ')}."
 
 
 def ranged(each: Setting, name: str) -> str:

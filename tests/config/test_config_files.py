@@ -9,9 +9,11 @@ from mlfound.config.documents import read_file
 from mlfound.config.keys import fields
 from mlfound.config.loading import load
 from mlfound.config.models import CONFIGS
+from mlfound.sweeps.grid import read_grid
 
 FOLDER = Path(__file__).parents[2] / "configs"
 FILES = sorted(FOLDER.glob("*.yaml"))
+SWEEPS = sorted(FOLDER.glob("sweeps/*.yaml"))
 DEFAULTS = {"mlp.yaml" if command == "train" else f"{command}.yaml": command for command in CONFIGS}
 
 
@@ -20,7 +22,14 @@ def test_every_config_loads(path: Path) -> None:
     load(DEFAULTS.get(path.name, "train"), path)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.name)
+def test_every_sweep_loads(path: Path) -> None:
+    grid = read_grid(path)
+    assert grid.axes
+    assert grid.seeds
+
+
+@pytest.mark.parametrize("path", [*FILES, *SWEEPS], ids=lambda path: path.name)
 def test_every_key_has_a_comment_and_every_file_a_header(path: Path) -> None:
     text = path.read_text(encoding="utf-8").splitlines()
     assert text[0].startswith("# ")
