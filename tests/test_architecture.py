@@ -32,8 +32,10 @@ IMPORTS = {
     | {"stats", "reference", "results", "config", "errors"},
     "report": {"errors", "results"},
     "runs": {"results", "report", "config", "errors", "files"},
+    "sweeps": {"runs", "config", "data", "experiments", "stats", "hardware", "report", "results", "errors"}
+    | {"__init__", "files"},
     "cli": {"config", "data", "errors", "experiments", "files", "ladders", "notebooks", "report", "results"}
-    | {"__init__", "runs"},
+    | {"__init__", "runs", "sweeps"},
     "__init__": {"data", "errors", "files", "foundations", "runs"},
     "__main__": {"cli"},
 }

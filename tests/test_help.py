@@ -21,7 +21,7 @@ from tests.support.commands import mlfound, refused_at_once
 ROOT: Any = typer.main.get_command(app)
 COURSE = (
     "download", "normalize-check", "matmul-bench", "init-stats", "backprop-bench", "lr-find", "train",
-    "conv-bench", "compare", "report", "info", "runs", "notebook",
+    "conv-bench", "compare", "sweep", "report", "info", "runs", "notebook",
 )  # fmt: skip
 
 

@@ -60,12 +60,12 @@ def sweep(context: typer.Context, **flags: Any) -> None:
 
 
 def said(grid: "Grid") -> str:
-    """`40 cells of train: 4 settings, 10 seeds each`."""
+    """`mlfound sweep: 40 cells of train, 4 settings with 10 seeds each`."""
     count, seeds = len(grid.cells), len(grid.seeds)
     settings = count // max(1, seeds)
     of = f"{settings:,} setting{'s' * (settings != 1)}"
-    each = f", {seeds:,} seed{'s' * (seeds != 1)} each" if seeds else ""
-    return f"{count:,} cell{'s' * (count != 1)} of {grid.config.command}: {of}{each}"
+    each = f" with {seeds:,} seed{'s' * (seeds != 1)} each" if seeds else ""
+    return f"mlfound sweep: {count:,} cell{'s' * (count != 1)} of {grid.config.command}, {of}{each}"
 
 
 def resumed_path(flags: Mapping[str, Any]) -> Path | None:

@@ -92,7 +92,8 @@ def read_grid(
     config = validated(SweepConfig, own, origins)
     axes = {axis.key: axis for axis in axes_of(config, origins)}
     cases = {name: overrides_of(f"cases.{name}", keys, origins) for name, keys in config.cases.items()}
-    for axis in axes.values():
+    of_seeds = Axis("seed", seeds_of(config.seeds) if config.seeds else [], origins.get("seeds", ""))
+    for axis in [*axes.values(), *([of_seeds] if config.seeds and seeds is None else [])]:
         refuse_fixed_beside(axis, given, origins)
     fixed = []
     for text, flag in settings:
@@ -105,7 +106,7 @@ def read_grid(
     if "seed" in axes:
         raise UserError(f"{axes['seed'].origin}: the seed is what figures are averaged over; write --seeds")
     if config.seeds is not None:
-        axes["seed"] = Axis("seed", seeds_of(config.seeds), origins["seeds"])
+        axes["seed"] = of_seeds
     refuse_twice(axes, cases, fixed)
     refuse_size(axes, cases, yes)
 
@@ -113,6 +114,8 @@ def read_grid(
     own_origins = {key: origin for key, origin in origins.items() if key.partition(".")[0] not in OWN}
     notes = dict.fromkeys(override(model, given, own_origins, fixed))
     cells = list(cells_of(config.command, given, own_origins, axes, cases, notes))
+    if not axes and not cases:  # only now: what was to be several values may be a mistake
+        raise UserError("nothing varies; write several values, as in optimizer.lr=0.05,0.1, or --seeds 0-9")
     refuse_equal(cells)
     varies = {key: distinct(cell.settings.get(key) for cell in cells) for key in (CASE, *axes)}
     varies = {key: values for key, values in varies.items() if key in cells[0].settings}
@@ -237,8 +240,6 @@ def related(key: str, other: str) -> bool:
 
 
 def refuse_size(axes: Mapping[str, Axis], cases: Mapping[str, Any], yes: bool) -> None:
-    if not axes and not cases:
-        raise UserError("nothing varies; write several values, as in optimizer.lr=0.05,0.1, or --seeds 0-9")
     count = math.prod(len(axis.values) for axis in axes.values()) * max(1, len(cases))
     if count > MAX_CELLS and not yes:
         raise UserError(f"{count:,} cells are more than {MAX_CELLS:,}; --yes says that they are meant")

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import mlfound
+from mlfound import __version__
 from mlfound.data.cache import cache_folder
 from mlfound.data.fetch import fetch
 from mlfound.data.registry import DATASETS, default_data_dir, find
@@ -25,7 +25,7 @@ from mlfound.runs.previous import remove
 from mlfound.runs.reader import Run
 from mlfound.runs.run import Screen, call, resume
 
-PACKAGE = Path(mlfound.__file__).parent
+PACKAGE = Path(__file__).parent.parent
 FINAL = ("completed", "diverged")  # what a cell ended with that would end so again
 RESUMABLE = ("interrupted", "crashed")
 ONE_AT_A_TIME = threading.Lock()  # torch's number of threads is that of the whole process
@@ -71,7 +71,7 @@ def code() -> dict[str, str]:
     digest = hashlib.sha256()
     for path in sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.c")]):
         digest.update(f"{path.relative_to(PACKAGE)}\0".encode() + path.read_bytes())
-    return {"mlfound": mlfound.__version__, "torch": version("torch"), "code": digest.hexdigest()[:12]}
+    return {"mlfound": __version__, "torch": version("torch"), "code": digest.hexdigest()[:12]}
 
 
 @cache
