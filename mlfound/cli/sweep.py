@@ -29,19 +29,20 @@ def sweep(context: typer.Context, **flags: Any) -> None:
     """
     if flags["on_error"] not in ("continue", "stop"):
         raise UserError(f"--on-error {flags['on_error']}: write continue or stop")
+    from mlfound.sweeps.grid import grid_of
+
     path = resumed_path(flags)
-    grid = typed_grid(flags) if path is None else read(path / "config.yaml")
+    grid = typed_grid(flags) if path is None else grid_of(path)
     if flags["print_config"]:
         from mlfound.config.loading import dump
 
         typer.echo(dump(grid.config), nl=False)
         return
-    if flags["dry_run"]:
-        for cell in grid.cells:
-            typer.echo(f"{cell.number:>{len(str(len(grid.cells)))}}  {cell}")
     if not flags["quiet"]:
         typer.echo(said(grid), err=True)
     if flags["dry_run"]:
+        for cell in grid.cells:
+            typer.echo(f"{cell.number:>{len(str(len(grid.cells)))}}  {cell}")
         return
     prepare_imports()
     from mlfound.runs.recorder import RunRecorder
@@ -73,21 +74,12 @@ def resumed_path(flags: Mapping[str, Any]) -> Path | None:
     if flags["resume_"] is None:
         return None
     from mlfound.runs.find import find_run
-    from mlfound.sweeps.sweep import resumed
 
     given = [*(flags["arguments"] or ()), *(f"--set {each}" for each in flags["set_"] or ())]
     given += [f"--{name} {flags[name]}" for name in ("seeds", "command", "name") if flags[name] is not None]
     if given:
         raise UserError(f"{given[0]}: a resumed sweep has its own; leave it out")
-    path = find_run(flags["resume_"], flags["runs_dir"])
-    resumed(path)
-    return path
-
-
-def read(config: Path) -> "Grid":
-    from mlfound.sweeps.grid import read_grid
-
-    return read_grid(config, yes=True)
+    return find_run(flags["resume_"], flags["runs_dir"])
 
 
 def typed_grid(flags: Mapping[str, Any]) -> "Grid":

@@ -77,12 +77,12 @@ class Processes:
                     dead = self.workers.pop(pipe)
                     dead.join()
                     idle.append(self.start(int(dead.name)))
-                    attempts[task.name] += 1
-                    if attempts[task.name] < MAX_ATTEMPTS:
+                    attempts[task.cell.name] += 1
+                    if attempts[task.cell.name] < MAX_ATTEMPTS:
                         waiting.appendleft(task)
                     else:
                         yield Outcome(
-                            task.name, "failed", error=f"its worker was killed {MAX_ATTEMPTS} times"
+                            task.cell.name, "failed", error=f"its worker was killed {MAX_ATTEMPTS} times"
                         )
                     continue
                 idle.append(pipe)
@@ -193,7 +193,7 @@ class Dask:
         ended: Queue[tuple[Task, Any]] = Queue()
         sent, token = self.send_data(tasks), uuid4().hex
         for task in tasks:
-            key = f"mlfound-{token}-{task.name}"  # of its own: two sweeps may have a cell in common
+            key = f"mlfound-{token}-{task.cell.name}"  # of its own: two sweeps may have a cell in common
             future = self.client.submit(work, task, sent, key=key, pure=False)
             future.add_done_callback(lambda future, task=task: ended.put((task, future)))
         for _ in tasks:
@@ -206,13 +206,13 @@ class Dask:
             try:
                 found = future.result()
             except KilledWorker:
-                found = Outcome(task.name, "failed", error="its workers were killed again and again")
+                found = Outcome(task.cell.name, "failed", error="its workers were killed again and again")
             except UnfitError as problem:
                 raise UserError(f"--dask {self.address}: a worker: {problem}") from problem
             except (CancelledError, OSError):
                 raise self.lost() from None
             except Exception as problem:  # as of a worker that cannot read the task
-                found = Outcome(task.name, "failed", error=f"{type(problem).__name__}: {problem}")
+                found = Outcome(task.cell.name, "failed", error=f"{type(problem).__name__}: {problem}")
             future.release()
             yield found
 

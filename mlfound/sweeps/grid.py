@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
@@ -17,6 +18,8 @@ from mlfound.config.models import CONFIGS
 from mlfound.config.sweeps import SweepConfig, seeds_of
 from mlfound.errors import UserError
 from mlfound.experiments.comparison.differences import setting
+from mlfound.runs.plain_files import read_json
+from mlfound.runs.status import schema_problem
 
 CASE = "case"  # the name of what varies where cases do
 PATHS = {"data.dataset": dataset_or_folder, "dataset": dataset_or_folder, "model": anywhere}
@@ -43,7 +46,7 @@ class Cell:
     seed: int | None  # None: the seed is that of the config
     config: Mapping[str, Any]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """It tells cells of different configs apart, and goes into the name of the run folder."""
         return sha256(json.dumps([self.command, self.config], sort_keys=True).encode()).hexdigest()[:12]
@@ -127,6 +130,16 @@ def read_grid(
         **nested({key: value for key, value in flat(given) if key not in axes or key.endswith(".name")}),
     )
     return Grid(document, cells, varies, [*notes])
+
+
+def grid_of(sweep: Path) -> Grid:
+    """The grid of a sweep that has begun, by its own config; UserError where this folder is no sweep's."""
+    facts = read_json(sweep / "run.json")
+    if problem := schema_problem(facts):
+        raise UserError(f"{sweep / 'run.json'}: {problem}")
+    if facts.get("command") != "sweep":
+        raise UserError(f"{sweep}: a run of {facts.get('command')}; name the folder of a sweep")
+    return read_grid(sweep / "config.yaml", yes=True)
 
 
 def several(text: str) -> list[Any] | None:

@@ -19,7 +19,7 @@ from mlfound.sweeps.worker import Outcome
 
 @dataclass(frozen=True)
 class Done:
-    """A cell that was carried out, and the run that it left, if it did."""
+    """A cell, how it ended, and the run that it left, if it did."""
 
     cell: Cell
     outcome: Outcome

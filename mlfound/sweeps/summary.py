@@ -16,13 +16,12 @@ MAX_FIGURES = 6  # of a command without a validation loss
 
 
 def report(grid: Grid, outcomes: Mapping[str, Outcome], cells: Path) -> Result:
-    """Tables, pictures and verdict of all cells that have an outcome."""
+    """Tables, pictures and verdict of all cells; those without an outcome are missing."""
 
-    done = [
-        Done(cell, found, Run(cells / found.folder, forgiving=True) if found.folder else None)
-        for cell in grid.cells
-        if (found := outcomes.get(cell.name))
-    ]
+    done = []
+    for cell in grid.cells:
+        found = outcomes.get(cell.name, Outcome(cell.name, "missing"))
+        done.append(Done(cell, found, Run(cells / found.folder, forgiving=True) if found.folder else None))
     by_setting: dict[str, list[Done]] = {}
     for each in done:
         by_setting.setdefault(each.cell.setting, []).append(each)
@@ -55,7 +54,7 @@ def without_verdict(grid: Grid, settings: Sequence[Setting], names: Sequence[str
 
 
 def failures(settings: Sequence[Setting]) -> Iterator[str]:
-    """The settings of which cells failed or diverged: these are in no mean."""
+    """The settings of which cells failed, diverged or are missing: these are in no mean."""
     for each in settings:
         if bad := [one.outcome.status for one in each.done if one.outcome.status != "completed"]:
             yield f"{each.label or 'All'}: {len(bad)} of {len(each.done)} cells {' or '.join(sorted({*bad}))}."

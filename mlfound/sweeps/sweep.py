@@ -1,7 +1,7 @@
 """A sweep from its grid to its run folder: what is missing of its cells is carried out, and all are summed up."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from mlfound.runs.plain_files import read_json
 from mlfound.runs.reader import Run
 from mlfound.runs.recorder import RunRecorder
 from mlfound.runs.run import Screen
-from mlfound.runs.status import pause, schema_problem, seconds_paused
+from mlfound.runs.status import pause, seconds_paused
 from mlfound.sweeps.backends import Backend, Dask, InTurn, Processes
 from mlfound.sweeps.grid import Cell, Grid
 from mlfound.sweeps.summary import report
@@ -65,44 +65,28 @@ class ResumedSweep(RunRecorder):
 
 def sweep(grid: Grid, recorder: RunRecorder, where: Where, data_dir: Path, screen: Screen) -> Run:
     """Carry out what is missing of the grid's cells; the run folder with the results of all."""
-    data = {name: digests(name, data_dir) for name in datasets(grid.cells)}
+    data = {name: digests(name, data_dir, recorder.progress) for name in datasets(grid.cells)}
     recorder.drawing = screen.drawing() if screen.drawing else None
     recorder.environment, recorder.notes = environment(), grid.notes
     done = already_done(grid.cells, recorder.path / "cells") if isinstance(recorder, ResumedSweep) else {}
     missing = [cell for cell in grid.cells if cell.name not in done]
     with closing(where.backend(len(missing))) as backend:
         seeds = {"seeds": grid.seeds} if grid.seeds else {}
-        recorder.begin(grid.config, cells=len(grid.cells), where=where.dask or backend.width, **seeds)
-        cells = recorder.path.resolve() / "cells"
-        cells.mkdir(exist_ok=True)
-        tasks = [
-            Task(cell.command, cell.config, cell.name, cells.parent, data_dir.resolve(), data, code())
-            for cell in missing
-        ]
+        by = {"dask": where.dask} if where.dask else {"processes": backend.width}
+        recorder.begin(grid.config, cells=len(grid.cells), **by, **seeds)
+        folder = recorder.path.resolve()
+        (folder / "cells").mkdir(exist_ok=True)
+        tasks = [Task(cell, folder, data_dir.resolve(), data, code()) for cell in missing]
         try:
-            done |= carry_out(
-                tasks, {cell.name: cell for cell in grid.cells}, backend, recorder, where, cells
-            )
-        except ConnectionError as error:
-            raise ConnectionError(
-                f"{error}; mlfound sweep --resume {recorder.path} goes on from here"
-            ) from error
-        except UserError as error:
-            raise UserError(f"{error}; then mlfound sweep --resume {recorder.path} goes on") from error
-    result = report(grid, done, cells)
+            done |= carry_out(tasks, backend, recorder, where.stop_on_error)
+        except (ConnectionError, UserError) as error:
+            says = f"{error}; mlfound sweep --resume {recorder.path} goes on from here"
+            raise type(error)(says) from error
+    result = report(grid, done, folder / "cells")
     with screen.interruption():  # so that a sweep that came this far is whole
         summary = recorder.finish(result)
         screen.show(result, summary)
     return Run(summary["path"])
-
-
-def resumed(path: Path) -> None:
-    """UserError where there is no sweep to go on with."""
-    facts = read_json(path / "run.json")
-    if problem := schema_problem(facts):
-        raise UserError(f"{path / 'run.json'}: {problem}")
-    if facts.get("command") != "sweep":
-        raise UserError(f"{path}: a run of {facts.get('command')}; name the folder of a sweep")
 
 
 def datasets(cells: Sequence[Cell]) -> list[str]:
@@ -122,31 +106,26 @@ def already_done(cells: Sequence[Cell], place: Path) -> dict[str, Outcome]:
 
 
 def carry_out(
-    tasks: Sequence[Task],
-    cells: Mapping[str, Cell],
-    backend: Backend,
-    recorder: RunRecorder,
-    where: Where,
-    place: Path,
+    tasks: Sequence[Task], backend: Backend, recorder: RunRecorder, stop_on_error: bool
 ) -> dict[str, Outcome]:
     """The outcomes by the cell's name; a cell that fails is said at once."""
     done: dict[str, Outcome] = {}
+    cells = {task.cell.name: task.cell for task in tasks}
     say, failed = progress(len(tasks), recorder), 0
     say(0, backend.width, failed)
     for outcome in backend.outcomes(tasks):
-        unpack(outcome, place)
-        done[outcome.name] = outcome
+        unpack(outcome, recorder.path / "cells")
+        done[outcome.name], cell = outcome, cells[outcome.name]
         if outcome.status != "completed":
             failed += 1
-            cell = cells[outcome.name]
             why = f": {outcome.error}" if outcome.error else ""
             recorder.message(f"cell {cell.number} ({cell}) {outcome.status}{why}")
-            if where.stop_on_error:
-                recorder.message(
-                    f"Stopped: {len(tasks) - len(done)} cells are left; --resume does them, too."
-                )
+            if stop_on_error:
                 break
         say(len(done), backend.width, failed)
+    if left := len(tasks) - len(done):
+        cells_are = "1 cell is" if left == 1 else f"{left:,} cells are"
+        recorder.message(f"Stopped: {cells_are} left; mlfound sweep --resume {recorder.path} goes on")
     return done
 
 

@@ -12,11 +12,10 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from mlfound import __version__
 from mlfound.data.cache import cache_folder
-from mlfound.data.fetch import fetch
+from mlfound.data.fetch import Progress, fetch, silent
 from mlfound.data.registry import DATASETS, default_data_dir, find
 from mlfound.errors import UserError
 from mlfound.files import write_whole
@@ -24,6 +23,7 @@ from mlfound.runs.plain_files import read_json
 from mlfound.runs.previous import remove
 from mlfound.runs.reader import Run
 from mlfound.runs.run import Screen, call, resume
+from mlfound.sweeps.grid import Cell
 
 PACKAGE = Path(__file__).parent.parent
 FINAL = ("completed", "diverged")  # what a cell ended with that would end so again
@@ -37,17 +37,11 @@ Digests = Mapping[str, str]  # SHA-256 by raw file
 class Task:
     """A cell, and what must be the same wherever it is carried out."""
 
-    command: str
-    config: Mapping[str, Any]  # by dotted key
-    name: str
+    cell: Cell
     sweep: Path  # the sweep's folder, on the machine that it was begun on
     data_dir: Path
     data: Mapping[str, Digests]  # by the name of the data set
     code: Mapping[str, str]  # see `code`
-
-    @property
-    def cells(self) -> Path:
-        return self.sweep / "cells"
 
 
 @dataclass(frozen=True)
@@ -75,9 +69,10 @@ def code() -> dict[str, str]:
 
 
 @cache
-def digests(name: str, data_dir: Path) -> Digests:
+def digests(name: str, data_dir: Path, progress: Progress = silent) -> Digests:
     """Those of a data set's files, which are fetched where they are missing."""
-    return {each.file: each.sha256 for each in fetch(find(name, "data.dataset"), data_dir)}
+    arrivals = fetch(find(name, "data.dataset"), data_dir, progress=progress)
+    return {each.file: each.sha256 for each in arrivals}
 
 
 def work(task: Task, sent: Mapping[str, Mapping[str, bytes]] | None = None) -> Outcome:
@@ -101,9 +96,9 @@ def work(task: Task, sent: Mapping[str, Mapping[str, bytes]] | None = None) -> O
             except Exception as problem:
                 run, error = newest(task, cells), f"{type(problem).__name__}: {problem}"
             if run is None:
-                return Outcome(task.name, "failed", error=error)
+                return Outcome(task.cell.name, "failed", error=error)
             error = error or "; ".join(str(each["name"]) for each in run.checks if not each["passed"])
-            return Outcome(task.name, run.status, run.id, error, None if shared else packed(run.path))
+            return Outcome(task.cell.name, run.status, run.id, error, None if shared else packed(run.path))
 
 
 def carry_out(task: Task, cells: Path, data_dir: Path) -> Run:
@@ -111,19 +106,19 @@ def carry_out(task: Task, cells: Path, data_dir: Path) -> Run:
     for run in attempts(task, cells):
         if run.status in FINAL:
             return run
-        if run.status in RESUMABLE and task.command == "train":
+        if run.status in RESUMABLE and task.cell.command == "train":
             try:
                 return resume(run.path, [], data_dir, Screen(drawing=None))
             except UserError:  # it cannot go on: no whole checkpoint, or other data than it had
                 pass
         if run.status != "running":  # or somebody else is still at it: then this is a second attempt
             remove(run.path)
-    return call(task.command, task.config, {}, cells, data_dir, task.name, False, None)
+    return call(task.cell.command, task.cell.config, {}, cells, data_dir, task.cell.name, False, None)
 
 
 def attempts(task: Task, cells: Path) -> Iterator[Run]:
     """The folders of this cell, newest first."""
-    for path in sorted(cells.glob(f"*-{task.command}-{task.name}*"), reverse=True):
+    for path in sorted(cells.glob(f"*-{task.cell.command}-{task.cell.name}*"), reverse=True):
         yield Run(path, forgiving=True)
 
 
@@ -174,7 +169,7 @@ def refuse_other_data(task: Task, data_dir: Path) -> None:
 def place(task: Task, shared: bool) -> Iterator[Path]:
     """Where the cell's run folder is made: in the sweep's folder, or for a while on this machine's disk."""
     if shared:
-        yield task.cells
+        yield task.sweep / "cells"
     else:
         with TemporaryDirectory(prefix="mlfound-") as folder:
             yield Path(folder)
