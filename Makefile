@@ -45,6 +45,7 @@ demo: setup ## every command on the embedded sample, without a network
 	$(BIN)/mlfound train --set data.dataset=mnist-sample --replicates 5 --set model.relu_shift=0.5 --name demo --quiet
 	$(BIN)/mlfound report latest
 	$(BIN)/mlfound compare --group model.relu_shift --name demo
+	$(BIN)/mlfound sweep data.dataset=mnist-sample epochs=2 optimizer.lr=0.05,0.1 --seeds 0-2 --name demo
 	$(BIN)/mlfound conv-bench --budget 0.2 --name demo
 	folder=$$(mktemp -d) && for step in new export test; do $(BIN)/mlfound notebook $$step $$folder/01_demo.ipynb || exit 1; done
 	$(BIN)/mlfound runs --limit 12

@@ -38,6 +38,10 @@ def on_the_sample(words):
         return [*words, "--set", "data.dataset=mnist-sample", "--draws", "3", *width]
     if words[0] == "train" and "--resume" not in words:
         return [*words, "data.dataset=mnist-sample", "epochs=1"]  # the last of two wins
+    if words[0] == "sweep" and "--command" in words:
+        return [*words, "budget=0.01"]
+    if words[0] == "sweep" and "--resume" not in words:
+        return [*words, "data.dataset=mnist-sample", "epochs=1", "--seeds", "0-1"]  # the last of two wins
     if words == ["download"]:
         return [*words, "--dataset", "mnist-sample"]
     return words
@@ -54,7 +58,7 @@ def test_every_mlfound_command(mlfound, own_folder):
     shutil.copytree(ROOT / "configs", own_folder / "configs")
     ran = 0
     for program, *words in map(shlex.split, COMMANDS):
-        if program != "mlfound" or "--from" in words:
+        if program != "mlfound" or "--from" in words or "--dask" in words:
             continue
         named = [oldest() if word == "20261123-043146" else word for word in words]
         outcome = mlfound(*on_the_sample(named), typed="y\n")

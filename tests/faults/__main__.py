@@ -23,6 +23,7 @@ from tests.faults import (
     processes,
     repeats,
     signals,
+    sweeps,
     workers,
     yaml_files,
 )
@@ -47,6 +48,7 @@ TRIALS: dict[str, tuple[Trial, int, int]] = {
     "kills": (kills.trial, 100, 3),
     "workers": (workers.trial, 90, 5),  # all faults of all workers in all phases, twice
     "signals": (signals.trial, 60, 1),  # in each of three phases
+    "sweeps": (sweeps.trial, 50, 2),
 }
 
 LINE = "{:<22} {:>7} {:>12} {:>9} {:>9}   {}"

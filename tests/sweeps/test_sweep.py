@@ -1,15 +1,19 @@
 """What a sweep leaves: its cells as run folders, the tables, the verdict; and what becomes of a cell that fails."""
 
 import csv
+import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 import mlfound as package
+from mlfound.report.brief import MAX_LINES, show_brief
 from mlfound.results import Result
 from mlfound.sweeps import summary
 from mlfound.sweeps.grid import Grid, read_grid
@@ -165,6 +169,18 @@ def test_the_best_on_validation_and_those_not_distinguishable_from_it() -> None:
     _, result = report(h60=WRONG, h61=SHIFTED)
     assert [row["verdict"] for row in table(result, "settings")] == ["best", "not distinguishable"]
     assert result.findings[1].startswith("Not distinguishable from it (p = ")
+
+
+@pytest.mark.parametrize("count", [1, 2, 6, 12])
+def test_the_screen_has_a_dozen_lines_of_80_columns(count: int) -> None:
+    _, result = report(**{f"h{50 + n}": tuple(wrong - 10 * n for wrong in WRONG) for n in range(count)})
+    out = io.StringIO()
+    show_brief(result, "mlfound report latest --open", Console(file=out, width=80, force_terminal=True))
+    lines = re.sub("\x1b.*?m", "", out.getvalue()).splitlines()
+    assert len(lines) + 1 <= MAX_LINES
+    assert all(len(line) <= 80 for line in lines)
+    assert (" best" in lines[2]) == (1 < count < 8), "in a table, where there is room"
+    assert any("test accuracy" in line for line in lines)
 
 
 def test_p_is_holms_over_all_comparisons() -> None:
