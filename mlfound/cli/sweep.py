@@ -29,6 +29,10 @@ def sweep(context: typer.Context, **flags: Any) -> None:
     """
     if flags["on_error"] not in ("continue", "stop"):
         raise UserError(f"--on-error {flags['on_error']}: write continue or stop")
+    if flags["dask"] is not None and flags["jobs"] is not None:
+        raise UserError(
+            f"--jobs {flags['jobs']}: the cluster has workers of its own; leave --jobs or --dask out"
+        )
     from mlfound.sweeps.grid import grid_of
 
     path = resumed_path(flags)

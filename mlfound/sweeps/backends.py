@@ -6,6 +6,7 @@ Each backend gives the outcomes as they come, in any order. All do the same with
 import os
 import signal
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -81,9 +82,8 @@ class Processes:
                     if attempts[task.cell.name] < MAX_ATTEMPTS:
                         waiting.appendleft(task)
                     else:
-                        yield Outcome(
-                            task.cell.name, "failed", error=f"its worker was killed {MAX_ATTEMPTS} times"
-                        )
+                        error = f"its worker was killed {MAX_ATTEMPTS} times"
+                        yield Outcome(task.cell.name, "failed", error=error)
                     continue
                 idle.append(pipe)
                 if isinstance(found, UnfitError):
@@ -104,8 +104,9 @@ class Processes:
     def close(self) -> None:
         for process in self.workers.values():
             process.terminate()
+        deadline = time.monotonic() + GRACE_SECONDS
         for process in self.workers.values():
-            process.join(GRACE_SECONDS)
+            process.join(max(0.0, deadline - time.monotonic()))
             process.kill()
         for pipe in self.workers:
             pipe.close()

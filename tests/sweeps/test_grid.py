@@ -120,6 +120,10 @@ def test_a_cell_has_one_thread_unless_it_is_said_otherwise() -> None:
         ("a.yaml b.yaml", "b.yaml: a second CONFIG; give one, and KEY=VALUE behind it"),
         ("no-such-run", "no-such-run: no such run"),
         ("--seeds 0-1 --on-error ignore", "--on-error ignore: write continue or stop"),
+        (
+            "--seeds 0-1 --jobs 2 --dask tcp://a:1",
+            "--jobs 2: the cluster has workers of its own; leave --jobs or",
+        ),
         ("--resume no-such-run", "no-such-run: no such run"),
         ("--resume latest epochs=3", "epochs=3: a resumed sweep has its own; leave it out"),
         ("--resume latest --seeds 0-3", "--seeds 0-3: a resumed sweep has its own; leave it out"),
