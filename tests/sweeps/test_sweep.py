@@ -15,9 +15,9 @@ from rich.console import Console
 import mlfound as package
 from mlfound.report.brief import MAX_LINES, show_brief
 from mlfound.results import Result
-from mlfound.sweeps import summary
+from mlfound.sweeps import backends, summary
 from mlfound.sweeps.grid import Grid, read_grid
-from mlfound.sweeps.worker import Outcome
+from mlfound.sweeps.worker import Outcome, Task, work
 from tests.support.commands import Outcome as Ended
 from tests.support.commands import mlfound, refused, without_git
 from tests.support.trained_runs import SHIFTED, WIDER, WRONG, made
@@ -107,15 +107,18 @@ def test_the_rest_can_be_stopped_and_done_later() -> None:
     assert again.path == outcome.path
 
 
-def test_resume_does_only_what_is_missing_or_failed() -> None:
+def test_resume_does_only_what_is_missing_or_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     path = sweep("optimizer.lr=0.1,0.2", "--seeds", "0-1").path
     first, second, *rest = sorted(path.glob("cells/2*"))
     shutil.rmtree(first)
     facts = json.loads((second / "run.json").read_text())
     (second / "run.json").write_text(json.dumps({**facts, "status": "failed"}))
     before = {each: (each / "run.json").stat().st_mtime_ns for each in rest}
+    tasks: list[Task] = []
+    monkeypatch.setattr(backends, "work", lambda task: (tasks.append(task), work(task))[1])
     outcome = mlfound("sweep", "--resume", path, "--jobs", 1, "--no-plots")
     assert outcome.code == 0
+    assert len(tasks) == 2
     assert statuses(path) == ["completed"] * 4
     assert {each: (each / "run.json").stat().st_mtime_ns for each in rest} == before
     assert len(list(path.glob("cells/2*"))) == 4
