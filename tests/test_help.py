@@ -161,6 +161,7 @@ def test_keys_their_values_and_runs_are_completed(own_folder: Path) -> None:
     assert completion.runs(train, "") == ["latest", "20260102-000000-train", "20260101-000000-train"]
     assert completion.runs(train, "20260101") == ["20260101-000000-train"]
     assert "latest" in completion.operands(train, "l")
+    assert completion.operands(context("sweep"), "model.init=o") == ["model.init=orthogonal"]
 
 
 def test_a_shell_completes_without_torch(own_folder: Path) -> None:

@@ -34,8 +34,9 @@ def operands(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def experiment(path: str) -> str:
-    """The experiment's name: `notebook-test` of `mlfound notebook test`."""
-    return "-".join(path.split()[1:])
+    """The experiment's name: `notebook-test` of `mlfound notebook test`; of a sweep what it usually is of."""
+    name = "-".join(path.split()[1:])
+    return "train" if name == "sweep" else name
 
 
 def keys(command: str) -> Iterator[str]:

@@ -34,9 +34,9 @@ def runs(context: typer.Context, **flags: Any) -> None:
 
     folder = flags["runs_dir"]
     if flags["sweep"] is not None:
-        from mlfound.runs.find import find_run
+        from mlfound.runs.find import cells_of
 
-        folder = find_run(flags["sweep"], folder) / "cells"
+        folder = cells_of(flags["sweep"], folder)
     query = Query(flags["command"], flags["where"] or (), flags["sort"], flags["reverse"], flags["limit"])
     found = select(query, folder)
     if flags["json_"]:

@@ -38,6 +38,16 @@ def find_run(name: str, runs_dir: Path) -> Path:
     return path if path.name not in ("", "..") else path.resolve()
 
 
+def cells_of(sweep: str, runs_dir: Path) -> Path:
+    """The folder of the runs that are the cells of a sweep; UserError where it is none."""
+    cells = find_run(sweep, runs_dir) / "cells"
+    if not os.path.isdir(cells):
+        raise UserError(
+            f"{sweep}: this is no sweep, it has no cells; mlfound runs --command sweep lists them"
+        )
+    return cells
+
+
 def latest(runs_dir: Path) -> Path:
     """The run that `runs_dir/latest` points to: a symlink, or a text file where the system has none."""
     pointer = runs_dir / "latest"

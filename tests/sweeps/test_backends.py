@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from mlfound.errors import UserError
 from mlfound.runs.reader import Run
 from mlfound.sweeps import backends
 from mlfound.sweeps.backends import Dask, Processes
+from tests.faults.sweeps import children
 from tests.support.commands import Outcome, mlfound, refused, without_git
 
 SETTINGS = (
@@ -40,19 +42,20 @@ def figures(outcome: Outcome) -> list[list[str]]:
     return [[row[name] for name in TIMELESS] + [each] for row, each in zip(rows, weights, strict=True)]
 
 
+def at_work(runs: Path) -> list[Path]:
+    """The cells that have a checkpoint, and a process."""
+    begun = {path.parent.parent for path in runs.glob("2*/cells/2*/checkpoints/*.safetensors")}
+    return [path for path in begun if Run(path, forgiving=True).status == "running"]
+
+
 def kill_one_at_work(killed: list[int], runs: Path) -> None:
-    """SIGKILL to a child that holds a cell, as soon as that has a checkpoint."""
+    """SIGKILL to a child of ours, as soon as a cell is at work."""
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        children = {child.pid: child for child in multiprocessing.active_children()}
-        for lock in runs.glob("*/cells/2*/checkpoints/*.safetensors"):
-            run = Run(lock.parent.parent, forgiving=True)
-            if run.status == "running" and children:
-                pid = next(iter(children))
-                os.kill(pid, signal.SIGKILL)  # type: ignore[arg-type]
-                killed.append(pid)  # type: ignore[arg-type]
-                return
+    while time.monotonic() < deadline and not killed:
+        if at_work(runs):
+            killed += [child.pid for child in multiprocessing.active_children() if child.pid][:1]
         time.sleep(0.005)
+    os.kill(killed[0], signal.SIGKILL)
 
 
 def test_two_processes_give_the_figures_of_one_though_one_is_killed(own_folder: Path) -> None:
@@ -67,6 +70,37 @@ def test_two_processes_give_the_figures_of_one_though_one_is_killed(own_folder: 
     assert figures(outcome) == figures(in_turn)
     assert len(list(outcome.path.glob("cells/2*"))) == 4, "every cell once"
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_sweep_that_is_interrupted_leaves_its_cells_so_that_they_go_on(number: signal.Signals) -> None:
+    """Its workers end with it, however it ends."""
+    words = ["epochs=150" if word == "epochs=4" else word for word in SETTINGS]
+    command = [sys.executable, "-m", "mlfound", "sweep", *words, "--no-plots", "--quiet", "--jobs", "2"]
+    heeded = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeded)
+    while len(at_work(Path("runs"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.01)
+    workers = children(process.pid)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=10)
+    [path] = Path("runs").glob("2*")
+    if number != signal.SIGKILL:
+        assert process.returncode == 128 + number
+        assert err == "", "it is quiet"
+        assert [Run(each).status for each in path.glob("cells/2*")].count("interrupted") == 2
+    assert len(workers) == 2
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    outcome = mlfound("sweep", "--resume", path, "--jobs", 1, "--no-plots")
+    assert outcome.code == 0
+    rows = [Run(outcome.path / row["run"]) for row in outcome.rows("cells")]
+    assert [run.status for run in rows] == ["completed"] * 4
+    assert sum("resumed" in run.facts for run in rows) == 2
 
 
 def test_a_cell_that_kills_its_workers_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def when_cells_are_at_work(runs: str, do: Callable[[], object]) -> threading.Thr
     """In a thread: as soon as a cell has its first checkpoint."""
 
     def watch() -> None:
-        wait_for(lambda: list(Path(runs).glob("*/cells/2*/checkpoints/*.safetensors")))
+        wait_for(lambda: list(Path(runs).glob("2*/cells/2*/checkpoints/*.safetensors")))
         do()
 
     thread = threading.Thread(target=watch)

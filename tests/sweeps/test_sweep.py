@@ -74,6 +74,11 @@ def test_cells_are_not_among_the_runs() -> None:
     assert [cell["config"]["optimizer"]["lr"] for cell in cells] == [0.2, 0.1]
 
 
+def test_only_a_sweep_has_cells() -> None:
+    path = made("a")
+    refused(mlfound("runs", "--sweep", path), f"{path}: this is no sweep, it has no cells")
+
+
 def test_any_command_that_measures_something(tmp_path: Path) -> None:
     outcome = mlfound(
         "sweep", "--command", "matmul-bench", "impl=[broadcast],[matmul]", "budget=0.01", "--jobs", 1, "--no-plots"
