@@ -45,9 +45,8 @@ class Setting:
     @cached_property
     def side(self) -> Side:
         """As a comparison takes it."""
-        return Side(
-            self.label or "all seeds", [earlier(each.run.path) for each in self.completed if each.run]
-        )
+        runs = [earlier(each.run.path) for each in self.completed if each.run]
+        return Side(self.label or "all seeds", runs)
 
     def values(self, name: str) -> list[float]:
         """A figure, cell by cell."""
@@ -79,14 +78,14 @@ def settings_table(
 ) -> Table:
     """A row for each setting: the means of these figures over its cells with their intervals, and `verdicts`."""
     columns = [*keys_of(grid), Column("cells", of=lambda each: len(each.completed), rank=4)]
-    for number, name in enumerate(names):
+    for name in names:
         form, what = ".2%" if "accuracy" in name else ".4f" if "loss" in name else ".4g", label(name)
-        for end, text in (("value", what), ("low", f"{what} from"), ("high", f"{what} to")):
-            text = text.removeprefix(f"{what} ") if not number else text
-            ending = "" if end == "value" else f"_{end}"
-            columns.append(
-                Column(f"{name}{ending}", text, form, partial(mean, name, end), rank=2 + min(number, 3))
-            )
+        of, rank = ("", 2) if name == names[0] else (f"{what} ", 5)  # whose interval it is, of the others
+        columns += [
+            Column(name, what, form, partial(mean, name, "value"), rank=rank),
+            Column(f"{name}_low", f"{of}from", form, partial(mean, name, "low"), rank=rank),
+            Column(f"{name}_high", f"{of}to", form, partial(mean, name, "high"), rank=rank),
+        ]
     title = f"Means over the cells with 95% intervals, {grid.config.command}"
     return Table.of("settings", title, [*columns, *verdicts], settings, "always")
 

@@ -17,7 +17,6 @@ MAX_FIGURES = 6  # of a command without a validation loss
 
 def report(grid: Grid, outcomes: Mapping[str, Outcome], cells: Path) -> Result:
     """Tables, pictures and verdict of all cells; those without an outcome are missing."""
-
     done = []
     for cell in grid.cells:
         found = outcomes.get(cell.name, Outcome(cell.name, "missing"))
@@ -27,9 +26,11 @@ def report(grid: Grid, outcomes: Mapping[str, Outcome], cells: Path) -> Result:
         by_setting.setdefault(each.cell.setting, []).append(each)
     settings = [Setting(label, members[0].cell, members) for label, members in by_setting.items()]
     completed, names = sum(len(each.completed) for each in settings), figures_of(grid, settings)
-    judged = verdict if grid.config.command == "train" else without_verdict
     shown = [each for each in settings if each.completed]
-    result = judged(grid, shown, names) if shown and names else Result()
+    result = Result()
+    if shown and names:
+        is_train = grid.config.command == "train"
+        result = verdict(grid, shown) if is_train else without_verdict(grid, shown, names)
     return Result(
         {**result.metrics, "cells": len(grid.cells), "cells_failed": len(grid.cells) - completed},
         checks=[Check("cells completed", completed == len(grid.cells), completed, len(grid.cells))],

@@ -74,15 +74,15 @@ def sweep(grid: Grid, recorder: RunRecorder, where: Where, data_dir: Path, scree
         seeds = {"seeds": grid.seeds} if grid.seeds else {}
         by = {"dask": where.dask} if where.dask else {"processes": backend.width}
         recorder.begin(grid.config, cells=len(grid.cells), **by, **seeds)
-        folder = recorder.path.resolve()
-        (folder / "cells").mkdir(exist_ok=True)
-        tasks = [Task(cell, folder, data_dir.resolve(), data, code()) for cell in missing]
+        place = recorder.path.resolve()
+        (place / "cells").mkdir(exist_ok=True)
+        tasks = [Task(cell, place, data_dir.resolve(), data, code()) for cell in missing]
         try:
             done |= carry_out(tasks, backend, recorder, where.stop_on_error)
         except (ConnectionError, UserError) as error:
             says = f"{error}; mlfound sweep --resume {recorder.path} goes on from here"
             raise type(error)(says) from error
-    result = report(grid, done, folder / "cells")
+    result = report(grid, done, place / "cells")
     with screen.interruption():  # so that a sweep that came this far is whole
         summary = recorder.finish(result)
         screen.show(result, summary)

@@ -21,13 +21,11 @@ MAX_SIDES = 8  # in the picture of every seed
 MAX_NAMED = 4  # settings in a sentence
 
 
-def verdict(grid: Grid, settings: Sequence[Setting], names: Sequence[str]) -> Result:
+def verdict(grid: Grid, settings: Sequence[Setting]) -> Result:
     """The settings, the best first, each compared with it; those of which all cells are there come first."""
     loss_varies = "loss" in grid.axes or any("loss" in case for case in grid.config.cases.values())
     measure = MEASURES["valid_accuracy" if loss_varies else "valid_loss"]
-    shown = [
-        name for name in names if name.startswith("valid_") and not (loss_varies and name == "valid_loss")
-    ]
+    shown = ["valid_accuracy"] if loss_varies else ["valid_loss", "valid_accuracy"]
     if len({content(run) for each in settings for run in each.side.runs}) > 1:
         finding = "The cells saw different data, so no setting is called the best."
         return Result(findings=[finding], tables=[settings_table(grid, settings, shown)])
@@ -67,9 +65,8 @@ def columns(compared: Mapping[str, Comparison]) -> list[Column]:
         comparison = compared.get(each.label)
         if comparison is None:
             return "best"
-        return (
-            "not distinguishable" if comparison.p is not None and not comparison.seen else comparison.verdict
-        )
+        is_like = comparison.p is not None and not comparison.seen
+        return "not distinguishable" if is_like else comparison.verdict
 
     def p(each: Setting) -> float | None:
         return compared[each.label].p if each.label in compared else None
