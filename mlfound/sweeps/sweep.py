@@ -66,7 +66,6 @@ class ResumedSweep(RunRecorder):
 def sweep(grid: Grid, recorder: RunRecorder, where: Where, data_dir: Path, screen: Screen) -> Run:
     """Carry out what is missing of the grid's cells; the run folder with the results of all."""
     data = {name: digests(name, data_dir, recorder.progress) for name in datasets(grid.cells)}
-    recorder.drawing = screen.drawing() if screen.drawing else None
     recorder.environment, recorder.notes = environment(), grid.notes
     done = already_done(grid.cells, recorder.path / "cells") if isinstance(recorder, ResumedSweep) else {}
     missing = [cell for cell in grid.cells if cell.name not in done]
@@ -82,6 +81,7 @@ def sweep(grid: Grid, recorder: RunRecorder, where: Where, data_dir: Path, scree
         except (ConnectionError, UserError) as error:
             says = f"{error}; mlfound sweep --resume {recorder.path} goes on from here"
             raise type(error)(says) from error
+    recorder.drawing = screen.drawing() if screen.drawing else None  # only now: cells had the cores
     result = report(grid, done, place / "cells")
     with screen.interruption():  # so that a sweep that came this far is whole
         summary = recorder.finish(result)

@@ -40,7 +40,7 @@ def trial(count: int, seed: int, folder: Path) -> Report:
             run(process) != 0
         ):  # a cell that was killed three times counts as failed, and is done again like this
             run(start(folder, place, "--resume", "latest"))
-        found, folders = figures(folder / place), list((folder / place).glob("*/cells/2*"))
+        found, folders = figures(folder / place), list((folder / place).glob("2*/cells/2*"))
         if found != wanted:
             failures.append(f"sweep {sweeps}: other figures")
         if len(folders) != len(wanted):
