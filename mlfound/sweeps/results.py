@@ -110,9 +110,12 @@ def one_figure(name: str, each: Done) -> float | None:
 
 
 def mean(name: str, part: str, each: Setting) -> float | None:
-    """A part of an estimate: its `value`, or the `low` or `high` end of its interval."""
+    """A part of an estimate: its `value`, the `low` or `high` end of its interval, `half` of that.
+
+    The interval of an accuracy ends at 0 and 1.
+    """
     found: float | None = getattr(each.estimate(name), part, None)
-    return found
+    return min(max(found, 0.0), 1.0) if found is not None and "accuracy" in name else found
 
 
 def label(name: str) -> str:

@@ -15,7 +15,7 @@ from mlfound.experiments.comparison.seeds import dots
 from mlfound.report.figures import figure
 from mlfound.results import Column, Picture, Result
 from mlfound.sweeps.grid import Grid
-from mlfound.sweeps.results import Setting, settings_table
+from mlfound.sweeps.results import Setting, mean, settings_table
 
 MAX_SIDES = 8  # in the picture of every seed
 MAX_NAMED = 4  # settings in a sentence
@@ -51,9 +51,8 @@ def figures(best: Setting, found: Sequence[Comparison]) -> dict[str, float | int
     """Those of the best setting, with their intervals, and how many others are as good for all that is known."""
     metrics: dict[str, float | int | None] = {}
     for name in ("test_accuracy", "valid_loss", "valid_accuracy"):
-        if estimate := best.estimate(name):
-            metrics[f"best_{name}"] = estimate.value
-            metrics |= {f"best_{name}_low": estimate.low, f"best_{name}_high": estimate.high}
+        for ending, part in (("", "value"), ("_low", "low"), ("_high", "high")):
+            metrics[f"best_{name}{ending}"] = mean(name, part, best)
     metrics["not_distinguishable"] = sum(not each.seen for each in found)
     return {name: value for name, value in metrics.items() if value is not None}
 
@@ -92,14 +91,12 @@ def sentences(best: Setting, measure: Measure, found: Sequence[Comparison]) -> I
 
 def ranged(each: Setting, name: str) -> str:
     """`test accuracy 97.97% (97.87% to 98.06% at 95%, over 10 seeds)`; empty where there is no such figure."""
-    estimate = each.estimate(name)
-    if estimate is None:
+    value, low, high = (mean(name, part, each) for part in ("value", "low", "high"))
+    if value is None:
         return ""
-    says = f"{MEASURES[name].label} {figure(name, estimate.value)}"
-    if estimate.low is None:
-        return says
-    ends = f"{figure(name, estimate.low)} to {figure(name, estimate.high)}"
-    return f"{says} ({ends} at 95%, over {estimate.draws} seeds)"
+    says = f"{MEASURES[name].label} {figure(name, value)}"
+    ends = f"{figure(name, low)} to {figure(name, high)}"
+    return says if low is None else f"{says} ({ends} at 95%, over {len(each.values(name))} seeds)"
 
 
 def every_seed(ranked: Sequence[Setting], found: Sequence[Comparison], measure: Measure) -> list[Picture]:

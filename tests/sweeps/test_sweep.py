@@ -208,6 +208,14 @@ def test_a_setting_of_which_cells_are_missing_is_not_the_best() -> None:
     assert [row["verdict"] for row in table(single, "settings")] == ["best", "cannot be judged"]
 
 
+def test_no_interval_of_an_accuracy_leaves_0_to_1() -> None:
+    _, result = report(h50=(100, 9_000))
+    [row] = table(result, "settings")
+    assert (row["valid_accuracy_low"], row["valid_accuracy_high"]) == (0, 1)
+    assert "(0.00% to 100.00% at 95%, over 2 seeds)" in result.findings[0]
+    assert result.metrics["best_test_accuracy_high"] == 1
+
+
 def test_other_data_are_not_compared() -> None:
     grid = read_grid(None, [("data.dataset=mnist,fashion-mnist", "")], "0")
     outcomes = {}
