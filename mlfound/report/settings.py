@@ -46,9 +46,9 @@ def setting_line(
             axes.set_xticks(places, [f"{value:g}" for value in places])
             axes.minorticks_off()
     else:
-        axes.errorbar(
-            places, means, np.nan_to_num([means - lows, highs - means]), color=BLUE, fmt="D", capsize=6
-        )
+        for place, ends in zip(places, np.transpose([lows, highs]), strict=True):
+            axes.plot([place, place], ends, "_-", color=BLUE, markersize=14)
+        axes.plot(places, means, "D", color=BLUE)
         _names(axes.xaxis, list(map(str, values)))
         axes.margins(x=0.5 / max(1, len(values)))
     axes.set_xlabel(key, parse_math=False)
