@@ -4,17 +4,21 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from mlfound.native import compiling
 
 PRINT = "from mlfound.native import compiling; print(compiling.unavailable())"
+SMALL = f"from mlfound.native import compiling; from pathlib import Path; compiling.SOURCES = Path('source'); {PRINT}"
 needs_compiler = pytest.mark.skipif(compiling.unavailable() is not None, reason="there is no C compiler here")
 
 
-def started(home, code=PRINT, **environment):
-    """A new process with this cache and environment."""
+def started(home, code=SMALL, **environment):
+    """A new process with this cache and environment, and less to compile."""
+    Path("source").mkdir(exist_ok=True)
+    Path("source/library.c").write_text("int answer(void) { return 42; }")
     given = {**os.environ, "XDG_CACHE_HOME": str(home), **environment}
     return subprocess.Popen(
         [sys.executable, "-c", code], env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -43,7 +47,7 @@ def test_it_is_compiled_once_and_the_folder_is_the_users_own(tmp_path):
 
 @needs_compiler
 def test_two_processes_may_compile_at_once(tmp_path):
-    both = [started(tmp_path) for _ in range(2)]
+    both = [started(tmp_path, PRINT) for _ in range(2)]
     assert [process.communicate(timeout=60)[0].strip() for process in both] == ["None"] * 2
     assert [path.suffix for path in libraries(tmp_path)] == [".so"], "nothing else is left behind"
 
