@@ -61,11 +61,15 @@ class NetworkConfig(Kind):
         return self
 
 
+Norm = Annotated[str, rung("foundations/norms.py", "NORMS", "none")]
+
+
 class MLPConfig(NetworkConfig):
     """A multilayer perceptron: linear layers with an activation between them."""
 
     name: Literal["mlp"] = "mlp"
     hidden: Hidden = (50,)
+    norm: Norm = "none"
     dropout: Rate = 0.0
     input_dropout: Rate = 0.0
 
@@ -75,6 +79,11 @@ class MLPConfig(NetworkConfig):
         if not self.hidden and self.dropout:
             message = "there are no hidden units to drop; write dropout: 0, or input_dropout"
             raise clash(message, "dropout", "hidden")
+        if not self.hidden and self.norm != "none":
+            raise clash("there are no hidden units to normalise; write norm: none", "norm", "hidden")
+        if self.norm == "instance":
+            message = "a unit has one number a row, which would become 0; write batch, running-batch or layer"
+            raise clash(message, "norm", "name")
         return self
 
 
@@ -105,6 +114,7 @@ class CNNConfig(NetworkConfig):
         int | None,
         Field(ge=0, le=1_000, description="a whole number from 0 to 1000, or null for half of each kernel"),
     ] = None
+    norm: Norm = "none"
 
     @model_validator(mode="after")
     def sizes_fit_together(self) -> Self:

@@ -20,8 +20,9 @@ class Conv2dKernel(Kernel):
     def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
         (batch, channels, *image), size = shape, self.layer.size
         self.setting, self.out_shape = setting, (*self.layer.output_shape(shape)[1:], batch)
-        self.w, self.b = tensors["w"].flatten(-3), tensors["b"][..., None]
-        self.dw, self.db = into["w"].flatten(-3), into["b"][..., None]
+        self.w, self.dw, self.has_bias = tensors["w"].flatten(-3), into["w"].flatten(-3), "b" in tensors
+        self.b = tensors["b"][..., None] if self.has_bias else setting.empty(self.layer.outputs, 1).zero_()
+        self.db = into["b"][..., None] if self.has_bias else self.b
         out, window, places = self.out_shape[0], channels * math.prod(size), math.prod(self.out_shape[1:])
         axes = 2 + len(setting.networks)
         self.products = products(setting.product, axes, out * window * places)
@@ -70,7 +71,8 @@ class Conv2dKernel(Kernel):
 
     def weight_gradients(self, momentum: float) -> None:
         self.products.weight_grad(self.dout, self.columns.mT, self.dw, momentum)
-        self.bias_products.weight_grad(self.dout, self.ones, self.db, momentum)
+        if self.has_bias:
+            self.bias_products.weight_grad(self.dout, self.ones, self.db, momentum)
 
 
 def without_border(x: Tensor, width: int) -> Tensor:

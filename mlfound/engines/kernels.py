@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlfound.engines import convolutions
+from mlfound.engines import convolutions, norms
 from mlfound.engines.kernel import Kernel, Setting, batch_first, batch_last
 from mlfound.engines.products import products
 from mlfound.engines.recipe import Named
@@ -27,15 +27,17 @@ from mlfound.foundations.layers import (
     output_shapes,
     within,
 )
+from mlfound.foundations.norms import BatchNorm, InstanceNorm, LayerNorm
 
 
 class LinearKernel(Kernel):
     """(out, batch) = w (out, in) times (in, batch)."""
 
     def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
-        self.w, self.b = tensors["w"].mT, tensors["b"][..., None]
-        self.dw, self.db = into["w"].mT, into["b"][..., None]
-        (rows, fan_in), fan_out, axes = shape, self.b.shape[-2], 2 + len(setting.networks)
+        (rows, fan_in), fan_out, axes = shape, self.layer.outputs, 2 + len(setting.networks)
+        self.w, self.dw, self.has_bias = tensors["w"].mT, into["w"].mT, "b" in tensors
+        self.b = tensors["b"][..., None] if self.has_bias else setting.empty(fan_out, 1).zero_()
+        self.db = into["b"][..., None] if self.has_bias else self.b
         self.products = products(setting.product, axes, rows * fan_in * fan_out)
         self.bias_products = products("matmul", axes, 0)
         self.ones = setting.empty(rows, 1).fill_(1.0)  # a bias is a weight whose input is always 1
@@ -58,7 +60,8 @@ class LinearKernel(Kernel):
 
     def weight_gradients(self, momentum: float) -> None:
         self.products.weight_grad(self.dout, self.batch_first, self.dw, momentum)
-        self.bias_products.weight_grad(self.dout, self.ones, self.db, momentum)
+        if self.has_bias:
+            self.bias_products.weight_grad(self.dout, self.ones, self.db, momentum)
         if self.fresh:  # let it go: the next step gets the same memory, which is in the cache
             self.x = self.batch_first = self.dout = self.nothing
 
@@ -192,6 +195,9 @@ KERNELS: dict[type[Layer], type[Kernel]] = {
     GlobalAveragePool: convolutions.GlobalAveragePoolKernel,
     Flatten: convolutions.FlattenKernel,
     Unflatten: convolutions.UnflattenKernel,
+    BatchNorm: norms.BatchNormKernel,
+    LayerNorm: norms.NormKernel,
+    InstanceNorm: norms.NormKernel,
     ReLU: ReLUKernel,
     Dropout: DropoutKernel,
     Sequential: SequentialKernel,

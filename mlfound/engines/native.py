@@ -62,8 +62,11 @@ class Native:
 
 def lacking(recipe: Recipe) -> str | None:
     """What of a recipe has no compiled code, or None: all has."""
-    layers = {type(layer) for layer in every(recipe.model)} - {Sequential}
-    names = sorted(kind.__name__ for kind in {*layers, type(recipe.optimizer)} - {*KERNELS, *RULES})
+    layers = [*every(recipe.model)]
+    kinds = {*map(type, layers), type(recipe.optimizer)} - {Sequential, *KERNELS, *RULES}
+    names = sorted(kind.__name__ for kind in kinds)
+    if not names and any(isinstance(layer, Linear) and "b" not in layer.parameters for layer in layers):
+        names = ["Linear without a bias"]
     return f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no compiled code" if names else None
 
 

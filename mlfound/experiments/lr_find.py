@@ -14,6 +14,7 @@ from mlfound.training.build import build
 from mlfound.training.inputs import prepare
 from mlfound.training.loop import Trainer
 from mlfound.training.plan import Plan, plan, require_memory
+from mlfound.training.refusals import refuse_single_rows
 
 EXPLODED = 10  # times the lowest loss, as in the course
 MEMORY = 0.3  # decades of the learning rate: a loss so far back counts 1/e times as much as the newest
@@ -46,6 +47,7 @@ def run(config: LrFindConfig, context: Context) -> Result:
     inputs = prepare(config.data, context, min_classes=2)
     planned = plan(config, inputs.splits)
     require_memory(planned, inputs.splits)
+    refuse_single_rows(planned.recipe.model, tuple(inputs.splits.train.x.shape), config.batch_size)
     context.recorder.begin(planned.config, dataset=inputs.facts, **planned.facts)
     context.recorder.message(str(planned))
     lrs = [exponential(config.start, config.end, n / (config.steps - 1)) for n in range(config.steps)]

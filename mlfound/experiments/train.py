@@ -20,6 +20,7 @@ from mlfound.training.epochs import Epoch, lowest
 from mlfound.training.gradients import check_gradients
 from mlfound.training.inputs import Inputs, prepare
 from mlfound.training.plan import Plan, cautions, plan, require_memory
+from mlfound.training.refusals import refuse_single_rows
 from mlfound.training.resume import refuse_changes, what_decides_bits
 
 CHECKED_ROWS = 32  # enough for both sides of most ReLUs, few enough to take no time
@@ -41,6 +42,7 @@ def run(config: TrainConfig, context: Context) -> Result:
     planned = plan(config, inputs.splits)
     bits = what_decides_bits(planned.machine, context.environment)
     require_memory(planned, inputs.splits)
+    refuse_single_rows(planned.recipe.model, tuple(inputs.splits.train.x.shape), config.batch_size)
     if context.resumed:
         refuse_changes(planned.config, inputs, bits, context)
     few = inputs.splits.train.first(CHECKED_ROWS)

@@ -19,9 +19,9 @@ from mlfound.foundations.convolution import CONVOLUTIONS, Size, by_place, window
 WeightGrad = Callable[[Tensor, Tensor], Tensor]
 
 
-def linear(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     """(batch, in) and (in, out) to (batch, out): y = x w + b."""
-    return x @ w + b
+    return x @ w if b is None else x @ w + b
 
 
 def weight_grad_outer(dout: Tensor, x: Tensor) -> Tensor:
@@ -50,12 +50,13 @@ def linear_grad(
     return dx, weight_grad(dout, x), dout.sum(0)
 
 
-def conv2d(x: Tensor, w: Tensor, b: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
+def conv2d(x: Tensor, w: Tensor, b: Tensor | None, stride: int = 1, padding: int = 0) -> Tensor:
     """(batch, in, rows, columns) and kernels (out, in, height, width) to (batch, out, down, across).
 
     By the last rung of `convolution.CONVOLUTIONS`, which the others have rebuilt.
     """
-    return CONVOLUTIONS["library"].forward(x, w, stride, padding).add_(b[:, None, None])
+    y = CONVOLUTIONS["library"].forward(x, w, stride, padding)
+    return y if b is None else y.add_(b[:, None, None])
 
 
 def conv2d_grad(

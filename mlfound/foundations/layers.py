@@ -75,14 +75,16 @@ class Layer:
 
 
 class Linear(Layer):
-    """(batch, in) to (batch, out) with `w` (in, out) and `b` (out,)."""
+    """(batch, in) to (batch, out) with `w` (in, out) and, unless a norm follows, which shifts too, `b` (out,)."""
 
     w: Tensor
-    b: Tensor
+    b: Tensor | None = None
 
-    def __init__(self, fan_in: int, fan_out: int, weight_grad: F.WeightGrad = F.weight_grad) -> None:
-        self.parameters = {"w": Parameter((fan_in, fan_out)), "b": Parameter((fan_out,), 0.0)}
-        self.weight_grad = weight_grad
+    def __init__(
+        self, fan_in: int, fan_out: int, weight_grad: F.WeightGrad = F.weight_grad, bias: bool = True
+    ) -> None:
+        self.parameters = {"w": Parameter((fan_in, fan_out)), **biases(fan_out, bias)}
+        self.outputs, self.weight_grad = fan_out, weight_grad
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.w, self.b)
@@ -92,21 +94,25 @@ class Linear(Layer):
         return dx
 
     def output_shape(self, shape: Shape) -> Shape:
-        return *shape[:-1], self.parameters["w"].shape[1]
+        return *shape[:-1], self.outputs
+
+
+def biases(outputs: int, wanted: bool) -> dict[str, Parameter]:
+    """The parameter `b`, or none."""
+    return {"b": Parameter((outputs,), 0.0)} if wanted else {}
 
 
 class Conv2d(Layer):
-    """(batch, in, rows, columns) to (batch, out, down, across) with `w` (out, in, size, size) and `b` (out,)."""
+    """(batch, in, rows, columns) to (batch, out, down, across) with `w` (out, in, size, size), `b` as in Linear."""
 
     w: Tensor
-    b: Tensor
+    b: Tensor | None = None
 
-    def __init__(self, channels: int, out: int, size: int, stride: int = 1, padding: int = 0) -> None:
-        self.parameters = {
-            "w": Parameter((out, channels, size, size)),
-            "b": Parameter((out,), 0.0),
-        }
-        self.size, self.stride, self.padding = (size, size), stride, padding
+    def __init__(
+        self, channels: int, out: int, size: int, stride: int = 1, padding: int = 0, bias: bool = True
+    ) -> None:
+        self.parameters = {"w": Parameter((out, channels, size, size)), **biases(out, bias)}
+        self.size, self.stride, self.padding, self.outputs = (size, size), stride, padding, out
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.w, self.b, self.stride, self.padding)
@@ -118,7 +124,7 @@ class Conv2d(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         image = output_size(shape[2:], self.size, self.stride, self.padding)
-        return shape[0], self.parameters["b"].shape[0], *image
+        return shape[0], self.outputs, *image
 
 
 class Pool(Layer):

@@ -27,30 +27,38 @@ from mlfound.foundations.layers import (
     bound,
     mapped,
 )
+from mlfound.foundations.norms import NORMS, BatchNorm, RunningBatchNorm
 
 Section = Mapping[str, Any]
 
 
 def mlp(section: Section, image: Shape) -> Sequential:
-    """Linear layers with an activation between each two: no hidden units are the linear model."""
+    """Linear layers with an activation between each two: no hidden units are the linear model.
+
+    A norm stands before the activation, as its paper has it: there the numbers are nearest to a bell, and its shift
+    chooses how many of them a ReLU lets pass. (The course has it after.) It shifts, so the layer before has no bias:
+    the gradient of one would be 0.
+    """
     layers = [*dropout(section["input_dropout"])]
     sizes = (math.prod(image), *section["hidden"], section["outputs"])
-    for n, (fan_in, fan_out) in enumerate(pairwise(sizes)):
-        if n:
-            layers += [activation(section), *dropout(section["dropout"])]
-        layers.append(Linear(fan_in, fan_out))
-    return Sequential(*layers)
+    for fan_in, fan_out in pairwise(sizes[:-1]):
+        normalized = norm(section, fan_out)
+        layers.append(Linear(fan_in, fan_out, bias=not normalized))
+        layers += [*normalized, activation(section), *dropout(section["dropout"])]
+    return Sequential(*layers, Linear(*sizes[-2:]))
 
 
 def cnn(section: Section, image: Shape) -> Sequential:
-    """Convolutions with an activation after each, the mean of each channel, and a linear layer.
+    """Convolutions with an activation after each, the mean of each channel, and a linear layer; norms as in `mlp`.
 
     By default the course's: strides instead of pooling, no hidden linear layer.
     """
     layers = [as_image(image)]
     for (channels, out), size in zip(pairwise((1, *section["channels"])), section["kernels"], strict=True):
         padding = size // 2 if section["padding"] is None else section["padding"]
-        layers += [Conv2d(channels, out, size, section["stride"], padding), activation(section)]
+        normalized = norm(section, out)
+        layers.append(Conv2d(channels, out, size, section["stride"], padding, bias=not normalized))
+        layers += [*normalized, activation(section)]
     return Sequential(*layers, GlobalAveragePool(), Linear(section["channels"][-1], section["outputs"]))
 
 
@@ -92,6 +100,12 @@ def activation(section: Section) -> Layer:
     return ACTIVATIONS[section["activation"]](section["leak"], section["relu_shift"], section["ceiling"])
 
 
+def norm(section: Section, channels: int) -> Sequence[Layer]:
+    """One or none, as for models that were saved before there were any."""
+    name = section.get("norm", "none")
+    return [] if name == "none" else [NORMS[name](channels)]
+
+
 def dropout(rate: float) -> Sequence[Layer]:
     return [Dropout(rate)] if rate else []
 
@@ -122,7 +136,9 @@ def lsuv(model: Sequential, generator: Generator, x: Tensor) -> dict[str, Tensor
 
     Mishkin and Matas 2016, algorithm 1, from orthonormal weights; the mean is the course's, which measures after the
     activation. What a layer gives is linear in its weights and biases, so that one correction does. `stacks.lsuv` is
-    the same for a plain stack of weights, drawn many times.
+    the same for a plain stack of weights, drawn many times. A layer without biases has a norm behind it, which takes
+    the mean away; norms that keep statistics begin with those of `x`, so that what follows them is fitted to what
+    they will give in training.
 
     Products are in float64, and the mean and std of a layer rounded to float32: another CPU gives the same bits but
     for one layer in some ten million.
@@ -131,6 +147,8 @@ def lsuv(model: Sequential, generator: Generator, x: Tensor) -> dict[str, Tensor
     tensors = {name: p.double() for name, p in drawn.items()}
 
     def fitting(layer: Layer) -> Layer:
+        if isinstance(layer, BatchNorm | RunningBatchNorm):
+            return FirstStatistics(layer)
         return UnitVariance(layer) if isinstance(layer, Conv2d | Linear) else layer
 
     mapped(bound(model, tensors), fitting)(x.double())
@@ -151,7 +169,20 @@ class UnitVariance(Layer):
         mean, std = z.mean().float(), z.std(correction=0).float()
         if std > ROUNDING * mean.abs():
             self.layer.w.div_(std)
-            self.layer.b.sub_(mean).div_(std)
+            if self.layer.b is not None:
+                self.layer.b.sub_(mean).div_(std)
+        return self.layer(x)
+
+
+class FirstStatistics(Layer):
+    """Gives a norm those of its first input, as if it had never seen another."""
+
+    def __init__(self, layer: BatchNorm | RunningBatchNorm) -> None:
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.layer.momentum = 1.0
+        self.layer(x, training=True)
         return self.layer(x)
 
 

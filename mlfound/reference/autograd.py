@@ -1,5 +1,6 @@
 """Loss and gradients of any list of layers by torch.nn.functional and autograd, without a formula of ours."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from mlfound.foundations.layers import (
     Unflatten,
     within,
 )
+from mlfound.foundations.norms import EPS, BatchNorm, InstanceNorm, LayerNorm, RunningBatchNorm
 
 Named = Mapping[str, Tensor]
 
@@ -61,9 +63,41 @@ def relu(layer: ReLU, x: Tensor, tensors: Named) -> Tensor:
     return (y - layer.shift).clamp(max=layer.ceiling) if layer.ceiling is not None else y - layer.shift
 
 
+def batch_norm(layer: BatchNorm, x: Tensor, own: Named) -> Tensor:
+    average = own["mean"].clone(), own["variance"].clone()
+    return functional.batch_norm(x, *average, own["scale"], own["shift"], layer.training, layer.momentum, EPS)
+
+
+def running_batch_norm(
+    layer: RunningBatchNorm, x: Tensor, own: Named, training: bool
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The output, and the state after it; as the course writes it, but that a single row counts as two."""
+    over = (0, *range(2, x.ndim))
+    state = {name: own[name] for name in layer.state}
+    if training:
+        of_batch = {
+            "sums": x.sum(over),
+            "squares": (x * x).sum(over),
+            "numbers": x.new_tensor([x[:, 0].numel()]),
+        }
+        share = 1 - (1 - layer.momentum) / math.sqrt(max(1, len(x) - 1))
+        state = {name: (1 - share) * own[name] + share * value for name, value in of_batch.items()}
+        state["rows"] = own["rows"] + len(x)
+    elif not state["rows"]:
+        return functional.batch_norm(
+            x, x.new_zeros(x.shape[1]), x.new_ones(x.shape[1]), own["scale"], own["shift"]
+        ), state
+    mean = state["sums"] / state["numbers"]
+    variance = state["squares"] / state["numbers"] - mean**2
+    variance = torch.clamp(variance, min=0.01 if state["rows"] < 20 else 0.0)
+    factor = own["scale"] / torch.sqrt(variance + EPS)
+    shape = (-1, *[1] * (x.ndim - 2))
+    return x * factor.view(shape) + (own["shift"] - mean * factor).view(shape), state
+
+
 TORCH: dict[type[Layer], Callable[[Any, Tensor, Named], Tensor]] = {
-    Linear: lambda layer, x, own: functional.linear(x, own["w"].T, own["b"]),
-    Conv2d: lambda layer, x, own: functional.conv2d(x, own["w"], own["b"], layer.stride, layer.padding),
+    Linear: lambda layer, x, own: functional.linear(x, own["w"].T, own.get("b")),
+    Conv2d: lambda layer, x, own: functional.conv2d(x, own["w"], own.get("b"), layer.stride, layer.padding),
     MaxPool: lambda layer, x, own: functional.max_pool2d(x, layer.size, layer.stride),
     AveragePool: lambda layer, x, own: functional.avg_pool2d(x, layer.size, layer.stride),
     GlobalAveragePool: lambda layer, x, own: functional.adaptive_avg_pool2d(x, 1)[:, :, 0, 0],
@@ -77,6 +111,10 @@ TORCH: dict[type[Layer], Callable[[Any, Tensor, Named], Tensor]] = {
     Dropout: lambda layer, x, own: x * layer.mask if layer.training else x,
     Flatten: lambda layer, x, own: torch.flatten(x, 1),
     Unflatten: lambda layer, x, own: torch.unflatten(x, 1, layer.shape),
+    BatchNorm: batch_norm,
+    RunningBatchNorm: lambda layer, x, own: running_batch_norm(layer, x, own, layer.training)[0],
+    LayerNorm: lambda layer, x, own: functional.group_norm(x, 1, own["scale"], own["shift"], EPS),
+    InstanceNorm: lambda layer, x, own: functional.group_norm(x, x.shape[1], own["scale"], own["shift"], EPS),
     Sequential: sequential,
     Residual: lambda layer, x, own: x + sequential(layer, x, own),
 }

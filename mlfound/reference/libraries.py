@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mlfound.foundations.layers import leaves
 from mlfound.foundations.optimizers import SGD
 from mlfound.reference import jax_scan, torch_compile, torch_graph, torch_nn, torch_optim
 from mlfound.reference.torch_nn import Named, Recipe
@@ -40,6 +41,9 @@ def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.floa
 
 def lacking(name: str, recipe: Recipe) -> str | None:
     """What of the recipe this library has not, or None: it has all, if no layer draws random numbers."""
+    absent = {type(layer) for layer in leaves(recipe.model)} - jax_scan.FUNCTIONS.keys()
+    if name == "jax" and absent:
+        return f"jax has no {', '.join(sorted(kind.__name__ for kind in absent))}"
     rules = jax_scan.RULES if name == "jax" else torch_optim.RULES
     optimizer = recipe.optimizer
     if type(optimizer) not in rules:

@@ -18,7 +18,7 @@ def trainer(
     """As `torch_nn.trainer`; the first call compiles."""
     compile_afresh()
     network, y = Network(recipe.model, tensors), target(recipe, x, y)
-    start = {name: p.detach().clone() for name, p in network.named_parameters()}
+    start = {name: p.detach().clone() for name, p in network.state_dict().items()}
 
     @torch.compile
     def loss_of(x: Tensor, y: Tensor) -> Tensor:

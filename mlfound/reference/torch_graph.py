@@ -19,7 +19,7 @@ def trainer(
 ) -> Callable[[Tensor], dict[str, Tensor]]:
     """As `torch_nn.trainer`; the first call captures."""
     network, y = Network(recipe.model, tensors), target(recipe, x, y)
-    start = {name: p.detach().clone() for name, p in network.named_parameters()}
+    start = {name: p.detach().clone() for name, p in network.state_dict().items()}
     how = {"fused": True, "capturable": True}
     optimizer = optimizer_for(recipe.optimizer, network.parameters(), lr, momentum, **how)
 

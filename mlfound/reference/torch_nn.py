@@ -20,8 +20,18 @@ from mlfound.foundations.layers import (
     Unflatten,
     within,
 )
+from mlfound.foundations.norms import (
+    EPS,
+    MOMENTUM,
+    BatchNorm,
+    InstanceNorm,
+    LayerNorm,
+    Norm,
+    RunningBatchNorm,
+)
 from mlfound.foundations.optimizers import SGD, Optimizer
 from mlfound.foundations.stages import lesson_model
+from mlfound.reference.autograd import running_batch_norm
 from mlfound.reference.torch_optim import optimizer_for
 
 Named = Mapping[str, Tensor]
@@ -93,19 +103,65 @@ def sequential(model: Sequential, tensors: Named) -> nn.Sequential:
 
 
 def linear(layer: Linear, tensors: Named) -> nn.Linear:
-    w, b = tensors["w"], tensors["b"]
-    made: nn.Linear = nn.utils.skip_init(nn.Linear, *w.shape, device=w.device, dtype=w.dtype)  # type: ignore[no-untyped-call]
-    made.load_state_dict({"weight": w.T, "bias": b})
+    w, bias = tensors["w"], biases(tensors)
+    made: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+        nn.Linear, *w.shape, bias=bool(bias), device=w.device, dtype=w.dtype
+    )
+    made.load_state_dict({"weight": w.T, **bias})
     return made
 
 
 def conv2d(layer: Conv2d, tensors: Named) -> nn.Conv2d:
-    w, b = tensors["w"], tensors["b"]
-    options: dict[str, Any] = {"stride": layer.stride, "padding": layer.padding}
+    w, bias = tensors["w"], biases(tensors)
+    options: dict[str, Any] = {"stride": layer.stride, "padding": layer.padding, "bias": bool(bias)}
     made: nn.Conv2d = nn.utils.skip_init(  # type: ignore[no-untyped-call]
         nn.Conv2d, w.shape[1], w.shape[0], layer.size, **options, device=w.device, dtype=w.dtype
     )
-    made.load_state_dict({"weight": w, "bias": b})
+    made.load_state_dict({"weight": w, **bias})
+    return made
+
+
+def biases(tensors: Named) -> dict[str, Tensor]:
+    """Under torch's name, where there are any."""
+    return {"bias": tensors["b"]} if "b" in tensors else {}
+
+
+class BatchNormModule(nn.BatchNorm2d):
+    """For features as well: torch has a class for each number of axes, which this layer does not know."""
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        """Any number of axes."""
+
+
+class RunningBatchNormModule(nn.Module):
+    """The course's; torch has no module for it."""
+
+    def __init__(self, layer: RunningBatchNorm, tensors: Named) -> None:
+        super().__init__()
+        self.weight, self.bias = (nn.Parameter(tensors[name].clone()) for name in layer.parameters)
+        for name in layer.state:
+            self.register_buffer(name, tensors[name].clone())
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        own = {"scale": self.weight, "shift": self.bias, **dict(self.named_buffers())}
+        out, state = running_batch_norm(self.layer, x, own, training=True)
+        for name, value in state.items():
+            own[name].copy_(value.detach())
+        return out
+
+
+def norm(make: Callable[[int], nn.Module]) -> Callable[[Norm, Named], nn.Module]:
+    """torch's module for a layer, which has parameters and buffers at its usual constants."""
+
+    def made(layer: Norm, tensors: Named) -> nn.Module:
+        module = make(layer.channels).to(tensors["scale"])
+        names = {"weight": "scale", "bias": "shift", "running_mean": "mean", "running_var": "variance"}
+        for name, ours in names.items():
+            if ours in tensors:
+                getattr(module, name).data.copy_(tensors[ours])
+        return module
+
     return made
 
 
@@ -122,6 +178,10 @@ MODULES: dict[type[Layer], Callable[[Any, Named], nn.Module]] = {
     GELU: lambda layer, own: nn.GELU(),
     Flatten: lambda layer, own: nn.Flatten(),
     Unflatten: lambda layer, own: nn.Unflatten(1, layer.shape),
+    BatchNorm: norm(lambda channels: BatchNormModule(channels, EPS, MOMENTUM)),
+    RunningBatchNorm: RunningBatchNormModule,
+    LayerNorm: norm(lambda channels: nn.GroupNorm(1, channels, EPS)),
+    InstanceNorm: norm(lambda channels: nn.GroupNorm(channels, channels, EPS)),
     Sequential: sequential,
     Residual: ResidualModule,
 }

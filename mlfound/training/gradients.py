@@ -16,12 +16,16 @@ CHECK = "gradients by hand agree with autograd"
 def gradient_errors(model: Sequential, tensors: Named, x: Tensor, y: Tensor, loss: str) -> dict[str, float]:
     """The largest relative error of the loss and of every gradient, by name, in training and at inference.
 
-    Forward twice, then backward twice: each must be right, so what is added instead of replaced is wrong.
+    Forward twice, each time from the layers' state in `tensors`, then backward twice: each must be right, so what is
+    added instead of replaced is wrong.
     """
     errors = dict.fromkeys(("loss", "x", *model.parameters), 0.0)
     for training in (True, False):
-        ours, criterion = bound(model, tensors, generator(0, "dropout")), Loss(loss)
+        state = {name: tensors[name].clone() for name in model.state}
+        ours, criterion = bound(model, {**tensors, **state}, generator(0, "dropout")), Loss(loss)
         ours(x, training)
+        for name, changed in state.items():
+            changed.copy_(tensors[name])
         value = criterion(ours(x, training), y)
         passes = [{"x": ours.backward(criterion.backward()), **ours.gradients} for _ in range(2)]
         wanted_value, wanted = loss_and_gradients(ours, tensors, x, y, loss)

@@ -15,12 +15,13 @@ from mlfound.errors import UserError
 from mlfound.foundations.activations import Activation
 from mlfound.foundations.costs import Costs, costs
 from mlfound.foundations.initialization import INITIALIZATIONS
-from mlfound.foundations.layers import Sequential, Shape, leaves
+from mlfound.foundations.layers import Conv2d, Linear, Sequential, Shape, leaves
 from mlfound.foundations.models import FITTED, FITTED_ROWS, MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS, Optimizer
 from mlfound.foundations.schedules import PIECES, SCHEDULES, Piece, polynomial, rates
 from mlfound.training.evaluation import NUMBERS_AT_ONCE
 from mlfound.training.machine import Machine, machine
+from mlfound.training.refusals import refuse_single_numbers, refuse_unfit
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Plan:
 
     @property
     def network(self) -> str:
-        """Inputs, and outputs or channels of each layer with parameters, as in `784-50-10`, `cnn 8-16-10`."""
-        layers = [layer for layer in leaves(self.recipe.model) if layer.parameters]
-        widths = "-".join(str(layer.parameters["b"].shape[0]) for layer in layers)
+        """Inputs, and outputs or channels of each layer with weights, as in `784-50-10`, `cnn 8-16-10`."""
+        layers = [layer for layer in leaves(self.recipe.model) if isinstance(layer, Linear | Conv2d)]
+        widths = "-".join(str(layer.outputs) for layer in layers)
         name = self.config.model.name
         return f"{math.prod(self.image)}-{widths}" if name == "mlp" else f"{name} {widths}"
 
@@ -66,7 +67,7 @@ class Plan:
 
 def plan(config: TrainConfig, splits: Splits) -> Plan:
     """Resolve what the config leaves open; refuse what cannot be done."""
-    refuse_unfit(config, splits)
+    refuse_unfit(config, len(splits.train.y), splits.classes)
     recipe = Recipe(
         model=model_for(config, splits.shape),
         optimizer=optimizer_of(config),
@@ -74,6 +75,7 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
         batch_size=config.batch_size,
         max_norm=config.optimizer.max_norm or math.inf,
     )
+    refuse_single_numbers(recipe.model, (2, math.prod(splits.shape)))
     resources = machine(config, recipe, splits)
     return Plan(
         recipe=replace(recipe, product=resources.product),
@@ -144,21 +146,6 @@ def cautions(planned: Plan) -> list[str]:
         f"model.init: {planned.init} is made for {', '.join(suited)}, not for {used}, through which the signal may "
         f"grow or shrink; made for it are {better}",
     ]
-
-
-def refuse_unfit(config: TrainConfig, splits: Splits) -> None:
-    """A UserError for a model that does not fit the data."""
-    rows, outputs = len(splits.train.y), config.model.outputs
-    if config.batch_size > rows:
-        raise UserError(
-            f"{config.batch_size} is more than the {rows:,} training rows; write {rows} or less",
-            key="batch_size",
-        )
-    if outputs not in (1, splits.classes):
-        raise UserError(
-            f"{outputs} outputs are not one for each of {splits.classes} classes; write {splits.classes}",
-            key="model.outputs",
-        )
 
 
 def step_numbers(planned: Plan, rows: int) -> int:

@@ -40,7 +40,7 @@ MOMENTUM = "write a number from 0 to below 1"
 DATASET = "write a name that mlfound download --list shows"
 FROM = "write the path of a folder or file, or null for the web"
 MODEL = (
-    "write keys below it (name, outputs, init, activation, leak, relu_shift, ceiling, hidden, dropout, "
+    "write keys below it (name, outputs, init, activation, leak, relu_shift, ceiling, hidden, norm, dropout, "
     "input_dropout), or leave it out"
 )
 SCHEDULE = (

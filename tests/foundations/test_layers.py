@@ -5,7 +5,7 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from mlfound.foundations import functions, layers
+from mlfound.foundations import functions, layers, norms
 from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
 from mlfound.foundations.checks import central_difference, relative_error
 from mlfound.foundations.layers import (
@@ -24,6 +24,7 @@ from mlfound.foundations.layers import (
     bound,
     output_shapes,
 )
+from mlfound.foundations.norms import BatchNorm, InstanceNorm, LayerNorm, RunningBatchNorm
 from mlfound.foundations.randomness import generator
 from mlfound.reference.autograd import TORCH, loss_and_gradients
 from mlfound.training.gradients import BOUND, gradient_errors
@@ -38,15 +39,19 @@ def every_layer(outputs=5):
         Flatten(),
         Dropout(0.2),
         Unflatten(1, 3, 4),
-        Conv2d(1, 4, 2, stride=1, padding=2),
+        InstanceNorm(1),
+        Conv2d(1, 4, 2, stride=1, padding=2, bias=False),
+        BatchNorm(4),
         MaxPool(3, 1),
-        Conv2d(4, 3, 3, stride=2, padding=2),
+        Conv2d(4, 3, 3, stride=2, padding=2, bias=False),
+        RunningBatchNorm(3),
         AveragePool(2, 1),
         Conv2d(3, 5, 2),
         GlobalAveragePool(),
         Linear(5, 9),
         ReLU(0.1, 0.4, 0.8),
         Residual(Linear(9, 7), Tanh(), Linear(7, 9)),
+        LayerNorm(9),
         Floor(0.3),
         Sequential(Linear(9, 8), GELU()),
         Dropout(0.3),
@@ -183,8 +188,12 @@ def test_gradients_are_replaced_not_added(monkeypatch):
 
 def test_names_have_the_position_before_them():
     assert list(every_layer().parameters) == [
-        "4.w", "4.b", "6.w", "6.b", "8.w", "8.b", "10.w", "10.b",
-        "12.1.w", "12.1.b", "12.3.w", "12.3.b", "14.1.w", "14.1.b", "17.w", "17.b",
+        "4.scale", "4.shift", "5.w", "6.scale", "6.shift", "8.w", "9.scale", "9.shift", "11.w", "11.b",
+        "13.w", "13.b", "15.1.w", "15.1.b", "15.3.w", "15.3.b", "16.scale", "16.shift", "18.1.w", "18.1.b",
+        "21.w", "21.b",
+    ]  # fmt: skip
+    assert list(every_layer().state) == [
+        "6.mean", "6.variance", "9.sums", "9.squares", "9.numbers", "9.rows",
     ]  # fmt: skip
 
 
@@ -228,6 +237,8 @@ def test_the_reference_shares_no_formula_with_us(loss, monkeypatch):
     images = ("conv2d", "max_pool", "average_pool", "global_average_pool")
     for name in ("linear", "relu", "general_relu", "gelu", "dropout", "mse", "cross_entropy", *images):
         monkeypatch.setattr(functions, name, lambda *_: pytest.fail("the reference called ours"))
+    for name in ("moments", "normalize", "affine", "moments_of_sums", "new_share"):
+        monkeypatch.setattr(norms, name, lambda *_: pytest.fail("the reference called ours"))
     for kind in (Layer, *(type(layer) for layer in model.layers)):
         monkeypatch.setattr(kind, "forward", lambda *_: pytest.fail("the reference called ours"))
     after, _ = loss_and_gradients(model, tensors, x, y, loss)

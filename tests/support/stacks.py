@@ -107,12 +107,16 @@ def image_stacks(draw, outputs, exact=False):
 
 
 def tensors_of(model, seed=0):
-    """Parameters and state in float64, no bias 0."""
+    """Parameters and state in float64, no bias 0; state above where it starts, as if something had been seen."""
     random = generator(seed, "tensors")
     tensors = models.initial(model, INITIALIZATIONS["kaiming"], random)
-    return {
+    found = {
         name: (p + 0.1 * torch.randn(p.shape, generator=random) * (p.ndim == 1)).double()
         for name, p in tensors.items()
+    }
+    return found | {
+        name: p.start + torch.rand(p.shape, generator=random).add(1).div(2).double()
+        for name, p in model.state.items()
     }
 
 

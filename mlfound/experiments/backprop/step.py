@@ -41,6 +41,7 @@ from mlfound.reference import libraries
 from mlfound.results import Column, Context, Picture, Result, Table
 from mlfound.stats.timing import measure, quartiles, timer_of
 from mlfound.training.plan import model_for, step_numbers
+from mlfound.training.refusals import refuse_single_rows
 
 LADDER: dict[str, Callable[[Task, ExitStack], Training]] = {
     **{name: partial(by_engine, name) for name in OURS},
@@ -85,6 +86,7 @@ def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) ->
         raise UserError(f"a step takes {size} rows; write {size} or more", key="rows")
     with located(loaded):
         planned = task.plan("modules")
+        refuse_single_rows(planned.recipe.model, (size, *splits.train.x.shape[1:]), size)  # all are whole
     recipe = planned.recipe
     if draws(recipe.model):
         message = "no library draws its dropout's masks, so weights cannot be compared; leave dropout out"

@@ -28,6 +28,7 @@ from mlfound.foundations.models import FITTED_ROWS
 from mlfound.results import Check, Result
 from mlfound.training.inputs import Inputs
 from mlfound.training.plan import Plan, plan
+from mlfound.training.refusals import refuse_single_rows
 
 BESIDE = ("torch-default", "lsuv")  # what the config's own scheme is compared with
 DRAWS = 20
@@ -93,6 +94,7 @@ def refuse(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str]) -> N
     """What does not fit the images, and what memory has no room for."""
     step, images = planned(config, inputs), inputs.splits.valid.first(config.rows or ROWS)
     model, draws = step.recipe.model, config.draws or DRAWS
+    refuse_single_rows(model, tuple(images.x.shape), len(images.y), "rows")
     layers = costs(model, tuple(images.x[:1].shape))
     outputs, windows = sum(each.outputs for each in layers), max(each.inputs for each in layers)
     rows = max(2 * len(images.y), FITTED_ROWS)  # a step keeps outputs and gradients, fitting keeps outputs

@@ -158,7 +158,8 @@ def measure(
 
 def first_step(recipe: Recipe, weights: Named, images: Split, dropout: Generator) -> list[Recorded]:
     """Forward, loss and backward as in training; the layers."""
-    model, layers = recorded(bound(recipe.model, weights, dropout))
+    own = {name: p.clone() for name, p in weights.items()}  # for training changes the state of some layers
+    model, layers = recorded(bound(recipe.model, own, dropout))
     loss = Loss(recipe.loss)
     loss(model(images.x, training=True), images.y)
     model.backward(loss.backward())
@@ -166,11 +167,18 @@ def first_step(recipe: Recipe, weights: Named, images: Split, dropout: Generator
 
 
 def fitted_error(model: Sequential, weights: Named, x: Tensor) -> tuple[float, float]:
-    """The farthest mean from 0 and std from 1, of all layers with weights that give more than one number for `x`."""
+    """The farthest mean from 0 and std from 1, of all layers with weights that give more than one number for `x`.
+
+    Without a bias a layer leaves its mean to the norm behind it.
+    """
     fitted, layers = recorded(bound(model, weights))
     fitted(x)
-    outputs = [moments(each.out) for each in layers if each.has_weights]
-    varied = [(abs(mean), abs(std - 1)) for mean, std in outputs if not std <= ROUNDING * abs(mean)]
+    outputs = [(*moments(each.out), "b" in each.parameters) for each in layers if each.has_weights]
+    varied = [
+        (abs(mean) * has_bias, abs(std - 1))
+        for mean, std, has_bias in outputs
+        if not std <= ROUNDING * abs(mean)
+    ]
     mean, std = torch.tensor([(0.0, 0.0), *varied], dtype=torch.float64).amax(0).tolist()
     return mean, std
 
