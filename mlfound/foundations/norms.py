@@ -138,9 +138,11 @@ class LayerNorm(Norm):
 
 
 class InstanceNorm(Norm):
-    """Of every channel of every image, over its places."""
+    """Of every channel of every image, over its places; a ValueError for features, which have none."""
 
     def axes(self, dimensions: int) -> Axes:
+        if dimensions < 3:
+            raise ValueError("an instance norm is for images: of features a mean would be of a single number")
         return tuple(range(2, dimensions))
 
 
