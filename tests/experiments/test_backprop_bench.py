@@ -33,6 +33,7 @@ from mlfound.foundations.layers import (
     Sequential,
     Unflatten,
 )
+from mlfound.foundations.norms import BatchNorm, InstanceNorm, LayerNorm, RunningBatchNorm
 from mlfound.foundations.optimizers import LAMB, OPTIMIZERS, SGD, Adam, AdamW, RMSprop
 from mlfound.foundations.randomness import generator
 from mlfound.foundations.stages import STAGES
@@ -402,6 +403,11 @@ LAYERS = (
     ),
     *(Sequential(Linear(6, 7), ReLU(0.1, 0.2, 1.5)), Linear(7, 7), ReLU()),
 )
+NORMALIZED = (
+    *(Flatten(), Unflatten(1, 3, 4), InstanceNorm(1), Conv2d(1, 4, 2, bias=False), BatchNorm(4), ReLU()),
+    *(Conv2d(4, 3, 1, bias=False), RunningBatchNorm(3), Tanh(), Flatten(), Linear(18, 7, bias=False)),
+    *(LayerNorm(7), ReLU()),
+)
 OPTIMIZERS_HERE = {
     "sgd": SGD(0.1, "decoupled", 0.4, 0.3),
     "nesterov": SGD(0.1, "l2", nesterov=True),
@@ -413,33 +419,39 @@ OPTIMIZERS_HERE = {
 }
 
 
-def given_to_libraries(optimizer, loss, device=CPU):
-    """A recipe of every layer, initial tensors, x and y; and the order of 8 steps."""
+def given_to_libraries(optimizer, loss, device=CPU, layers=LAYERS):
+    """A recipe of these layers, initial tensors, x and y; and the order of 8 steps."""
     draws = generator(0, "peers")
     tensor = partial(torch.randn, generator=draws, dtype=torch.float64)
-    model = Sequential(*LAYERS, Linear(7, 1 if loss == "mse" else 3))
+    model = Sequential(*layers, Linear(7, 1 if loss == "mse" else 3))
     initial = {name: (0.5 * tensor(p.shape)).to(device) for name, p in model.parameters.items()}
+    initial |= {name: torch.full(p.shape, p.start, dtype=torch.float64) for name, p in model.state.items()}
     x, y = tensor(40, 3, 4), torch.randint(3, (40,), generator=draws)
     order = torch.cat([torch.randperm(40, generator=draws).view(-1, 10) for _ in range(2)])
     return Recipe(model, optimizer, loss, 10), initial, x.to(device), y.to(device), order.to(device)
 
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS_HERE)
-def test_torch_trains_every_layer_and_optimiser_as_ours(optimizer, loss):
+@pytest.mark.parametrize(
+    ("optimizer", "layers"),
+    [*((name, LAYERS) for name in OPTIMIZERS_HERE), ("sgd", NORMALIZED), ("adam", NORMALIZED)],
+    ids=[*OPTIMIZERS_HERE, "sgd of norms", "adam of norms"],
+)
+def test_torch_trains_every_layer_and_optimiser_as_ours(optimizer, loss, layers):
     """An eps of 1e-3 keeps the adaptive ones from dividing by rounding: the same bound as for SGD."""
-    recipe, initial, x, y, order = given_to_libraries(OPTIMIZERS_HERE[optimizer], loss)
+    recipe, initial, x, y, order = given_to_libraries(OPTIMIZERS_HERE[optimizer], loss, layers=layers)
     engine = ladder.engine("modules", recipe, [initial], [generator(0, "dropout")], x, y)
     engine.run(order.view(1, -1), [Rate(0.01, 0.9, step) for step in range(len(order))])
     got = torch_nn.trainer(recipe, initial, x, y, 0.01, 0.9)(order)
-    for name, want in engine.networks[0].items():
-        assert relative_error(got[name], want) <= 1e-12, name
+    for name in recipe.model.parameters:
+        assert relative_error(got[name], engine.networks[0][name]) <= 1e-12, name
 
 
 def test_the_libraries_know_every_layer_but_dropout_and_every_optimiser_but_lamb():
     known = {kind for kind in autograd.TORCH if kind is not Dropout}
-    assert set(torch_nn.MODULES) == set(jax_scan.FUNCTIONS) == known
-    assert known == {type(layer) for layer in LAYERS}
+    norms = {BatchNorm, RunningBatchNorm, LayerNorm, InstanceNorm}
+    assert set(torch_nn.MODULES) == {*jax_scan.FUNCTIONS, *norms} == known
+    assert known == {type(layer) for layer in (*LAYERS, *NORMALIZED)}
     assert set(torch_optim.RULES) == set(jax_scan.RULES) == {*OPTIMIZERS.values()} - {LAMB}
     assert set(torch_nn.LOSSES) == set(jax_scan.LOSSES) == set(functions.LOSSES)
 
@@ -452,6 +464,10 @@ def test_what_a_library_has_not_is_said():
         "torch-graph": False,
         "jax": True,
     }
+    normalized = Recipe(Sequential(*NORMALIZED), SGD())
+    assert libraries.lacking("torch-nn", normalized) is None
+    absent = "BatchNorm, InstanceNorm, LayerNorm, RunningBatchNorm"
+    assert libraries.lacking("jax", normalized) == f"jax has no {absent}"
     assert libraries.lacking("jax", Recipe(recipe.model, LAMB())) == "jax has no LAMB"
     assert libraries.lacking("jax", Recipe(recipe.model, SGD(), max_norm=1.0)) == "jax has no max_norm"
 

@@ -28,3 +28,9 @@ def test_what_is_in_containers_counts():
     found = costs(Sequential(*layers.layers[:1]), (4, 2, 6, 5))
     assert [cost.multiplications for cost in found] == [2 * 2 * 30, 0]
     assert costs(layers.layers[1], (4, 5)) == [Costs(3, 5, 15)]
+
+
+def test_a_norm_holds_numbers_and_multiplies_no_matrices():
+    """Nor does the bias count that it makes needless."""
+    plain, normalized = (of(MLPConfig(hidden=(50,), norm=norm)) for norm in ("none", "batch"))
+    assert normalized == [plain[0], Costs(50, 0, 0), *plain[1:]]
