@@ -59,7 +59,8 @@ class Plan:
         return {"network": self.network, "seeds": list(self.seeds), **self.machine.facts}
 
     def __str__(self) -> str:
-        words = [self.network, self.recipe.loss]
+        norm = getattr(self.config.model, "norm", "none")
+        words = [self.network, *[f"{norm} norm"] * (norm != "none"), self.recipe.loss]
         if len(self.seeds) > 1:
             words.append(f"{len(self.seeds)} networks")
         return ", ".join([*words, str(self.machine)])
