@@ -113,7 +113,7 @@ def test_a_training_run_leaves_everything(mlfound):
 
 
 def test_replicates_give_a_spread(mlfound):
-    outcome = mlfound("train", *QUICK, "--replicates", 3, "--seed", 5)
+    outcome = mlfound("train", *QUICK, "--replicates", 3, "--seed", 5, "--no-plots")
     assert outcome.code == 0
     assert outcome.json("run.json")["seeds"] == [5, 6, 7]
     rows = outcome.rows("seeds")
@@ -141,7 +141,7 @@ def test_replicates_give_a_spread(mlfound):
 
 
 def test_json_is_one_document_and_nothing_else(mlfound):
-    outcome = mlfound("train", *QUICK, "--json", "--quiet")
+    outcome = mlfound("train", *QUICK, "--json", "--quiet", "--no-plots")
     document = json.loads(outcome.out)
     assert outcome.err == ""
     assert document["status"] == "completed"
@@ -151,7 +151,7 @@ def test_json_is_one_document_and_nothing_else(mlfound):
 
 
 def test_quiet_says_only_where(mlfound):
-    outcome = mlfound("train", *QUICK, "--quiet")
+    outcome = mlfound("train", *QUICK, "--quiet", "--no-plots")
     assert outcome.err == ""
     [line] = outcome.out.splitlines()
     assert Path(line, "summary.json").exists()
@@ -160,7 +160,9 @@ def test_quiet_says_only_where(mlfound):
 def test_the_same_config_gives_the_same_bits(mlfound):
     first = Path(mlfound("train", *QUICK, "--seed", "3", "--quiet").out.strip())
     again = Path(mlfound("train", "runs/latest/config.yaml", "--quiet").out.strip())
-    other = Path(mlfound("train", "runs/latest/config.yaml", "--seed", "4", "--quiet").out.strip())
+    other = Path(
+        mlfound("train", "runs/latest/config.yaml", "--seed", "4", "--quiet", "--no-plots").out.strip()
+    )
     assert len({first, again, other}) == 3
     for name in ("model.safetensors", "config.yaml", "tables/confusion.csv", "plots/weights.png"):
         assert (first / name).read_bytes() == (again / name).read_bytes(), name
@@ -226,7 +228,7 @@ def test_interrupted(number, code, tmp_path):
 def test_a_process_of_its_own_takes_folders_from_variables_and_names_the_blas(tmp_path):
     """Which it learns only from torch, and that comes late: with the experiment."""
     environment = {**os.environ, "MLFOUND_RUNS_DIR": str(tmp_path / "elsewhere")}
-    done = process("train", *QUICK, "--quiet", env=environment)
+    done = process("train", *QUICK, "--quiet", "--no-plots", env=environment)
     assert done.returncode == 0, done.stderr
     path = Path(done.stdout.strip())
     assert path.parent == tmp_path / "elsewhere"
@@ -306,7 +308,7 @@ def test_a_width_that_cannot_be_hides_nothing(mlfound, monkeypatch, columns):
 def test_a_tilde_is_the_users_folder(mlfound, monkeypatch, own_folder):
     """Where no shell replaces it: behind an equals sign and in a variable."""
     monkeypatch.setenv("HOME", str(own_folder / "home"))
-    train = ("normalize-check", "--set", "data.dataset=mnist-sample", "--quiet")
+    train = ("normalize-check", "--set", "data.dataset=mnist-sample", "--quiet", "--no-plots")
     runs = own_folder / "home" / "runs"
     assert mlfound(*train, "--runs-dir=~/runs").path.parent == runs
     monkeypatch.setenv("MLFOUND_RUNS_DIR", "~/runs")
@@ -353,12 +355,14 @@ def test_what_is_left_out_of_a_file_is_said_and_logged(mlfound):
 
 
 def test_a_run_stands_where_a_config_may(mlfound):
-    path = mlfound("train", *QUICK, "--set", "model.hidden=[7]", "--set", "data.train_rows=300").path
+    path = mlfound(
+        "train", *QUICK, "--set", "model.hidden=[7]", "--set", "data.train_rows=300", "--no-plots"
+    ).path
     config = (path / "config.yaml").read_text()
     for name in (path, "latest", "runs/latest", path.name, path.name[:-3], path / "config.yaml"):
         outcome = mlfound("train", name, "epochs=4", "--print-config")
         assert outcome.out == config.replace("epochs: 2", "epochs: 4"), name
-    again = mlfound("train", path)
+    again = mlfound("train", path, "--no-plots")
     assert (again.path / "model.safetensors").read_bytes() == (path / "model.safetensors").read_bytes()
 
 

@@ -21,7 +21,7 @@ def losses(outcome):
     return [float(row["test_loss"]) for row in outcome.rows("seeds")]
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ["cnn", pytest.param("lenet5", marks=pytest.mark.slow)])
 def test_it_learns_the_same_in_every_engine(mlfound, model):
     """But for rounding, which decides at ReLU's corner and among equal pixels of a pool: up to 2% of the loss."""
     readable, fast = (mlfound(*QUICK, f"model.name={model}", f"engine={e}") for e in ("modules", "buffers"))

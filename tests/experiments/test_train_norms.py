@@ -60,6 +60,7 @@ def test_the_model_is_loaded_back_with_its_statistics(mlfound, tmp_path):
     assert right[1] == right[0][:1], "an image is read the same alone: no statistics of its own"
 
 
+@pytest.mark.slow
 def test_batches_of_2_are_too_few_for_batch_norm_and_enough_for_running_batch_norm(mlfound):
     """Of two rows the higher becomes 1 and the lower -1, however far they are apart: 70% of the images are read."""
     options = (*SAMPLE, "epochs=2", "batch_size=2", "optimizer.lr=0.02")

@@ -522,7 +522,14 @@ def test_every_picture_has_samples() -> None:
     assert SAMPLES.keys() == PICTURES.keys()
 
 
-@pytest.mark.parametrize(("kind", "name"), EVERY_SAMPLE)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param(kind, name, marks=[*[pytest.mark.slow] * (n > 1)])
+        for kind, samples in SAMPLES.items()
+        for n, name in enumerate(samples)
+    ],
+)
 def test_it_is_a_png_of_the_usual_width_with_something_on_it(kind: str, name: str) -> None:
     pixels = imread(io.BytesIO(drawn(kind, name)), format="png")
 

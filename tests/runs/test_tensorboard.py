@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import struct
 import sys
 from datetime import datetime
@@ -14,6 +15,7 @@ pytest.importorskip("tensorboardX", reason="needs the extra [tensorboard]")
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
+from tests.support import commands
 from tests.support.commands import refused
 from tests.support.run_folders import make_run
 
@@ -63,9 +65,20 @@ def scalars(folder):
     return found
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run folder with pictures, which no test changes."""
+    runs = tmp_path_factory.mktemp("trained")
+    return commands.mlfound("train", *QUICK, "--runs-dir", runs).path
+
+
 @pytest.fixture
-def run(mlfound):
-    return Path(mlfound("train", *QUICK).out.strip())
+def run(trained):
+    """A copy of it, the latest run of the test's own folder."""
+    copy = Path("runs", trained.name)
+    shutil.copytree(trained, copy)
+    Path("runs", "latest").symlink_to(trained.name)
+    return copy
 
 
 def test_crc32c_is_the_right_one():
