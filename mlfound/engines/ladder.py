@@ -27,7 +27,7 @@ def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.floa
         return f"graph needs a CUDA GPU, and the device is {device.type}"
     if name == "native":
         if device.type != "cpu":
-            return f"native is for a CPU, and the device is {device.type}"
+            return f"native needs device cpu, and it is {device.type}"
         return compiling.unavailable() or random.unavailable()
     return None
 

@@ -28,10 +28,18 @@ class Native:
         y: Tensor,
         workers: int = 1,
     ) -> None:
-        """A TypeError for what is `lacking`."""
+        """A TypeError for what is `lacking`, a ValueError for labels that the network has no output for."""
         if reason := lacking(recipe):
             raise TypeError(reason)
-        self.recipe, self.generators, self.x, self.y = recipe, generators, x.contiguous(), y.contiguous()
+        _, outputs = recipe.model.output_shape(tuple(x.shape))
+        if recipe.loss != "mse" and len(y) and not 0 <= int(y.min()) <= int(y.max()) < outputs:
+            raise ValueError(f"labels from {y.min()} to {y.max()}, where there are {outputs} outputs")
+        self.recipe, self.generators, self.x, self.y = (
+            recipe,
+            generators,
+            x.contiguous(),
+            y.long().contiguous(),
+        )
         self.storage = Storage(recipe, initial, new_memory(recipe, len(initial), x.new_empty))
         self.networks, self.optimizer = self.storage.networks, self.storage.optimizer
         layers, rule, states = [*described(recipe)], rule_of(recipe.optimizer), self.storage.optimizer_state
@@ -43,14 +51,17 @@ class Native:
         self.pool = ThreadPoolExecutor(workers, "network")
 
     def run(self, rows: Tensor, rates: Sequence[Rate]) -> Tensor:
-        """See `Engine`."""
-        optimizer = self.recipe.optimizer
+        """See `Engine`; a ValueError where there is not a rate for each batch."""
+        optimizer, size = self.recipe.optimizer, self.recipe.batch_size
+        if not rates or len(rates) != math.ceil(rows.shape[1] / size):
+            raise ValueError(f"{len(rates)} rates for {rows.shape[1]} rows in batches of {size}")
         coefficients = torch.tensor([optimizer.coefficients(*rate) for rate in rates], dtype=torch.float64)
         if not optimizer.weight_decay or optimizer.decay != "decoupled":
             coefficients[:, 0] = 1.0
 
         def train(n: int) -> Tensor:
-            return self.steps[n](self.x, self.y, rows[n].contiguous(), coefficients, self.generators[n])
+            own = rows[n].long().contiguous()
+            return self.steps[n](self.x, self.y, own, coefficients, self.generators[n])
 
         numbers = range(len(self.steps))
         return torch.stack([*(self.pool.map if len(numbers) > 1 else map)(train, numbers)])
@@ -67,6 +78,8 @@ def lacking(recipe: Recipe) -> str | None:
     names = sorted(kind.__name__ for kind in kinds)
     if not names and any(isinstance(layer, Linear) and "b" not in layer.parameters for layer in layers):
         names = ["Linear without a bias"]
+    if not names and not isinstance([*leaves(recipe.model)][-1], Linear):
+        names = [f"{type([*leaves(recipe.model)][-1]).__name__} as the last layer"]
     return f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no compiled code" if names else None
 
 

@@ -13,7 +13,7 @@ from mlfound.results import Check, Column, Context, Picture, Result, Table
 from mlfound.training.build import build
 from mlfound.training.inputs import prepare
 from mlfound.training.loop import Trainer
-from mlfound.training.plan import Plan, plan, require_memory
+from mlfound.training.plan import Plan, cautions, plan, require_memory
 from mlfound.training.refusals import refuse_single_rows
 
 EXPLODED = 10  # times the lowest loss, as in the course
@@ -50,6 +50,8 @@ def run(config: LrFindConfig, context: Context) -> Result:
     refuse_single_rows(planned.recipe.model, tuple(inputs.splits.train.x.shape), config.batch_size)
     context.recorder.begin(planned.config, dataset=inputs.facts, **planned.facts)
     context.recorder.message(str(planned))
+    for caution in cautions(planned):
+        context.recorder.message(caution)
     lrs = [exponential(config.start, config.end, n / (config.steps - 1)) for n in range(config.steps)]
     steps = []
     for step in rise(planned, inputs.to(planned.machine.device).splits, lrs):

@@ -40,7 +40,7 @@ static inline double reduced(double x, double *power)
 #pragma GCC unroll 12
     for (int i = 0; i < 12; i++)
         sum = FMA_F64(sum, r, inverse_factorials[i]);
-    *power = from_bits((to_bits(shifted) - to_bits(ROUNDER) + 1023) << 52);
+    *power = from_bits((int64_t)((uint64_t)(to_bits(shifted) - to_bits(ROUNDER) + 1023) << 52));
     return FMA_F64(r * r, sum, r);
 }
 

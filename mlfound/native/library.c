@@ -17,6 +17,16 @@
 
 ptrdiff_t vector_bytes(void) { return VECTOR_BYTES; }
 
+/* Whether a multiply-add is an instruction: without, it is a function that takes a hundred times as long. */
+int has_fma(void)
+{
+#if defined(__FMA__) || defined(__aarch64__)
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define FMA_F64 __builtin_fma

@@ -162,7 +162,7 @@ static void NAME(sum_tile)(ptrdiff_t depth, const REAL *a, ptrdiff_t a_row, ptrd
 }
 
 /* dx (rows, in) = dout (rows, out) w. Some columns of w, copied, stay in the second cache while all rows pass by.
- * Of the numbers between the end of a row and the next multiple of WIDE nothing is asked. */
+ * The numbers between the end of a row and the next multiple of WIDE are unspecified. */
 static void NAME(input_gradient)(const REAL *dout, ptrdiff_t dout_row, const REAL *w, ptrdiff_t rows, ptrdiff_t in,
                                  ptrdiff_t out, REAL *dx, ptrdiff_t dx_row, REAL *scratch)
 {

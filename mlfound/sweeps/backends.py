@@ -25,7 +25,7 @@ from mlfound.sweeps.worker import Outcome, Task, UnfitError, code, shares_disk, 
 MAX_ATTEMPTS = 3  # of a cell whose worker ends; then the cell itself may be why
 GRACE_SECONDS = 1.0  # for workers to say that they were interrupted
 ANSWER_SECONDS = 5
-POLL_SECONDS = 0.5  # between two looks at whether the scheduler is still there
+POLL_SECONDS = 0.5  # between two checks whether the scheduler is still there
 
 
 class Backend(Protocol):
@@ -218,7 +218,7 @@ class Dask:
             yield found
 
     def send_data(self, tasks: Sequence[Task]) -> Any:
-        """Files of the data sets for workers that do not share our disk; Dask brings them to who needs them."""
+        """Files of the data sets for workers that do not share our disk; Dask brings them where they are needed."""
         shared = self.client.run(shares_disk, tasks[0]) if tasks else {}
         if all(shared.values()):
             return None

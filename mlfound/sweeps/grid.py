@@ -122,6 +122,11 @@ def cells_of(said: Said, notes: dict[str, None]) -> Iterator[Cell]:
         whole = dict(flat(config.model_dump(mode="json", by_alias=True)))
         if whole.get("threads") == "auto":
             whole["threads"] = 1  # cells run side by side; and so they have the same bits wherever they run
+        if len(seeds) > 1 and whole.get("replicates", 1) > 1:
+            raise UserError(
+                f"{said.axes['seed'].origin}: replicates {whole['replicates']} are seeds, too, and would be counted "
+                "several times; leave replicates out"
+            )
         settings = {CASE: case} if case else {}
         settings |= {each.key: from_anywhere(each.key, each.value) for each in varied}
         for seed in seeds:

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from mlfound.experiments.comparison.differences import formatted, numbered
 from mlfound.results import Check, Result
 from mlfound.runs.reader import Run
 from mlfound.sweeps.grid import Grid
 from mlfound.sweeps.pictures import pictures
 from mlfound.sweeps.results import Done, Setting, cells_table, settings_table
-from mlfound.sweeps.verdict import verdict
+from mlfound.sweeps.verdict import loss_varies, verdict
 from mlfound.sweeps.worker import Outcome
 
 TRAINED = ("valid_loss", "valid_accuracy", "test_accuracy")
@@ -23,8 +24,10 @@ def report(grid: Grid, outcomes: Mapping[str, Outcome], cells: Path) -> Result:
         done.append(Done(cell, found, Run(cells / found.folder, forgiving=True) if found.folder else None))
     by_setting: dict[str, list[Done]] = {}
     for each in done:
-        by_setting.setdefault(each.cell.setting, []).append(each)
-    settings = [Setting(label, members[0].cell, members) for label, members in by_setting.items()]
+        by_setting.setdefault(formatted(each.cell.settings), []).append(each)
+    labels = numbered([members[0].cell.setting for members in by_setting.values()])
+    members_of = zip(labels, by_setting.values(), strict=True)
+    settings = [Setting(label, members[0].cell, members) for label, members in members_of]
     completed, names = sum(len(each.completed) for each in settings), figures_of(grid, settings)
     shown = [each for each in settings if each.completed]
     result = Result()
@@ -36,7 +39,8 @@ def report(grid: Grid, outcomes: Mapping[str, Outcome], cells: Path) -> Result:
         checks=[Check("cells completed", completed == len(grid.cells), completed, len(grid.cells))],
         findings=[*result.findings, *failures(settings)],
         tables=[*result.tables, cells_table(grid, done, names)],
-        pictures=[*pictures(grid, shown, names), *result.pictures],
+        # losses of two kinds are no one figure
+        pictures=[*pictures(grid, shown, names[1:] if loss_varies(grid) else names), *result.pictures],
     )
 
 

@@ -67,12 +67,15 @@ def sweep(grid: Grid, recorder: RunRecorder, where: Where, data_dir: Path, scree
     """Carry out what is missing of the grid's cells; the run folder with the results of all."""
     data = {name: digests(name, data_dir, recorder.progress) for name in datasets(grid.cells)}
     recorder.environment, recorder.notes = environment(), grid.notes
-    done = already_done(grid.cells, recorder.path / "cells") if isinstance(recorder, ResumedSweep) else {}
+    done = {}
+    if isinstance(recorder, ResumedSweep):
+        refuse_other_code(recorder.path)
+        done = already_done(grid.cells, recorder.path / "cells")
     missing = [cell for cell in grid.cells if cell.name not in done]
     with closing(where.backend(len(missing))) as backend:
         seeds = {"seeds": grid.seeds} if grid.seeds else {}
         by = {"dask": where.dask} if where.dask else {"processes": backend.width}
-        recorder.begin(grid.config, cells=len(grid.cells), **by, **seeds)
+        recorder.begin(grid.config, cells=len(grid.cells), **by, **seeds, code=code())
         place = recorder.path.resolve()
         (place / "cells").mkdir(exist_ok=True)
         tasks = [Task(cell, place, data_dir.resolve(), data, code()) for cell in missing]
@@ -87,6 +90,17 @@ def sweep(grid: Grid, recorder: RunRecorder, where: Where, data_dir: Path, scree
         summary = recorder.finish(result)
         screen.show(result, summary)
     return Run(summary["path"])
+
+
+def refuse_other_code(path: Path) -> None:
+    """A UserError where a sweep was begun by another version: its cells would be of one and of the other."""
+    then, now = read_json(path / "run.json").get("code") or {}, code()
+    if changed := [what for what in now if then.get(what) not in (None, now[what])]:
+        what = changed[0]
+        raise UserError(
+            f"{path}: {what} is {now[what]}, and the sweep was begun with {then[what]}; go on with that, or start a "
+            "new sweep with its config.yaml"
+        )
 
 
 def datasets(cells: Sequence[Cell]) -> list[str]:

@@ -21,11 +21,15 @@ MAX_SIDES = 8  # in the picture of every seed
 MAX_NAMED = 4  # settings in a sentence
 
 
+def loss_varies(grid: Grid) -> bool:
+    """Whether the cells are trained by several losses, which cannot be compared."""
+    return "loss" in grid.axes or any("loss" in case for case in grid.config.cases.values())
+
+
 def verdict(grid: Grid, settings: Sequence[Setting]) -> Result:
     """The settings, the best first, each compared with it; those of which all cells are there come first."""
-    loss_varies = "loss" in grid.axes or any("loss" in case for case in grid.config.cases.values())
-    measure = MEASURES["valid_accuracy" if loss_varies else "valid_loss"]
-    shown = ["valid_accuracy"] if loss_varies else ["valid_loss", "valid_accuracy"]
+    measure = MEASURES["valid_accuracy" if loss_varies(grid) else "valid_loss"]
+    shown = ["valid_accuracy"] if loss_varies(grid) else ["valid_loss", "valid_accuracy"]
     if len({content(run) for each in settings for run in each.side.runs}) > 1:
         finding = "The cells saw different data, so no setting is called the best."
         return Result(findings=[finding], tables=[settings_table(grid, settings, shown)])

@@ -82,23 +82,31 @@ def work(task: Task, sent: Mapping[str, Mapping[str, bytes]] | None = None) -> O
     """
     with ONE_AT_A_TIME:
         refuse_other_code(task)
-        shared = shares_disk(task)
-        data_dir = task.data_dir if shared else default_data_dir()
-        store(sent or {}, data_dir)
-        refuse_other_data(task, data_dir)
-        with place(task, shared) as cells:
-            run: Run | None
-            error = ""
-            try:
-                run = carry_out(task, cells, data_dir)
-            except UserError as problem:
-                run, error = newest(task, cells), str(problem)
-            except Exception as problem:
-                run, error = newest(task, cells), f"{type(problem).__name__}: {problem}"
-            if run is None:
-                return Outcome(task.cell.name, "failed", error=error)
-            error = error or "; ".join(str(each["name"]) for each in run.checks if not each["passed"])
-            return Outcome(task.cell.name, run.status, run.id, error, None if shared else packed(run.path))
+        try:
+            return in_its_place(task, sent or {})
+        except OSError as problem:  # a full disk, say
+            return Outcome(task.cell.name, "failed", error=f"{type(problem).__name__}: {problem}")
+
+
+def in_its_place(task: Task, sent: Mapping[str, Mapping[str, bytes]]) -> Outcome:
+    """The same without the check of the code; an OSError for what is not the cell's."""
+    shared = shares_disk(task)
+    data_dir = task.data_dir if shared else default_data_dir()
+    store(sent, data_dir)
+    refuse_other_data(task, data_dir)
+    with place(task, shared) as cells:
+        run: Run | None
+        error = ""
+        try:
+            run = carry_out(task, cells, data_dir)
+        except UserError as problem:
+            run, error = newest(task, cells), str(problem)
+        except Exception as problem:
+            run, error = newest(task, cells), f"{type(problem).__name__}: {problem}"
+        if run is None:
+            return Outcome(task.cell.name, "failed", error=error)
+        error = error or "; ".join(str(each["name"]) for each in run.checks if not each["passed"])
+        return Outcome(task.cell.name, run.status, run.id, error, None if shared else packed(run.path))
 
 
 def carry_out(task: Task, cells: Path, data_dir: Path) -> Run:

@@ -15,6 +15,7 @@ from mlfound.engines.recipe import Recipe
 from mlfound.errors import UserError
 from mlfound.foundations import matmul
 from mlfound.foundations.costs import costs
+from mlfound.native import compiling
 
 # Multiplications of a training, a fifth of a second of it. To compile takes longer, but is done once on a machine
 WORTH_COMPILING = 1e10
@@ -103,7 +104,7 @@ def fastest(
 ) -> tuple[str, str]:
     """The same where it may be chosen: `native` on a CPU if it can all, on one thread, and the work is worth it."""
     engine = ladder.fastest(device)
-    of_one = config.replicates > 1 or largest < hardware.WORTH_MORE_THREADS
+    of_one = config.replicates > 1 or largest < hardware.WORTH_MORE_THREADS or hardware.cores() == 1
     one_thread = config.threads == 1 or (config.threads == "auto" and of_one)
     suits = (
         config.product == "auto" and one_thread and whole >= WORTH_COMPILING and not native.lacking(recipe)
@@ -112,6 +113,8 @@ def fastest(
         return engine, ""
     if reason := ladder.unavailable("native", device):
         return engine, f"the faster engine native cannot run here: {reason}"
+    if not compiling.library().has_fma():
+        return engine, "engine native would be slow here: this CPU has no fused multiply-add"
     return "native", ""
 
 

@@ -4,6 +4,7 @@ import math
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -302,6 +303,22 @@ def test_without_a_compiler_buffers_go_on_and_native_is_refused(monkeypatch):
     with pytest.raises(UserError, match="there is no C compiler; write auto, or buffers") as refused:
         planned("engine=native")
     assert refused.value.key == "engine"
+
+
+@needs_compiler
+def test_a_cpu_without_fused_multiply_adds_stays_on_buffers_unless_told(monkeypatch):
+    """Each would be a function call, a hundred times as slow."""
+    monkeypatch.setattr(compiling, "library", lambda: SimpleNamespace(has_fma=lambda: 0))
+    made = planned(rows=50_000)
+    assert made.config.engine == "buffers"
+    assert cautions(made) == ["engine native would be slow here: this CPU has no fused multiply-add"]
+    assert planned("engine=native").config.engine == "native"
+
+
+@needs_compiler
+def test_where_there_is_one_core_a_large_product_is_compiled_too(monkeypatch):
+    monkeypatch.setattr(hardware, "cores", lambda: 1)
+    assert planned("threads=auto", "batch_size=50000", rows=50_000).config.engine == "native"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system with CPU affinities")

@@ -12,16 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from mlfound.engines.native import Native
+from mlfound.engines.native import Native, lacking
 from mlfound.engines.plain import Plain
+from mlfound.engines.recipe import Rate
 from mlfound.foundations import functions
 from mlfound.foundations.activations import GELU, ReLU, Tanh
 from mlfound.foundations.checks import relative_error
+from mlfound.foundations.layers import Linear
 from mlfound.foundations.optimizers import SGD, Adam, RMSprop
 from mlfound.foundations.randomness import generator
 from mlfound.native import compiling, random
 from mlfound.native.arguments import POINTER, SIZE, function
-from tests.engines.conftest import Task, recipe
+from tests.engines.conftest import Task, recipe, recipe_of
 from tests.support.compiled import TARGETS, compiled_for, runs_here
 
 pytestmark = [
@@ -170,3 +172,31 @@ def test_random_numbers_go_on_where_they_were():
         function("draw", POINTER, POINTER, SIZE)(state.data_ptr(), words.data_ptr(), count)
         ours.set_state(state)
         assert torch.equal((words & 0xFFFFFF) * 2.0**-24, torch.rand(count, generator=theirs))
+
+
+def test_rows_without_a_rate_and_labels_without_an_output_are_refused():
+    """C would read on, and write."""
+    task = Task(recipe(), steps=2)
+    engine, _ = task.train(Native)
+    rate = Rate(0.1, 0.9, 0)
+    for rows, rates in ((16, [rate]), (8, [rate, rate]), (8, [])):
+        with pytest.raises(ValueError, match=f"{len(rates)} rates for {rows} rows in batches of 8"):
+            engine.run(torch.zeros(1, rows, dtype=torch.int64), rates)
+    x, y = torch.zeros(4, 11), torch.tensor([0, 1, 5, 2])
+    with pytest.raises(ValueError, match="labels from 0 to 5, where there are 5 outputs"):
+        Native(task.recipe, [task.start(0)], [generator(0, "dropout")], x, y)
+
+
+def test_labels_and_rows_of_32_bits_are_numbers_like_any():
+    task = Task(recipe(), dtype=torch.float32)
+    start, x = task.start(0), torch.randn(16, 11, generator=generator(0, "x"))
+    y, rows, rates = torch.arange(16) % 5, torch.arange(16)[None], [Rate(0.1, 0.9, n) for n in range(2)]
+    losses = [
+        Native(task.recipe, [start], [generator(0, "dropout")], x, y.to(kind)).run(rows.to(kind), rates)
+        for kind in (torch.int64, torch.int32)
+    ]
+    assert torch.equal(*losses)
+
+
+def test_a_network_that_does_not_end_with_a_linear_layer_has_no_compiled_code():
+    assert lacking(recipe_of([Linear(11, 5), ReLU()])) == "ReLU as the last layer has no compiled code"

@@ -108,6 +108,8 @@ def test_a_cell_has_one_thread_unless_it_is_said_otherwise() -> None:
             "--set 'optimizer={lr: 1}' optimizer.lr=1,2",
             "optimizer.lr varies, and --set optimizer={lr: 1} sets it",
         ),
+        ("replicates=5 --seeds 0-3", "--seeds 0-3: replicates 5 are seeds, too"),
+        ("replicates=1,5 --seeds 0-3", "--seeds 0-3: replicates 5 are seeds, too"),
         ("--seeds 0-99999", "100,000 cells are more than 1,000; --yes says that they are meant"),
         ("--seeds 0-9 seed=3", "--seeds 0-9: seed varies, and seed=3 sets it"),
         ("seed=0,1", "seed=0,1: the seed is what figures are averaged over; write --seeds"),

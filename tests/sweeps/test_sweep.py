@@ -130,6 +130,25 @@ def test_resume_does_only_what_is_missing_or_failed(monkeypatch: pytest.MonkeyPa
     assert len(outcome.json("run.json")["resumed"]) == 1
 
 
+def test_a_sweep_does_not_go_on_with_another_version() -> None:
+    path = sweep("optimizer.lr=0.1,0.2").path
+    facts = json.loads((path / "run.json").read_text())
+    assert set(facts["code"]) == {"mlfound", "torch", "code"}
+    (path / "run.json").write_text(json.dumps({**facts, "code": {**facts["code"], "torch": "1.0"}}))
+    outcome = mlfound("sweep", "--resume", path, "--jobs", 1)
+    refused(outcome, "torch is", "the sweep was begun with 1.0", "start a new sweep with its config.yaml")
+    assert json.loads((path / "run.json").read_text())["status"] == "completed", "nothing was touched"
+
+
+def test_settings_of_the_same_words_are_not_one() -> None:
+    """What a schedule does to the momentum is not in its words."""
+    piece = "{name: cosine, from: 1, to: 0, share: 1, momentum_from: MOMENTUM, momentum_to: 0.9}"
+    lists = ",".join(f"[{piece.replace('MOMENTUM', momentum)}]" for momentum in ("0.5", "0.8"))
+    outcome = sweep(f"schedule={lists}", "--seeds", "0-1")
+    assert outcome.code == 0, outcome
+    assert [row["cells"] for row in outcome.rows("settings")] == ["2", "2"]
+
+
 def test_only_a_sweep_is_resumed() -> None:
     mlfound("train", "data.dataset=mnist-sample", "epochs=1", "--no-plots")
     refused(mlfound("sweep", "--resume", "latest"), "a run of train; name the folder of a sweep")
