@@ -3,13 +3,14 @@
 Each backend gives the outcomes as they come, in any order. All do the same with a cell: `work`.
 """
 
+import gc
 import os
 import signal
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from queue import Empty, Queue
@@ -162,7 +163,8 @@ class Dask:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             connect: Any = Client  # which has no types
-            self.client = connect(address, timeout=ANSWER_SECONDS, set_as_default=False)
+            with nothing_collected():
+                self.client = connect(address, timeout=ANSWER_SECONDS, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             raise UserError(
                 f"--dask {address}: no scheduler answers there within {ANSWER_SECONDS} s; "
@@ -240,6 +242,17 @@ class Dask:
         """What has not begun is forgotten; a cell at work comes to its end."""
         with suppress(Exception):
             self.client.close(timeout=GRACE_SECONDS)
+
+
+@contextmanager
+def nothing_collected() -> Iterator[None]:
+    """While a client starts it holds a lock for which an earlier one, if it is collected then, waits for ever."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def unlike(found: Mapping[str, str] | Exception) -> str:

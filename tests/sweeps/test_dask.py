@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import mlfound as package
+from mlfound.sweeps.backends import nothing_collected
 from tests.support.commands import Outcome, mlfound, refused, without_git
 
 pytest.importorskip("distributed")
@@ -61,7 +62,9 @@ class Cluster:
     def client(self) -> Iterator[object]:
         from distributed import Client
 
-        with Client(self.address, set_as_default=False) as client:
+        with nothing_collected():
+            begun = Client(self.address, set_as_default=False)
+        with begun as client:
             yield client
 
     def worker(self) -> int:
