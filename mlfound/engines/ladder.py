@@ -19,6 +19,10 @@ ENGINES: dict[str, Callable[..., Engine]] = {
     "native": Native,
     "graph": Graph,
 }
+SIDE_BY_SIDE: dict[str, Callable[..., Engine]] = {  # those that share networks out among workers of a CPU
+    "buffers": Processes,
+    "native": Native,
+}
 
 
 def unavailable(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
@@ -46,9 +50,7 @@ def engine(
     y: Tensor,
     workers: int = 1,
 ) -> Engine:
-    """The engine of this name, ready to run; `workers` train networks side by side, for those of a CPU."""
-    if name == "native":
-        return Native(recipe, initial, generators, x, y, workers)
+    """The engine of this name, ready to run; several `workers` only for those that work `SIDE_BY_SIDE`."""
     if workers > 1:
-        return Processes(recipe, initial, generators, x, y, workers)
+        return SIDE_BY_SIDE[name](recipe, initial, generators, x, y, workers)
     return ENGINES[name](recipe, initial, generators, x, y)

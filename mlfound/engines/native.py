@@ -34,18 +34,13 @@ class Native:
         _, outputs = recipe.model.output_shape(tuple(x.shape))
         if recipe.loss != "mse" and len(y) and not 0 <= int(y.min()) <= int(y.max()) < outputs:
             raise ValueError(f"labels from {y.min()} to {y.max()}, where there are {outputs} outputs")
-        self.recipe, self.generators, self.x, self.y = (
-            recipe,
-            generators,
-            x.contiguous(),
-            y.long().contiguous(),
-        )
+        self.recipe, self.generators = recipe, generators
+        self.x, self.y = x.contiguous(), y.long().contiguous()
         self.storage = Storage(recipe, initial, new_memory(recipe, len(initial), x.new_empty))
         self.networks, self.optimizer = self.storage.networks, self.storage.optimizer
-        layers, rule, states = [*described(recipe)], rule_of(recipe.optimizer), self.storage.optimizer_state
-        description = layers, rule, recipe.loss, recipe.batch_size, recipe.max_norm
+        description, states = described(recipe), self.storage.optimizer_state
         self.steps = [
-            native.Steps(*description, self.storage.parameters[n], [state[n] for state in states])
+            native.Steps(description, self.storage.parameters[n], [state[n] for state in states])
             for n in range(len(initial))
         ]
         self.pool = ThreadPoolExecutor(workers, "network")
@@ -73,13 +68,13 @@ class Native:
 
 def lacking(recipe: Recipe) -> str | None:
     """What of a recipe has no compiled code, or None: all has."""
-    layers = [*every(recipe.model)]
+    layers, last = [*every(recipe.model)], [*leaves(recipe.model)][-1]
     kinds = {*map(type, layers), type(recipe.optimizer)} - {Sequential, *KERNELS, *RULES}
     names = sorted(kind.__name__ for kind in kinds)
     if not names and any(isinstance(layer, Linear) and "b" not in layer.parameters for layer in layers):
         names = ["Linear without a bias"]
-    if not names and not isinstance([*leaves(recipe.model)][-1], Linear):
-        names = [f"{type([*leaves(recipe.model)][-1]).__name__} as the last layer"]
+    if not names and not isinstance(last, Linear):
+        names = [f"{type(last).__name__} as the last layer"]
     return f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no compiled code" if names else None
 
 
@@ -90,7 +85,13 @@ def every(layer: Layer) -> Iterator[Layer]:
         yield from every(inner)
 
 
-def described(recipe: Recipe) -> Iterator[native.Layer]:
+def described(recipe: Recipe) -> native.Description:
+    """The recipe as C has it."""
+    layers, rule = [*layers_of(recipe)], rule_of(recipe.optimizer)
+    return native.Description(layers, rule, recipe.loss, recipe.batch_size, recipe.max_norm)
+
+
+def layers_of(recipe: Recipe) -> Iterator[native.Layer]:
     """The layers as C has them."""
     slot = iter(slots(recipe.model.parameters))
     limited = recipe.limited({name: name for name in recipe.model.parameters})  # type: ignore[misc]

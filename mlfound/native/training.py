@@ -4,6 +4,7 @@ import ctypes
 import math
 from collections.abc import Sequence
 from ctypes import Structure, c_double, c_int64
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -13,7 +14,7 @@ from mlfound.native.arguments import LINE_BYTES, POINTER, SIZE, SUFFIXES, aligne
 LAYERS = ("linear", "relu", "floor", "tanh", "gelu", "dropout")
 RULES = ("sgd", "rmsprop", "adam")
 LOSSES = ("cross-entropy", "mse")
-TILE_VALUES = 64  # at least so many columns of weights are copied at once
+MAX_COLUMNS = 64  # of weights that are copied at once
 
 
 class Layer(Structure):
@@ -56,49 +57,48 @@ class Work(Structure):
     )
 
 
+@dataclass(frozen=True)
+class Description:
+    """What steps do, whatever the network's numbers. `loss` is one of LOSSES."""
+
+    layers: Sequence[Layer]
+    rule: Rule
+    loss: str
+    batch_size: int
+    max_norm: float
+
+
 class Steps:
     """Steps on one network, in memory of its own: not for two threads at once."""
 
-    def __init__(
-        self,
-        layers: Sequence[Layer],
-        rule: Rule,
-        loss: str,
-        batch_size: int,
-        max_norm: float,
-        parameters: Tensor,
-        states: Sequence[Tensor],
-    ) -> None:
+    def __init__(self, description: Description, parameters: Tensor, states: Sequence[Tensor]) -> None:
         """`parameters` and each of the optimiser's one or two `states` are flat, (numbers,), and are changed."""
-        self.parameters, self.states = parameters, states
-        dtype, line = parameters.dtype, LINE_BYTES // parameters.dtype.itemsize
-        self.layers = (Layer * len(layers))(*layers)
-        self.network = Network(
-            len(layers), batch_size, LOSSES.index(loss), max_norm, rule, ctypes.addressof(self.layers)
-        )
+        self.parameters, self.states, dtype = parameters, states, parameters.dtype
+        layers, rule = description.layers, description.rule
+        self.layers, loss = (Layer * len(layers))(*layers), LOSSES.index(description.loss)
+        numbers = len(layers), description.batch_size, loss, description.max_norm
+        self.network = Network(*numbers, rule, ctypes.addressof(self.layers))
+        self.gradient = aligned(len(parameters) if rule.clip_norm < math.inf else 0, dtype)
+        self.work = self.allocated(layers, description.batch_size, dtype)
+        pointers = [*[POINTER] * 5, SIZE, *[POINTER] * 3, SIZE, *[POINTER] * 4]
+        self.call = function(f"train_{SUFFIXES[dtype]}", *pointers)
+
+    def allocated(self, layers: Sequence[Layer], batch_size: int, dtype: torch.dtype) -> Work:
+        """Memory for a step, kept in `memory` and `outputs`."""
+        line = LINE_BYTES // dtype.itemsize
         sizes = [layers[0].fan_in, *(layer.fan_out for layer in layers)]
         rows = [-(-size // line) * line for size in sizes]  # each begins at a cache line
-        widest, dropped = (
-            max(rows),
-            sum(layer.fan_in for layer in layers if layer.kind == LAYERS.index("dropout")),
-        )
-        self.memory = [aligned(batch_size * row, dtype) for row in (*rows, widest, widest)]
-        self.gradient = aligned(len(parameters) if rule.clip_norm < math.inf else 0, dtype)
-        scratch, masks = aligned(TILE_VALUES * widest, dtype), aligned(batch_size * dropped, dtype)
-        exponentials = aligned(widest, torch.float64)
-        *outputs, one, other = (each.data_ptr() for each in self.memory)
+        widest = max(rows)
+        dropped = sum(layer.fan_in for layer in layers if layer.kind == LAYERS.index("dropout"))
+        counts = [
+            *(batch_size * row for row in (*rows, widest, widest)),
+            MAX_COLUMNS * widest,
+            batch_size * dropped,
+        ]
+        self.memory = [*(aligned(count, dtype) for count in counts), aligned(widest, torch.float64)]
+        *outputs, one, other, scratch, masks, exponentials = (each.data_ptr() for each in self.memory)
         self.outputs = (POINTER * len(outputs))(*outputs)
-        self.rest = scratch, masks, exponentials
-        self.work = Work(
-            ctypes.addressof(self.outputs),
-            (POINTER * 2)(one, other),
-            scratch.data_ptr(),
-            masks.data_ptr(),
-            exponentials.data_ptr(),
-        )
-        self.call = function(
-            f"train_{SUFFIXES[dtype]}", *[POINTER] * 5, SIZE, *[POINTER] * 3, SIZE, *[POINTER] * 4
-        )
+        return Work(ctypes.addressof(self.outputs), (POINTER * 2)(one, other), scratch, masks, exponentials)
 
     def __call__(
         self, x: Tensor, y: Tensor, order: Tensor, coefficients: Tensor, generator: Generator

@@ -17,7 +17,8 @@ from mlfound.runs.reader import Run
 from mlfound.runs.recorder import RunRecorder
 from mlfound.runs.run import Screen
 from mlfound.runs.status import pause, seconds_paused
-from mlfound.sweeps.backends import Backend, Dask, InTurn, Processes
+from mlfound.sweeps.backends import Backend, InTurn, Processes
+from mlfound.sweeps.cluster import Dask
 from mlfound.sweeps.grid import Cell, Grid
 from mlfound.sweeps.summary import report
 from mlfound.sweeps.worker import FINAL, Outcome, Task, code, digests, unpack

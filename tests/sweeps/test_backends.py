@@ -14,8 +14,9 @@ import pytest
 
 from mlfound.errors import UserError
 from mlfound.runs.reader import Run
-from mlfound.sweeps import backends
-from mlfound.sweeps.backends import Dask, Processes
+from mlfound.sweeps import backends, cluster
+from mlfound.sweeps.backends import Processes
+from mlfound.sweeps.cluster import Dask
 from tests.faults.sweeps import children
 from tests.support.commands import Outcome, mlfound, refused, without_git
 
@@ -119,7 +120,7 @@ def die(*_: object) -> None:
 
 def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(backends, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 0.3)
     for address in ("tcp://127.0.0.1:9", "nonsense", "tcp://127.0.0.1:notaport"):
         refused(
             sweep("--dask", address),

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import mlfound as package
-from mlfound.sweeps.backends import nothing_collected
+from mlfound.sweeps.cluster import nothing_collected
 from tests.support.commands import Outcome, mlfound, refused, without_git
 
 pytest.importorskip("distributed")

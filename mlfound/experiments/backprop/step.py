@@ -36,7 +36,7 @@ from mlfound.experiments.backprop.step_task import (
 from mlfound.experiments.benches import machine_words
 from mlfound.foundations import matmul
 from mlfound.foundations.costs import costs
-from mlfound.foundations.layers import Dropout, Layer
+from mlfound.foundations.layers import Dropout, leaves
 from mlfound.reference import libraries
 from mlfound.results import Column, Context, Picture, Result, Table
 from mlfound.stats.timing import measure, quartiles, timer_of
@@ -88,7 +88,7 @@ def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) ->
         planned = task.plan("modules")
         refuse_single_rows(planned.recipe.model, (size, *splits.train.x.shape[1:]), size)  # all are whole
     recipe = planned.recipe
-    if draws(recipe.model):
+    if any(isinstance(layer, Dropout) for layer in leaves(recipe.model)):
         message = "no library draws its dropout's masks, so weights cannot be compared; leave dropout out"
         raise UserError(message, key="model")
     absent = [why for name in names if (why := unavailable(name, task))]
@@ -100,11 +100,6 @@ def refuse(config: BackpropBenchConfig, names: Sequence[str], splits: Splits) ->
     sized_by = "model" if config.model else "hidden"
     key, what = (sized_by, "the network") if config.replicates == 1 else ("replicates", "all networks")
     hardware.require_memory(config.replicates * each, key, what, torch.device(config.device))
-
-
-def draws(layer: Layer) -> bool:
-    """Whether a training by this layer draws random numbers."""
-    return isinstance(layer, Dropout) or any(map(draws, getattr(layer, "layers", ())))
 
 
 def unavailable(name: str, task: Task) -> str | None:
