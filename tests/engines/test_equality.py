@@ -47,7 +47,7 @@ ENGINES = {
     "native": partial(Native, workers=2),
 }
 EACH = [pytest.param(name, marks=needs_compiler) if name == "native" else name for name in ENGINES]
-SHARED = {"graph", "processes"}  # whose steps are those of buffers
+SHARED = ("graph", "processes")  # whose steps are those of buffers
 EACH_WITH_LOSS = [
     pytest.param(engine, loss, marks=[*[pytest.mark.slow] * (engine in SHARED and loss == "mse")])
     for engine in ENGINES
@@ -237,7 +237,9 @@ HEADS = {
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("option", ["plain", "adam", "max-norm"])
-@pytest.mark.parametrize("engine", ["buffers", "graph", "processes", "together"])
+@pytest.mark.parametrize(
+    "engine", ["buffers", "together", *(pytest.param(name, marks=pytest.mark.slow) for name in SHARED)]
+)
 def test_layers_of_images(engine, option, head, far_apart):
     engines = {**ENGINES, "together": partial(Buffers, together=True)}
     task = Task(recipe_of([*IMAGES, *HEADS[head]], **OPTIONS[option]), networks=3, shape=(42,))

@@ -160,6 +160,7 @@ FAULTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow  # a test of the tests
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_is_caught(fault, monkeypatch):
     slip(monkeypatch, *FAULTS[fault])

@@ -152,6 +152,7 @@ def test_nothing_is_found_where_nothing_is_wrong():
     assert max(rung_errors().values()) <= 1e-12
 
 
+@pytest.mark.slow  # a test of the tests
 @pytest.mark.parametrize(("of", "fault"), [(of, fault) for of, faults in FAULTS.items() for fault in faults])
 def test_every_fault_is_caught_and_blamed_on_its_rung(of, fault, monkeypatch):
     slip(monkeypatch, *FAULTS[of][fault])

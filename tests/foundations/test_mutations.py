@@ -124,6 +124,7 @@ def put_in(monkeypatch, name, fault):
         monkeypatch.setitem(F.LOSSES, loss, tuple(fault if each is true else each for each in pair))
 
 
+@pytest.mark.slow  # a test of the tests
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_is_caught_in_every_stage(fault, stage, monkeypatch):

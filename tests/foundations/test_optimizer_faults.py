@@ -206,6 +206,7 @@ def each(faults):
     return [(fault, name) for fault in faults for name in GROUPS[fault.split(":")[0]]]
 
 
+@pytest.mark.slow  # a test of the tests
 @pytest.mark.parametrize(("fault", "name"), each(FAULTS))
 def test_every_fault_is_caught(fault, name, monkeypatch):
     monkeypatch.setattr(*FAULTS[fault])
