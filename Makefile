@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all check demo faults bench clean
+.PHONY: help setup train test test-all check demo faults bench evidence clean
 
 help: ## print these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,7 @@ demo: setup ## every command on the embedded sample, without a network
 	$(BIN)/mlfound report latest
 	$(BIN)/mlfound compare --group model.relu_shift --name demo
 	$(BIN)/mlfound sweep data.dataset=mnist-sample epochs=2 optimizer.lr=0.05,0.1 --seeds 0-2 --name demo
+	$(BIN)/mlfound remedies --dataset mnist-sample rows=1000 epochs=1 --seeds 0-1 --name demo
 	$(BIN)/mlfound conv-bench --budget 0.2 --name demo
 	folder=$$(mktemp -d) && for step in new export test; do $(BIN)/mlfound notebook $$step $$folder/01_demo.ipynb || exit 1; done
 	$(BIN)/mlfound runs --limit 12
@@ -55,6 +56,9 @@ faults: setup ## the long trials with faults and hostile input; ARGS="--only nam
 
 bench: setup ## all benchmarks, some eight minutes; ARGS="--only step" selects
 	$(BIN)/python -m tests.bench $(ARGS)
+
+evidence: setup ## what was published, run again: configs/published, docs/evidence.md; ARGS="--only lenet5" selects
+	$(BIN)/python -m tests.bench.evidence $(ARGS)
 
 clean: ## remove .venv and what tools left; runs and data stay
 	rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

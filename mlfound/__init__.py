@@ -78,7 +78,8 @@ def load_model(
         outputs = model((pixels - mean) / std)  # pixels: float32 (images, height * width), bytes / 256
 
     Of a run with `replicates`, the network of `seed`, or the first. It is that which was tested, unless `checkpoint`
-    names an epoch: the "last", or the "best", of the lowest validation loss. A UserError where there is none to read.
+    names an epoch: the "last", or the "best", of the lowest validation loss, which a run without validation images
+    does not have. A UserError where there is none to read.
     """
     import json
 
@@ -103,10 +104,12 @@ def load_model(
         own = prefix if len(seeds) > 1 else ""
         network = {name.removeprefix(own): tensors[name] for name in tensors if name.startswith(own)}
         model = MODELS[about["model"]["name"]](about["model"], tuple(about["input_shape"]))
-        if checkpoint and (epoch := about["epochs"][checkpoint]) != about["epoch"]:
+        is_known = checkpoint is None or checkpoint in about["epochs"]
+        if checkpoint and is_known and (epoch := about["epochs"][checkpoint]) != about["epoch"]:
             seed = seeds[0] if seed is None else seed
             network = _of_epoch(run, epoch, {name: f"{name} of seed {seed}" for name in network})
-        return bound(model, network), mean, std
+        if is_known:
+            return bound(model, network), mean, std
     except UserError as error:
         raise UserError(
             f"{error}; no trained model can be read here, name the folder of a train run"
@@ -115,6 +118,7 @@ def load_model(
         raise UserError(
             f"{path}: no trained model can be read here ({error}); name the folder of a train run"
         ) from error
+    raise UserError(f'{run}: without a validation set no epoch is the best one; write checkpoint="last"')
 
 
 def _of_epoch(run: str | PathLike[str], epoch: int, names: "Mapping[str, str]") -> "dict[str, Tensor]":

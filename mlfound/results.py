@@ -205,3 +205,4 @@ class Context:
     resumed: Resumed | None = None  # what to go on from
     # within it Ctrl-C and SIGTERM wait to take effect: it gives whether one has come, and lets it at its end
     interruption: Callable[[], AbstractContextManager[Callable[[], bool]]] = at_once
+    ranks: Any = None  # engines.ranks.Ranks, where torchrun started several processes to train together

@@ -22,7 +22,7 @@ IMPORTS = {
     "native": set(),
     "foundations": {"native"},
     "reference": {"foundations"},
-    "engines": {"foundations", "native"},
+    "engines": {"foundations", "native", "errors"},
     "config": {"errors", "files", "ladders"},
     "data": {"errors", "files"},
     "notebooks": {"errors", "files"},
@@ -34,7 +34,18 @@ IMPORTS = {
     "runs": {"results", "report", "config", "errors", "files"},
     "sweeps": {"runs", "config", "data", "experiments", "stats", "hardware", "report", "results", "errors"}
     | {"__init__", "files"},
-    "cli": {"config", "data", "errors", "experiments", "files", "ladders", "notebooks", "report", "results"}
+    "cli": {
+        "config",
+        "data",
+        "engines",
+        "errors",
+        "experiments",
+        "files",
+        "ladders",
+        "notebooks",
+        "report",
+        "results",
+    }
     | {"__init__", "runs", "sweeps"},
     "__init__": {"data", "errors", "files", "foundations", "runs"},
     "__main__": {"cli"},
@@ -122,6 +133,16 @@ def test_a_room_enters_those_of_the_table_and_no_other(here):
 
 def test_every_room_has_a_line_in_the_table():
     assert {room(path) for path in sources()} == set(IMPORTS)
+
+
+def test_only_the_ranks_talk_to_other_processes():
+    """By sums that are written out: no DistributedDataParallel."""
+    for path in sources():
+        found = [
+            name for name in imports(ast.parse(path.read_text(encoding="utf-8"))) if "distributed" in name
+        ]
+        found = [name for name in found if belongs_to(name, ("torch",))]
+        assert bool(found) == (path == PACKAGE / "engines" / "ranks.py"), path
 
 
 def test_only_the_reference_names_torchs_gradients():

@@ -208,6 +208,30 @@ def test_what_cannot_change(mlfound, broken_off, options, words):
     assert {file: file.read_bytes() for file in broken_off.rglob("*") if file.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        ("augment={shift: 1}", "augment=null"),
+        ("augment=null", "augment={shift: 1}"),
+        ("early_stop=null", "early_stop={patience: 3}"),
+    ],
+)
+def test_a_section_can_be_neither_left_out_nor_added(mlfound, then, now):
+    path = mlfound("train", *QUICK, then).path
+    edited(path, status="interrupted")
+    outcome = mlfound("train", "--resume", path, now)
+    refused(outcome, now.partition("=")[0], "where the checkpoint has", "cannot change it")
+
+
+def test_a_run_that_was_stopped_early_goes_on_to_its_planned_end(mlfound):
+    steep = "optimizer.lr=0.4", "optimizer.momentum=0", "schedule=constant", "epochs=8"
+    path = mlfound("train", *QUICK, *steep, "early_stop={patience: 1}").path
+    stopped = len((path / "metrics.jsonl").read_text().splitlines())
+    further = mlfound("train", "--no-plots", "--resume", path, "early_stop=null")
+    assert further.code == 0, further
+    assert stopped < 8 == len(further.rows("epochs"))
+
+
 def test_how_often_to_keep_may_change(mlfound, broken_off):
     assert mlfound("train", "--no-plots", "--resume", broken_off, "--set", "checkpoint.keep=5").code == 0
 

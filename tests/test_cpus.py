@@ -30,6 +30,7 @@ PINNED = {
 }
 
 
+@pytest.mark.slow  # a process for each kind of CPU
 def test_what_a_training_draws_and_prepares_is_the_same_bits_on_every_cpu():
     here = torch.backends.cpu.get_cpu_capability()
     if here not in ("AVX2", "AVX512"):

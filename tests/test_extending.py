@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from mlfound.config.keys import Kinds
 from mlfound.config.models import CONFIGS
+from mlfound.config.networks import MLPConfig
 from mlfound.config.optimizers import OptimizerConfig, SGDConfig
-from mlfound.config.training import MLPConfig, TrainConfig
+from mlfound.config.training import TrainConfig
 from mlfound.engines.kernels import KERNELS, Kernel
 from mlfound.foundations.activations import ACTIVATIONS, Activation, ReLU
 from mlfound.foundations.layers import Linear, Residual, Sequential

@@ -21,7 +21,7 @@ from tests.support.commands import mlfound, refused_at_once
 ROOT: Any = typer.main.get_command(app)
 COURSE = (
     "download", "normalize-check", "matmul-bench", "init-stats", "backprop-bench", "lr-find", "train",
-    "conv-bench", "compare", "sweep", "report", "info", "runs", "notebook",
+    "conv-bench", "compare", "sweep", "remedies", "report", "info", "runs", "notebook",
 )  # fmt: skip
 
 
@@ -49,6 +49,15 @@ def test_the_help_is_whole_in_80_columns(words: tuple[str, ...], monkeypatch: py
     assert "<list" not in outcome.out
     for option in COMMANDS[words].params:
         assert " ".join((option.help or "").split()) in " ".join(outcome.out.split()), option.name
+
+
+@pytest.mark.parametrize("words", [words for words, each in COMMANDS.items() if hasattr(each, "commands")])
+def test_a_list_of_commands_is_whole_in_80_columns(words: tuple[str, ...]) -> None:
+    """In a process of its own, where lines are two columns shorter than in this one."""
+    command = [sys.executable, "-m", "mlfound", *words, "-h"]
+    shown = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "80"})
+    assert "..." not in shown.stdout.partition("Commands:")[2]
+    assert all(len(line) <= 80 for line in shown.stdout.splitlines())
 
 
 def test_the_commands_are_in_the_courses_order() -> None:
@@ -134,8 +143,8 @@ def context(*words: str) -> typer.Context:
         ("matmul-bench", "impl", ladders.names("foundations/matmul.py", "MATMULS")),
         ("conv-bench", "impl", ladders.names("foundations/convolution.py", "CONVOLUTIONS")),
         ("download", "dataset", DATASETS),
-        ("compare", "metric", ("valid_loss", "valid_accuracy", "test_loss", "test_accuracy", "test_wrong",
-                               "train_loss", "best_epoch")),
+        ("compare", "metric", ("valid_loss", "valid_accuracy", "test_loss", "test_accuracy", "test_error",
+                               "test_wrong", "train_loss", "best_epoch")),
         ("train", "seed", ()),
         ("train", "threads", ("auto",)),
     ],

@@ -11,6 +11,7 @@ from mlfound.config.benches import BackpropBenchConfig
 from mlfound.config.explaining import choices
 from mlfound.config.keys import fields
 from mlfound.config.models import CONFIGS
+from mlfound.data.load import SPLITS
 from mlfound.data.normalize import NORMALIZATIONS
 from mlfound.data.registry import DATASETS
 from mlfound.engines.ladder import ENGINES
@@ -22,7 +23,8 @@ from mlfound.foundations.convolution import CONVOLUTIONS
 from mlfound.foundations.functions import LOSSES
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.matmul import MATMULS
-from mlfound.foundations.models import FITTED, MODELS
+from mlfound.foundations.model_initialization import BY_MODEL, FITTED
+from mlfound.foundations.models import MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS
 from mlfound.foundations.schedules import PIECES, SCHEDULES
 from tests.bench.step import NARROW, RACES, WIDE
@@ -32,7 +34,8 @@ from tests.bench.step import NARROW, RACES, WIDE
     ("command", "key", "ladder"),
     [
         ("train", "data.normalize", NORMALIZATIONS),
-        ("train", "model.init", [*INITIALIZATIONS, *FITTED]),
+        ("train", "data.split", SPLITS),
+        ("train", "model.init", [*INITIALIZATIONS, *FITTED, *BY_MODEL]),
         ("train", "model.activation", ACTIVATIONS),
         ("train", "model.name", MODELS),
         ("train", "optimizer.name", OPTIMIZERS),

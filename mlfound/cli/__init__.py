@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mlfound import __version__
-from mlfound.cli import notebook, runs
+from mlfound.cli import notebook, ranks, runs
 from mlfound.cli.execute import execute, resume, show_datasets, show_machine
 from mlfound.cli.options import SHARED, takes
 from mlfound.cli.streams import open_streams
@@ -122,7 +122,10 @@ def lr_find(context: typer.Context, **flags: Any) -> None:
 
 
 @app.command()
-@takes("arguments epochs optimizer.lr batch_size model.hidden replicates resume_ seed device threads", SHARED)
+@takes(
+    "arguments epochs optimizer.lr batch_size model.hidden replicates inside resume_ seed device threads",
+    SHARED,
+)
 def train(context: typer.Context, **flags: Any) -> None:
     """Train a network whose gradients were derived by hand.
 
@@ -132,6 +135,7 @@ def train(context: typer.Context, **flags: Any) -> None:
       mlfound train configs/mlp.yaml --replicates 10
       mlfound train model.name=cnn 'model.channels=[8, 16, 32, 32]'
       mlfound train --resume runs/latest
+      torchrun --nproc-per-node 2 -m mlfound train configs/mlp-wide.yaml
     """
     if flags["resume_"] is None:
         execute(context)
@@ -168,6 +172,24 @@ def compare(context: typer.Context, **flags: Any) -> None:
 
 
 app.command()(sweep)
+
+
+@app.command()
+@takes("arguments dataset seeds:remedies jobs:remedies resume_:remedies", SHARED)
+def remedies(context: typer.Context, **flags: Any) -> None:
+    """Show what each remedy against overfitting buys.
+
+    \b
+    Example:
+      mlfound remedies rows=1000,5000 --seeds 0-2
+      mlfound remedies --resume latest
+    """
+    if flags["resume_"] is None:
+        execute(context)
+    else:
+        resume(context)
+
+
 app.command()(runs.report)
 
 
@@ -187,6 +209,8 @@ def main() -> None:
     """The console script."""
     open_streams()
     try:
+        if ranks.are_several():
+            ranks.run(app)
         app()
     except OSError as error:  # of --help and --version; the commands have handled theirs
         sys.exit(f"stdout: {error.strerror}")

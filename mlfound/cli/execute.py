@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mlfound.cli import ranks
 from mlfound.cli.failures import prepare_imports
 from mlfound.cli.options import KEYS, RUNS, SETTING, path_of_user
 from mlfound.cli.signals import deferred
@@ -46,22 +47,25 @@ def execute(context: typer.Context, command: str | None = None, operands: str | 
 
 
 def resume(context: typer.Context) -> None:
-    """`train --resume RUN`: the same in the folder of a run that ended before its time, by its own config."""
-    flags = context.params
+    """`--resume RUN`: the same in the folder of a run that ended before its time, by its own config."""
+    command, flags = str(context.info_name), context.params
     prepare_imports()
     from mlfound.runs.find import find_run
     from mlfound.runs.plain_files import refuse_unplain
-    from mlfound.runs.run import resume
 
     path = find_run(flags["resume_"], flags["runs_dir"])
-    config, overrides = read_arguments("train", flags)
+    config, overrides = read_arguments(command, flags)
     for flag, value in (("CONFIG", config), ("--name", flags["name"])):
         if value is not None:
             raise UserError(f"{flag} {value}: a resumed run has its own; leave it out")
     if flags["print_config"]:
         refuse_unplain(path)
-        print_config("train", path / "config.yaml", overrides)
+        print_config(command, path / "config.yaml", overrides)
         return
+    if command == "train":
+        from mlfound.runs.run import resume
+    else:
+        from mlfound.sweeps.remedies import resume
     passed = resume(path, overrides, data_dir(flags), terminal(flags)).passed
     raise typer.Exit(0 if passed else 1)
 
@@ -90,7 +94,8 @@ def terminal(flags: Mapping[str, Any]) -> "Screen":
     from mlfound.runs.run import Screen
 
     pictures, show = None if flags["no_plots"] else drawing, partial(show_result, flags)
-    return Screen(screen(stderr=True), flags["quiet"], sys.argv[1:], deferred, show, pictures)
+    alone = Screen(screen(stderr=True), flags["quiet"], sys.argv[1:], deferred, show, pictures)
+    return replace(alone, program=ranks.program(), join=ranks.lead) if ranks.are_several() else alone
 
 
 def show_result(flags: Mapping[str, Any], result: "Result | None", summary: Mapping[str, Any]) -> None:

@@ -161,6 +161,8 @@ FLAGS: dict[str, Flag] = {
         metavar="N",
         min=1,
     ),
+    "seeds:remedies": text("0-9", "Every training once with each of these seeds; default: 0-4."),
+    "jobs:remedies": number("N|auto", "Processes of this machine, auto is one for each core; default: auto."),
     "dask": shared(str | None, "Use the workers of this Dask scheduler instead.", metavar="ADDRESS"),
     "on_error": shared(
         str,
@@ -176,6 +178,9 @@ FLAGS: dict[str, Flag] = {
         "Do what is missing or failed of this sweep; default: a new one.",
         "--resume",
         metavar="RUN",
+    ),
+    "resume_:remedies": shared(
+        str | None, "Do what is missing of this run; default: a new one.", "--resume", metavar="RUN"
     ),
     "sweep": shared(str | None, "The cells of this sweep instead.", metavar="RUN"),
     "where": shared(
@@ -256,12 +261,13 @@ FLAGS: dict[str, Flag] = {
     "residual": switch("--residual", "Only a stack of residual blocks."),
     "layer": text("KIND", "all, or only linear or conv layers; default: all."),
     "tolerance": number("X", "How far the training mean may be from 0, the std from 1; default: 0.001."),
+    "inside": switch("--inside", "Look at signals and gradients in its layers every 10 steps."),
     "replicates": text("N", "Train N networks together, seeds SEED to SEED + N - 1; default: 1.", kind=int),
     "group": text("KEY", "Compare all train runs that differ in this key alone; default: none."),
     "metric": text(
         "NAME",
-        "The figure to decide by: test_accuracy, test_loss, test_wrong, valid_accuracy, valid_loss, train_loss or "
-        "best_epoch; default: valid_loss.",
+        "The figure to decide by: test_accuracy, test_error, test_loss, test_wrong, valid_accuracy, valid_loss, "
+        "train_loss or best_epoch; default: valid_loss.",
     ),
     "difference": number(
         "X", "A difference to detect, 0.1 for 0.1 points of an accuracy; default: by the metric."
@@ -283,5 +289,5 @@ for name, flag in FLAGS.items():
         flag.info.autocompletion = completion.values_of(KEYS[parameter(name)])
     elif name.startswith("arguments"):
         flag.info.autocompletion = completion.operands
-for name in ("resume_", "resume_:sweep", "sweep"):
+for name in ("resume_", "resume_:sweep", "resume_:remedies", "sweep"):
     FLAGS[name].info.autocompletion = completion.runs

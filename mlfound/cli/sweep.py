@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @takes("arguments:sweep command:sweep seeds jobs dask on_error dry_run yes:sweep resume_:sweep", SHARED)
 def sweep(context: typer.Context, **flags: Any) -> None:
-    """Run a command with every combination of settings and seeds.
+    """Run a command for a whole grid of settings and seeds.
 
     \b
     Example:

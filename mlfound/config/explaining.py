@@ -27,7 +27,7 @@ def first_mistake(
     mistake, key = min(mistakes, key=lambda mistake: position(mistake[1]))
     if mistake["type"] == "clash":
         above = f"{key}." if key else ""
-        key = max((f"{above}{each}" for each in mistake["ctx"]["keys"]), key=position)
+        key = max((f"{above}{each}" for each in mistake["ctx"]["keys"]), key=position, default=key)
     return located(origins.get(_within(key, origins)), _explained(mistake, key, model, given))
 
 
@@ -111,7 +111,7 @@ def _not_valid(field: FieldInfo, value: object) -> str:
     message = f"{shown(value)} is not valid"
     if isinstance(value, str) and (near := get_close_matches(value.lower(), words, n=1)):
         return f"{message}; did you mean {near[0]!r}? ({wanted(field)})"
-    if _is_list(field) and type(value) in (int, float):
+    if _is_list(field) and isinstance(value, int | float) and value > 0 and value is not True:
         return f"{message}; write [{shown(value)}] ({wanted(field)})"
     return f"{message}; write {wanted(field)}"
 

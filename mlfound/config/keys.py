@@ -6,7 +6,7 @@ A field's description completes the sentence "write ..."; for a choice of words 
 import os
 from collections.abc import Mapping
 from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
@@ -82,17 +82,28 @@ Replicates = Annotated[
 ]
 
 INITIALIZATIONS = ladders.names("foundations/initialization.py", "INITIALIZATIONS")
-Init = Annotated[str, rung("foundations/models.py", "FITTED", *INITIALIZATIONS)]
+_OF_MODELS = "foundations/model_initialization.py"
+Init = Annotated[
+    str,
+    OneOf(*INITIALIZATIONS, *ladders.names(_OF_MODELS, "FITTED"), *ladders.names(_OF_MODELS, "BY_MODEL")),
+]
 
 
 class Config(BaseModel):
-    """Refuses unknown keys, strings and booleans for numbers, infinities; an int may stand for a float."""
+    """Refuses unknown keys, strings and booleans for numbers, infinities; an int may stand for a float.
 
+    A section that is given whole sets the keys in it, beside those of the file, unless it `replaces` the file's.
+    """
+
+    replaces: ClassVar[bool] = False
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def clash(message: str, *keys: str) -> PydanticCustomError:
-    """The error for valid `keys` that exclude each other; it is reported at the one that was set last."""
+    """The error for valid `keys` that exclude each other; it is reported at the one that was set last.
+
+    Without keys it is one of the whole section.
+    """
     return PydanticCustomError("clash", message, {"keys": keys})
 
 

@@ -99,10 +99,12 @@ def dump(config: Config) -> str:
 
 
 def _spread(override: Override, model: type[Config]) -> Iterator[Override]:
-    """One override for each key in it: a section that is given whole sets the keys in it, as in a file."""
+    """One override for each key in it: a section that is given whole sets the keys in it, unless it replaces all."""
     key, value, origin = override
     field = fields(model).get(key)
-    if field and section_of(field) and isinstance(value, Mapping) and (value or field.default is not None):
+    section = section_of(field) if field else None
+    is_spread = section is not None and not section.replaces
+    if field and is_spread and isinstance(value, Mapping) and (value or field.default is not None):
         for name, inner in value.items():
             yield from _spread(Override(f"{key}.{name}", inner, origin), model)
     else:
@@ -136,10 +138,17 @@ def _drop(
 def _apply(override: Override, model: type[Config], given: dict[str, Any], origins: dict[str, str]) -> None:
     """Set the override's key in `given` and `origins`."""
     key, origin = override.key, _typed(override.origin)
-    above = key.rpartition(".")[0]
-    field = model.model_fields.get(above)
-    if field and field.default is None and section_of(field) and given.get(above) is None:
-        given[above] = {}  # null until one of its keys is set
+    parts = key.split(".")
+    for above in (".".join(parts[:n]) for n in range(1, len(parts))):
+        field = fields(model, given).get(above)
+        if field and field.default is None and section_of(field) and _has_no_keys(value_at(above, given)):
+            outer, _, word = above.rpartition(".")
+            around = value_at(outer, given) if outer else given
+            if not isinstance(around, dict):
+                return  # the file has a value where a section belongs, and will be refused
+            around[word] = {}
+    if override.value is True and isinstance(given.get(key), dict):
+        return  # a section is wanted, and there is one
     if key not in fields(model, given) or any(part.isdigit() for part in key.split(".")):
         raise UserError(f"{origin}: {unknown_in(model, key, given)}")
     *sections, name = key.split(".")
@@ -150,6 +159,11 @@ def _apply(override: Override, model: type[Config], given: dict[str, Any], origi
     given[name] = override.value
     _forget(key, origins)
     origins[key] = origin
+
+
+def _has_no_keys(section: object) -> bool:
+    """Null, or true, until one of its keys is set."""
+    return section is None or section is True
 
 
 def _forget(key: str, origins: dict[str, str]) -> None:

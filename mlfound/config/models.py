@@ -22,6 +22,7 @@ from mlfound.config.keys import (
     clash,
     defaults,
 )
+from mlfound.config.remedies import RemediesConfig
 from mlfound.config.training import DataConfig, LrFindConfig, TrainConfig
 
 
@@ -102,7 +103,14 @@ class CompareConfig(Config):
         Text | None, Field(description="a key of train such as model.relu_shift, or null to name runs")
     ] = None
     metric: Literal[
-        "valid_loss", "valid_accuracy", "test_loss", "test_accuracy", "test_wrong", "train_loss", "best_epoch"
+        "valid_loss",
+        "valid_accuracy",
+        "test_loss",
+        "test_accuracy",
+        "test_error",
+        "test_wrong",
+        "train_loss",
+        "best_epoch",
     ] = "valid_loss"
     difference: Annotated[
         float | None, Field(gt=0, description="a number above 0, or null for the metric's usual one")
@@ -142,6 +150,7 @@ CONFIGS: dict[str, type[Config]] = {
     "matmul-bench": MatmulBenchConfig,
     "normalize-check": NormalizeCheckConfig,
     "notebook-test": NotebookTestConfig,
+    "remedies": RemediesConfig,
     "train": TrainConfig,
 }
 

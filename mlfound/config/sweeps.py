@@ -44,6 +44,9 @@ def with_seeds(text: str) -> str:
     return text
 
 
+Seeds = Annotated[str, BeforeValidator(as_text), AfterValidator(with_seeds)]
+
+
 class SweepConfig(Config):
     """A grid: every combination of the values in `vary`, in every case, once for each seed.
 
@@ -61,6 +64,6 @@ class SweepConfig(Config):
         Field(description="a name for each case, and below it the keys that it sets"),
     ] = {}  # noqa: RUF012  (pydantic copies it)
     seeds: Annotated[
-        Annotated[str, BeforeValidator(as_text), AfterValidator(with_seeds)] | None,
+        Seeds | None,
         Field(description=f"seeds such as 0-9 or 0,2,5, each once, at most {MAX_SEEDS:,}, or null"),
     ] = None

@@ -1,31 +1,26 @@
 """The config of `train`. configs/mlp.yaml repeats the defaults and gives the reasons."""
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from mlfound.config.augmentation import AugmentConfig
+from mlfound.config.expectations import ExpectConfig
 from mlfound.config.keys import (
     Config,
     Count,
     Dataset,
     Device,
     Flag,
-    Hidden,
-    Init,
-    Kind,
-    Kinds,
-    Limit,
     NotNegative,
-    Number,
-    Rate,
     Replicates,
     Seed,
     Threads,
-    Units,
     clash,
     rung,
 )
+from mlfound.config.networks import MLPConfig, Model
 from mlfound.config.optimizers import Optimizer, SGDConfig
 from mlfound.config.schedules import Schedule
 
@@ -40,104 +35,10 @@ class DataConfig(Config):
     ] = None
 
 
-class NetworkConfig(Kind):
-    """What all models have: outputs, first weights, and the activation between their layers."""
+class TrainDataConfig(DataConfig):
+    """Which images a training has, and how many of them are kept for validation."""
 
-    outputs: Units = 10
-    init: Init = "kaiming"
-    activation: Annotated[str, rung("foundations/activations.py", "ACTIVATIONS")] = "relu"
-    leak: Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")] = 0.01
-    relu_shift: Number = 0.0
-    ceiling: Limit = None
-
-    @model_validator(mode="after")
-    def activation_has_its_keys(self) -> Self:
-        """Refuse keys of the other activations."""
-        if self.activation in ("tanh", "gelu") and (self.relu_shift or self.ceiling is not None):
-            message = (
-                "a shift and a ceiling are for relu, leaky and floor; write relu_shift: 0 and ceiling: null"
-            )
-            raise clash(message, "activation", "ceiling" if self.ceiling is not None else "relu_shift")
-        return self
-
-
-Norm = Annotated[str, rung("foundations/norms.py", "NORMS", "none")]
-
-
-class MLPConfig(NetworkConfig):
-    """A multilayer perceptron: linear layers with an activation between them."""
-
-    name: Literal["mlp"] = "mlp"
-    hidden: Hidden = (50,)
-    norm: Norm = "none"
-    dropout: Rate = 0.0
-    input_dropout: Rate = 0.0
-
-    @model_validator(mode="after")
-    def keys_fit_together(self) -> Self:
-        """Refuse keys that are valid one by one and exclude each other."""
-        if not self.hidden and self.dropout:
-            message = "there are no hidden units to drop; write dropout: 0, or input_dropout"
-            raise clash(message, "dropout", "hidden")
-        if not self.hidden and self.norm != "none":
-            raise clash("there are no hidden units to normalise; write norm: none", "norm", "hidden")
-        if self.norm == "instance":
-            message = "a unit has one number a row, which would become 0; write batch, running-batch or layer"
-            raise clash(message, "norm", "name")
-        return self
-
-
-class CNNConfig(NetworkConfig):
-    """Convolutions with an activation after each, the mean of each channel, and a linear layer."""
-
-    name: Literal["cnn"] = "cnn"
-    channels: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=10_000)], ...],
-        Field(
-            strict=False,
-            min_length=1,
-            max_length=100,
-            description="a list of 1 to 100 layers of 1 to 10000 channels, as in [8, 16]",
-        ),
-    ] = (8, 16, 32, 32)
-    kernels: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=1_000)], ...],
-        Field(
-            strict=False,
-            min_length=1,
-            max_length=100,
-            description="a list of sizes from 1 to 1000, one per layer, as in [5, 3]",
-        ),
-    ] = (5, 3, 3, 3)
-    stride: Annotated[int, Field(ge=1, le=1_000, description="a whole number from 1 to 1000")] = 2
-    padding: Annotated[
-        int | None,
-        Field(ge=0, le=1_000, description="a whole number from 0 to 1000, or null for half of each kernel"),
-    ] = None
-    norm: Norm = "none"
-
-    @model_validator(mode="after")
-    def sizes_fit_together(self) -> Self:
-        """Refuse lists of two lengths, and windows outside the image."""
-        if len(self.channels) != len(self.kernels):
-            message = f"{len(self.channels)} layers have {len(self.kernels)} kernels; write one for each"
-            raise clash(message, "kernels", "channels")
-        if self.padding is not None and self.padding >= (least := min(self.kernels)):
-            message = (
-                f"kernels of {least} would see nothing but zeros beside the image; write {least - 1} or less"
-            )
-            raise clash(message, "padding", "kernels")
-        return self
-
-
-class LeNet5Config(NetworkConfig):
-    """LeNet-5 (LeCun et al. 1998) with max pooling, and ReLU by default; its sizes are the paper's."""
-
-    name: Literal["lenet5"] = "lenet5"
-
-
-# One class more in a union is one kind more; the first is the one without a name
-Model = Annotated[MLPConfig | CNNConfig | LeNet5Config, Kinds()]
+    split: Annotated[str, rung("data/load.py", "SPLITS")] = "lesson"
 
 
 class CheckpointConfig(Config):
@@ -155,10 +56,21 @@ class EarlyStopConfig(Config):
     patience: Count = 5
 
 
+class InsideConfig(Config):
+    """How often a training looks inside its first network, and on how many rows of a batch."""
+
+    every: Count = 10
+    rows: Annotated[int, Field(ge=2, description="a whole number, 2 or more")] = 8
+
+
 class TrainConfig(Config):
     """One training run of one network, or of several that differ in their seed."""
 
-    data: DataConfig = DataConfig()
+    data: TrainDataConfig = TrainDataConfig()
+    augment: Annotated[
+        AugmentConfig | None,
+        Field(description="sizes, as in {shift: 2, rotate: 10}, or null for images as they are"),
+    ] = None
     model: Model = MLPConfig()
     loss: Annotated[str, rung("foundations/functions.py", "LOSSES")] = "cross-entropy"
     optimizer: Optimizer = SGDConfig()
@@ -167,6 +79,17 @@ class TrainConfig(Config):
     early_stop: Annotated[
         EarlyStopConfig | None,
         Field(description="{patience: 5}, a whole number of epochs from 1 on, or null for all epochs"),
+    ] = None
+    inside: Annotated[
+        InsideConfig | None,
+        BeforeValidator(lambda value: {} if value is True else value),
+        Field(
+            description="{every: 10}, a whole number of steps from 1 on, true for this, or null for no look"
+        ),
+    ] = None
+    expect: Annotated[
+        ExpectConfig | None,
+        Field(description="{test_error: 0.016, within: 0.001}, {at_least: {test_accuracy: 0.97}}, or null"),
     ] = None
     batch_size: Count = 64
     seed: Seed = 0
@@ -211,6 +134,13 @@ class TrainConfig(Config):
         if self.engine == "modules" and self.product == "onednn":
             message = "the readable engine multiplies by matmul; write product: auto, or engine: buffers"
             raise clash(message, "product", "engine")
+        if self.data.split == "published" and self.early_stop is not None:
+            message = "this split has no validation loss to stop by; write early_stop: null, or split: lesson"
+            raise clash(message, "early_stop", "data.split")
+        of_valid = [key for key in (self.expect.keys if self.expect else ()) if "valid_" in key]
+        if self.data.split == "published" and of_valid:
+            message = "this split has no validation rows; write a figure of the test set, or split: lesson"
+            raise clash(message, f"expect.{of_valid[0]}", "data.split")
         if self.seed + self.replicates > 2**63:
             message = "the seeds count up from this one, past the largest possible; write a smaller one"
             raise clash(message, "seed", "replicates")
@@ -237,6 +167,8 @@ class LrFindConfig(TrainConfig):
                 "the learning rate rises from start to end; write an end of at least ten times the start"
             )
             raise clash(message, "start", "end")
+        if self.inside is not None:
+            raise clash("a look inside is for train; write inside: null", "inside")
         if self.replicates > 1:
             raise clash("the learning rate rises for one network; write replicates: 1", "replicates")
         return self

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,18 +69,21 @@ class Splits:
         )
 
 
-def load(dataset: Dataset, data_dir: Path, progress: Progress = silent) -> Splits:
-    """The splits of a dataset, fetched if it is not here; errors as `fetch` and `decode` have them."""
+def load(dataset: Dataset, data_dir: Path, progress: Progress = silent, split: str = "lesson") -> Splits:
+    """The splits of a dataset, fetched if it is not here; errors as `fetch` and `decode` have them.
+
+    `split` is a name in SPLITS.
+    """
     progress(f"reading {dataset.name}", 0, 0)
-    return decode(dataset, fetch(dataset, data_dir, progress=progress))
+    return decode(dataset, fetch(dataset, data_dir, progress=progress), split)
 
 
-def decode(dataset: Dataset, arrivals: Sequence[Arrival]) -> Splits:
+def decode(dataset: Dataset, arrivals: Sequence[Arrival], split: str = "lesson") -> Splits:
     """The splits of what `fetch` has read and verified; a UserError if the files do not fit together."""
     tensors = (idx.decode(each.raw, each.file, dimensions(each.file)) for each in arrivals)
     train_x, train_y, test_x, test_y = tensors
     _check_fit(train_x, train_y, test_x, test_y, dataset.name)
-    cut = len(train_x) - (dataset.valid_rows or len(train_x) // 6)
+    cut = len(train_x) - SPLITS[split](dataset, len(train_x))
     digests = {each.file: each.sha256 for each in arrivals}
     classes = int(train_y.max()) + 1
     return Splits(
@@ -139,3 +142,17 @@ def _by(images: Tensor) -> str:
 
 def _split(images: Tensor, labels: Tensor) -> Split:
     return Split(images.flatten(1).float().div_(LEVELS), labels.long())
+
+
+def lesson(dataset: Dataset, rows: int) -> int:
+    """As many as the lesson's 10,000 of MNIST; of a dataset that does not say how many, a sixth."""
+    return dataset.valid_rows or rows // 6
+
+
+def published(dataset: Dataset, rows: int) -> int:
+    """None: a published test error is nearly always that of a network trained on every training row."""
+    return 0
+
+
+# How many of the training files' rows, the last ones, are for validation
+SPLITS: Mapping[str, Callable[[Dataset, int], int]] = {"lesson": lesson, "published": published}

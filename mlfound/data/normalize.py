@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,6 +10,15 @@ from torch import Tensor
 from mlfound.data.load import Split, Splits
 
 ROWS = 1_000  # summed at a time: they stay in the processor's cache, which is five times as fast
+
+
+class Pixels(NamedTuple):
+    """The training images (rows, height * width) before they were normalised, and by what they were."""
+
+    x: Tensor
+    mean: Tensor
+    std: Tensor
+
 
 Normalization = Callable[[Tensor], tuple[Tensor, Tensor]]
 

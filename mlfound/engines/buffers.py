@@ -61,8 +61,8 @@ class Lane:
 
     def run(self, rows: Tensor, coefficients: Sequence[Coefficients]) -> Tensor:
         """Rows (rows,) or (networks, rows) to losses (steps,) or (networks, steps)."""
-        labels = self.y.take(rows).unsqueeze(-2)
-        row_losses = torch.empty_like(labels, dtype=self.x.dtype)
+        labels = labels_of(self.y, rows)
+        row_losses = self.x.new_empty(*rows.shape[:-1], 1, rows.shape[-1])
         parts = (torch.split(each, self.batch_size, dim=-1) for each in (rows, labels, row_losses))
         for batch, y, losses, c in zip(*parts, coefficients, strict=True):
             self.step(batch.shape[-1])(batch, y, losses, c)
@@ -84,3 +84,8 @@ class Lane:
         if rest.shape[-1]:
             means.append(rest.mean(-1, keepdim=True))
         return self.sign * torch.cat(means, dim=-1)
+
+
+def labels_of(y: Tensor, rows: Tensor) -> Tensor:
+    """Of these rows (..., batch): numbers (..., 1, batch), or shares of each class (..., classes, batch)."""
+    return y.take(rows).unsqueeze(-2) if y.dim() == 1 else y[rows].mT

@@ -13,66 +13,116 @@ from mlfound.engines.recipe import Named
 from mlfound.foundations.convolution import windows
 from mlfound.foundations.layers import Shape
 
+NUMBERS_IN_CACHE = 2**18  # of unfolded windows: 1 MiB in float32
+
 
 class Conv2dKernel(Kernel):
-    """The rung `unfold` of the ladder: filters (out, window) times all windows (window, positions)."""
+    """The rung `unfold` of the ladder: filters (out, window) times all windows (window, positions).
+
+    Where these would leave the processor's cache they are unfolded some rows at a time, for the gradient once more.
+    """
 
     def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
         (batch, channels, *image), size = shape, self.layer.size
-        self.setting, self.out_shape = setting, (*self.layer.output_shape(shape)[1:], batch)
-        self.w, self.dw, self.has_bias = tensors["w"].flatten(-3), into["w"].flatten(-3), "b" in tensors
-        self.b = tensors["b"][..., None] if self.has_bias else setting.empty(self.layer.outputs, 1).zero_()
-        self.db = into["b"][..., None] if self.has_bias else self.b
-        out, window, places = self.out_shape[0], channels * math.prod(size), math.prod(self.out_shape[1:])
-        axes = 2 + len(setting.networks)
-        self.products = products(setting.product, axes, out * window * places)
-        self.bias_products = products("matmul", axes, 0)
-        self.ones = setting.empty(places, 1).fill_(1.0)  # a bias is a weight whose input is always 1
+        out, down, across = self.layer.output_shape(shape)[1:]
+        self.setting, self.out_shape = setting, (out, down, across, batch)
+        self.w, self.dw = tensors["w"].flatten(-3), into["w"].flatten(-3)
+        self.b, self.db = (named["b"][..., None] if "b" in named else None for named in (tensors, into))
 
         self.bordered = (channels, *(n + 2 * self.layer.padding for n in image), batch)
         padded = setting.empty(*self.bordered).zero_()
         self.inner = without_border(padded, self.layer.padding)
         seen = windows(padded.view(-1, *self.bordered[1:]).permute(3, 0, 1, 2), size, self.layer.stride)
-        self.windows = seen.permute(1, 4, 5, 2, 3, 0)  # a view, in the order of the columns
-        self.columns = setting.empty(window, places)
-        self.columns_by_place = self.columns.view(self.windows.shape)
-        self.out, self.dcolumns = setting.empty(out, places), setting.like.new_empty(0)
+        seen = seen.permute(1, 4, 5, 2, 3, 0)  # a view, in the order of the columns
+        rows = max(1, min(down, NUMBERS_IN_CACHE // seen[:, :, :, 0].numel()))
+        memory = setting.like.new_empty(seen[:, :, :, :rows].numel())
+        self.parts = [Rows(seen, memory, n, min(n + rows, down), setting) for n in range(0, down, rows)]
+        self.out, self.dx = setting.empty(out, down * across * batch), setting.like.new_empty(0)
+        self.outs = [part.of(self.out) for part in self.parts]
+        self.dcolumns = list[tuple[Tensor, list[tuple[Tensor, Tensor]]]]()
+
+        axes, window = 2 + len(setting.networks), channels * math.prod(size)
+        self.products = products(setting.product, axes, out * window * rows * across * batch)
+        self.bias_products = products("matmul", axes, 0)
+        # a bias is a weight whose input is always 1
+        self.ones = setting.empty(down * across * batch, 1).fill_(1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         self.inner.copy_(x)
-        self.columns_by_place.copy_(self.windows)
-        out = self.products.linear(self.columns, self.w, self.b, out=self.out)
-        return torch.unflatten(out, -1, self.out_shape[1:])
+        for part, out in zip(self.parts, self.outs, strict=True):
+            product = self.products.linear(part.unfolded(), self.w, self.b, out=out)
+            if product is not out:
+                out.copy_(product)
+        return torch.unflatten(self.out, -1, self.out_shape[1:])
 
     def backward(self, dout: Tensor, input_gradient: bool) -> Tensor | None:
         self.dout = dout.flatten(-3)
         if not input_gradient:
             return None
-        if not self.dcolumns.numel():
+        if not self.dx.numel():
             self.allocate_dx()
-        dcolumns = self.products.input_grad(self.dout, self.w, out=self.dcolumns).view(self.windows.shape)
         self.dpadded.zero_()
-        for place, dx in zip(dcolumns.flatten(1, 2).unbind(1), self.dx_by_place, strict=True):
-            dx.add_(place)
+        for part, (dcolumns, places) in zip(self.parts, self.dcolumns, strict=True):
+            product = self.products.input_grad(part.of(self.dout), self.w, out=dcolumns)
+            if product is not dcolumns:
+                dcolumns.copy_(product)
+            for dx, of_place in places:
+                dx.add_(of_place)
         return self.dx
 
     def allocate_dx(self) -> None:
-        """And a view of it for each place in a window, of what all windows have there."""
-        self.dcolumns, self.dpadded = torch.empty_like(self.columns), self.setting.empty(*self.bordered)
+        """And of each part the columns of its gradient; for each place in a window, views of dx and of those."""
+        memory, self.dpadded = torch.empty_like(self.parts[0].memory), self.setting.empty(*self.bordered)
         self.dx, each = (
             without_border(self.dpadded, self.layer.padding),
             self.dpadded.view(-1, *self.bordered[1:]),
         )
         (height, width), stride, (_, down, across, _) = self.layer.size, self.layer.stride, self.out_shape
-        self.dx_by_place = [
+        by_place = [
             each[:, i:, j:][:, : stride * down : stride, : stride * across : stride]
             for i, j in product(range(height), range(width))
         ]
+        for part in self.parts:
+            dcolumns, dx = part.memory_like(memory), [dx[:, part.rows] for dx in by_place]
+            of_places = part.by_place(dcolumns).flatten(1, 2).unbind(1)
+            self.dcolumns.append((dcolumns, [*zip(dx, of_places, strict=True)]))
 
     def weight_gradients(self, momentum: float) -> None:
-        self.products.weight_grad(self.dout, self.columns.mT, self.dw, momentum)
-        if self.has_bias:
+        for n, part in enumerate(self.parts):
+            columns = part.columns if len(self.parts) == 1 else part.unfolded()
+            self.products.weight_grad(part.of(self.dout), columns.mT, self.dw, 1.0 if n else momentum)
+        if self.db is not None:
             self.bias_products.weight_grad(self.dout, self.ones, self.db, momentum)
+
+
+class Rows:
+    """Some rows of what a convolution gives, and their windows; all rows share the `memory` they are unfolded to."""
+
+    def __init__(self, seen: Tensor, memory: Tensor, start: int, stop: int, setting: Setting) -> None:
+        """Of windows (networks channels, height, width, rows, columns, batch) those from `start` to `stop`."""
+        self.rows, self.windows, self.memory = slice(start, stop), seen[:, :, :, start:stop], memory
+        *self.networks, row = *setting.networks, math.prod(seen.shape[-2:])
+        self.positions = slice(start * row, stop * row)
+        self.columns = self.memory_like(memory)
+        self.columns_by_place = self.by_place(self.columns)
+
+    def memory_like(self, memory: Tensor) -> Tensor:
+        """As much of it as the columns take, in their shape: (window, positions)."""
+        positions = self.positions.stop - self.positions.start
+        return memory[: self.windows.numel()].view(*self.networks, -1, positions)
+
+    def by_place(self, columns: Tensor) -> Tensor:
+        """A view in the shape of the windows."""
+        return columns.view(self.windows.shape)
+
+    def unfolded(self) -> Tensor:
+        """The columns, copied anew."""
+        self.columns_by_place.copy_(self.windows)
+        return self.columns
+
+    def of(self, numbers: Tensor) -> Tensor:
+        """These rows of (channels, positions), a view."""
+        return numbers[..., self.positions]
 
 
 def without_border(x: Tensor, width: int) -> Tensor:

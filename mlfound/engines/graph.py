@@ -31,7 +31,8 @@ class Graph(Buffers):
     ) -> None:
         super().__init__(recipe, initial, generators, x, y, together=True)
         networks = [len(initial)] if self.together else []
-        self.rows = y.new_zeros(*networks, STEPS_PER_REPLAY * recipe.batch_size)
+        shape = *networks, STEPS_PER_REPLAY * recipe.batch_size
+        self.rows = torch.zeros(shape, dtype=torch.int64, device=x.device)
         self.coefficients = x.new_zeros(STEPS_PER_REPLAY, len(Coefficients._fields))
         self.graph: torch.cuda.CUDAGraph | None = None
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Generator, Tensor
 
+from mlfound.engines.group import Share
 from mlfound.engines.recipe import Named
 from mlfound.foundations.layers import Shape
 
@@ -23,6 +24,7 @@ class Setting:
     like: Tensor  # of the type, on the device
     generators: Sequence[Generator]  # one for each network
     product: str  # a name in engines.products
+    share: Share | None = None  # of the batch, where other processes have the rest
 
     def empty(self, *shape: int) -> Tensor:
         return self.like.new_empty(*self.networks, *shape)

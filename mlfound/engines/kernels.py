@@ -6,13 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlfound.engines import convolutions, norms
+from mlfound.engines import convolutions, norms, shared_kernels
 from mlfound.engines.kernel import Kernel, Setting, batch_first, batch_last
 from mlfound.engines.products import products
 from mlfound.engines.recipe import Named
 from mlfound.foundations.activations import ReLU
 from mlfound.foundations.layers import (
     AveragePool,
+    Container,
     Conv2d,
     Dropout,
     Flatten,
@@ -24,10 +25,11 @@ from mlfound.foundations.layers import (
     Sequential,
     Shape,
     Unflatten,
-    output_shapes,
-    within,
+    by_layer,
+    learning_before,
 )
-from mlfound.foundations.norms import BatchNorm, InstanceNorm, LayerNorm
+from mlfound.foundations.norms import BatchNorm, InstanceNorm, LayerNorm, RunningBatchNorm
+from mlfound.foundations.telemetry import Recorded
 
 
 class LinearKernel(Kernel):
@@ -35,9 +37,8 @@ class LinearKernel(Kernel):
 
     def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
         (rows, fan_in), fan_out, axes = shape, self.layer.outputs, 2 + len(setting.networks)
-        self.w, self.dw, self.has_bias = tensors["w"].mT, into["w"].mT, "b" in tensors
-        self.b = tensors["b"][..., None] if self.has_bias else setting.empty(fan_out, 1).zero_()
-        self.db = into["b"][..., None] if self.has_bias else self.b
+        self.w, self.dw = tensors["w"].mT, into["w"].mT
+        self.b, self.db = (named["b"][..., None] if "b" in named else None for named in (tensors, into))
         self.products = products(setting.product, axes, rows * fan_in * fan_out)
         self.bias_products = products("matmul", axes, 0)
         self.ones = setting.empty(rows, 1).fill_(1.0)  # a bias is a weight whose input is always 1
@@ -60,7 +61,7 @@ class LinearKernel(Kernel):
 
     def weight_gradients(self, momentum: float) -> None:
         self.products.weight_grad(self.dout, self.batch_first, self.dw, momentum)
-        if self.has_bias:
+        if self.db is not None:
             self.bias_products.weight_grad(self.dout, self.ones, self.db, momentum)
         if self.fresh:  # let it go: the next step gets the same memory, which is in the cache
             self.x = self.batch_first = self.dout = self.nothing
@@ -95,8 +96,10 @@ class DropoutKernel(Kernel):
     """In place, with a new mask for each step; see `functions.dropout_mask`."""
 
     def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
-        mask, self.generators = setting.empty(*shape), setting.generators
-        self.each, self.mask = mask if setting.networks else mask[None], batch_last(mask, shape)
+        share, self.generators = setting.share, setting.generators
+        rows, own = (share.batch, share.rows) if share else (shape[0], slice(None))
+        mask = setting.empty(rows, *shape[1:])  # of the whole batch: generators of all processes stay in step
+        self.each, self.mask = mask if setting.networks else mask[None], batch_last(mask, shape)[..., own]
 
     def forward(self, x: Tensor) -> Tensor:
         for own, generator in zip(self.each, self.generators, strict=True):
@@ -112,12 +115,8 @@ class SequentialKernel(Kernel):
     """One kernel after the other."""
 
     def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
-        layers, shapes = self.layer.layers, [shape, *output_shapes(self.layer, shape)]
-        self.kernels = [
-            kernel_of(layer, within(tensors, n), within(into, n), shapes[n - 1], setting)
-            for n, layer in enumerate(layers, 1)
-        ]
-        self.have_parameters = [any(layer.parameters for layer in layers[:n]) for n in range(len(layers))]
+        self.kernels = kernels_inside(self.layer, tensors, into, shape, setting)
+        self.learning_before = learning_before(self.layer)
 
     def forward(self, x: Tensor) -> Tensor:
         for kernel in self.kernels:
@@ -125,7 +124,7 @@ class SequentialKernel(Kernel):
         return x
 
     def backward(self, dout: Tensor, input_gradient: bool) -> Tensor | None:
-        for kernel, before in zip(reversed(self.kernels), reversed(self.have_parameters), strict=True):
+        for kernel, before in zip(reversed(self.kernels), reversed(self.learning_before), strict=True):
             dout = kernel.backward(dout, input_gradient or before)
             if not (input_gradient or before):
                 return None
@@ -136,15 +135,44 @@ class SequentialKernel(Kernel):
             kernel.weight_gradients(momentum)
 
 
-class ResidualKernel(SequentialKernel):
+class ResidualKernel(Kernel):
     """The branch gets copies, which it may overwrite."""
 
+    def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
+        self.branch, self.shortcut = kernels_inside(self.layer, tensors, into, shape, setting)
+
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.clone()).add_(x)
+        branch = self.branch.forward(x.clone())
+        return branch.add_(self.shortcut.forward(x))
 
     def backward(self, dout: Tensor, input_gradient: bool) -> Tensor | None:
-        dx = super().backward(dout.clone(), input_gradient)
-        return None if dx is None else dout.add_(dx)
+        dx = self.branch.backward(dout.clone(), input_gradient)
+        of_shortcut = self.shortcut.backward(dout, input_gradient)
+        return None if dx is None or of_shortcut is None else dx.add_(of_shortcut)
+
+    def weight_gradients(self, momentum: float) -> None:
+        self.branch.weight_gradients(momentum)
+        self.shortcut.weight_gradients(momentum)
+
+
+class RecordedKernel(Kernel):
+    """The layer gets copies of what comes out and of the gradient that comes back, and where its own gradients go."""
+
+    def prepare(self, tensors: Named, into: Named, shape: Shape, setting: Setting) -> None:
+        self.kernel = kernel_of(self.layer.layer, tensors, into, shape, setting)
+        self.layer.own_gradients = into
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.kernel.forward(x)
+        self.layer.out = out.clone()
+        return out
+
+    def backward(self, dout: Tensor, input_gradient: bool) -> Any:
+        self.layer.dout = dout.clone()
+        return self.kernel.backward(dout, input_gradient)
+
+    def weight_gradients(self, momentum: float) -> None:
+        self.kernel.weight_gradients(momentum)
 
 
 class PlainKernel(Kernel):
@@ -182,9 +210,19 @@ class PlainKernel(Kernel):
                 into[name].mul_(momentum).add_(gradient)
 
 
+def kernels_inside(
+    container: Container, tensors: Named, into: Named, shape: Shape, setting: Setting
+) -> list[Kernel]:
+    """Those of its layers, for inputs of the container of this `shape`."""
+    inputs = container.input_shapes(shape)
+    parts = container.layers, by_layer(container, tensors), by_layer(container, into), inputs
+    return [kernel_of(layer, own, dw, of, setting) for layer, own, dw, of in zip(*parts, strict=True)]
+
+
 def kernel_of(layer: Layer, tensors: Named, into: Named, shape: Shape, setting: Setting) -> Kernel:
     """The kernel of a layer, for inputs of this `shape`, (batch, ...)."""
-    return KERNELS.get(type(layer), PlainKernel)(layer, tensors, into, shape, setting)
+    kinds = KERNELS | SHARED if setting.share else KERNELS
+    return kinds.get(type(layer), PlainKernel)(layer, tensors, into, shape, setting)
 
 
 KERNELS: dict[type[Layer], type[Kernel]] = {
@@ -202,4 +240,10 @@ KERNELS: dict[type[Layer], type[Kernel]] = {
     Dropout: DropoutKernel,
     Sequential: SequentialKernel,
     Residual: ResidualKernel,
+    Recorded: RecordedKernel,
+}
+# where several processes have the rows of a batch: the layers whose output of one row depends on others
+SHARED: dict[type[Layer], type[Kernel]] = {
+    BatchNorm: shared_kernels.SharedBatchNormKernel,
+    RunningBatchNorm: shared_kernels.SharedRunningBatchNormKernel,
 }

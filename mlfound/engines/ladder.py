@@ -7,10 +7,12 @@ from torch import Generator, Tensor
 
 from mlfound.engines.buffers import Buffers
 from mlfound.engines.graph import Graph
+from mlfound.engines.group import ALONE, Group
 from mlfound.engines.native import Native
 from mlfound.engines.plain import Plain
 from mlfound.engines.processes import Processes
 from mlfound.engines.recipe import Engine, Named, Recipe
+from mlfound.engines.shared import Shared
 from mlfound.native import compiling, random
 
 ENGINES: dict[str, Callable[..., Engine]] = {
@@ -49,8 +51,14 @@ def engine(
     x: Tensor,
     y: Tensor,
     workers: int = 1,
+    group: Group = ALONE,
 ) -> Engine:
-    """The engine of this name, ready to run; several `workers` only for those that work `SIDE_BY_SIDE`."""
+    """The engine of this name, ready to run; several `workers` only for those that work `SIDE_BY_SIDE`.
+
+    Where a `group` trains it is `Shared`, which is the buffers of every process.
+    """
+    if group.size > 1:
+        return Shared(recipe, initial, generators, x, y, group)
     if workers > 1:
         return SIDE_BY_SIDE[name](recipe, initial, generators, x, y, workers)
     return ENGINES[name](recipe, initial, generators, x, y)

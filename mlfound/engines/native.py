@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from mlfound.engines.recipe import Named, Rate, Recipe
 from mlfound.engines.storage import Storage, new_memory, slots
 from mlfound.foundations.activations import GELU, Floor, ReLU, Tanh
-from mlfound.foundations.layers import Dropout, Layer, Linear, Sequential, leaves
+from mlfound.foundations.layers import Dropout, Layer, Linear, Sequential, every, leaves
 from mlfound.foundations.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from mlfound.native import training as native
 
@@ -75,14 +75,9 @@ def lacking(recipe: Recipe) -> str | None:
         names = ["Linear without a bias"]
     if not names and not isinstance(last, Linear):
         names = [f"{type(last).__name__} as the last layer"]
+    if not names and recipe.mixed_labels:
+        return "labels mixed by mixup have no compiled code"
     return f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no compiled code" if names else None
-
-
-def every(layer: Layer) -> Iterator[Layer]:
-    """A layer and all that it contains."""
-    yield layer
-    for inner in getattr(layer, "layers", ()):
-        yield from every(inner)
 
 
 def described(recipe: Recipe) -> native.Description:

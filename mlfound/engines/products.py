@@ -18,7 +18,7 @@ MIN_ONEDNN_MULTIPLICATIONS = 1e6  # for smaller products the overhead of oneDNN 
 class Products(Protocol):
     """The products of a layer. `out` is memory that may be used; the result is what is returned."""
 
-    def linear(self, x: Tensor, w: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    def linear(self, x: Tensor, w: Tensor, b: Tensor | None, out: Tensor) -> Tensor:
         """w x + b: (in, batch), (out, in) and (out, 1) to (out, batch)."""
         ...
 
@@ -38,8 +38,8 @@ class Library:
         self.addmm: Any = torch.addmm if axes == 2 else torch.baddbmm
         self.mm: Any = torch.mm if axes == 2 else torch.bmm
 
-    def linear(self, x: Tensor, w: Tensor, b: Tensor, out: Tensor) -> Tensor:
-        product: Tensor = self.addmm(b, w, x, out=out)
+    def linear(self, x: Tensor, w: Tensor, b: Tensor | None, out: Tensor) -> Tensor:
+        product: Tensor = self.mm(w, x, out=out) if b is None else self.addmm(b, w, x, out=out)
         return product
 
     def weight_grad(self, dout: Tensor, x: Tensor, into: Tensor, momentum: float) -> None:
@@ -53,20 +53,22 @@ class Library:
 class OneDNN:
     """Intel's oneDNN, which torch keeps for its compiler: a b^T of float32 on a CPU, into new memory.
 
-    Which of the two is faster depends on the CPU: see `foundations.matmul.fastest`.
+    Which of the two is faster depends on the CPU: see `foundations.matmul.fastest`. Of a part of a matrix, some
+    columns of it, it takes a hundred times as long.
     """
 
     def __init__(self, axes: int) -> None:
         """One network at a time: `axes` is 2."""
 
-    def linear(self, x: Tensor, w: Tensor, b: Tensor, out: Tensor) -> Tensor:
-        return onednn(w, x.mT).add_(b)
+    def linear(self, x: Tensor, w: Tensor, b: Tensor | None, out: Tensor) -> Tensor:
+        product = onednn(w, x.mT)
+        return product if b is None else product.add_(b)
 
     def weight_grad(self, dout: Tensor, x: Tensor, into: Tensor, momentum: float) -> None:
-        torch.add(onednn(dout, x.mT), into, alpha=momentum, out=into)
+        torch.add(onednn(dout.contiguous(), x.mT), into, alpha=momentum, out=into)
 
     def input_grad(self, dout: Tensor, w: Tensor, out: Tensor) -> Tensor:
-        return onednn(w.mT, dout.mT)
+        return onednn(w.mT, dout.contiguous().mT)
 
 
 def onednn(a: Tensor, b: Tensor) -> Tensor:

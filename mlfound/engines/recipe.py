@@ -30,6 +30,7 @@ class Recipe:
     loss: str = "cross-entropy"
     batch_size: int = 64
     max_norm: float = math.inf  # of the weights into each hidden unit
+    mixed_labels: bool = False  # the labels are floats: shares of each class or, for mse, numbers
     product: str = "matmul"  # a name in engines.products, for the engines that multiply by them
 
     def limited(self, tensors: Named) -> list[Tensor]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
+from mlfound.engines.group import Share
 from mlfound.engines.kernel import Setting, batch_last
 from mlfound.engines.kernels import kernel_of
 from mlfound.engines.losses import LOSSES
@@ -31,33 +32,45 @@ class Flat(NamedTuple):
 
 
 class Step:
-    """A step on `rows` rows of `x`."""
+    """A step on `rows` rows of `x`; or on a `share` of them, whose gradient is added to those of other processes."""
 
     def __init__(
-        self, recipe: Recipe, flat: Flat, generators: Sequence[Generator], x: Tensor, rows: int
+        self,
+        recipe: Recipe,
+        flat: Flat,
+        generators: Sequence[Generator],
+        x: Tensor,
+        rows: int,
+        share: Share | None = None,
     ) -> None:
         self.recipe, self.flat, self.images = recipe, flat, x
         model, rule = recipe.model, recipe.optimizer
-        self.accumulates = isinstance(rule, SGD) and rule.accumulates
+        self.share = share
+        self.accumulates = share is None and isinstance(rule, SGD) and rule.accumulates
         self.gradient = flat.optimizer[0] if self.accumulates else torch.zeros_like(flat.parameters)
         own, state = slots(model.parameters), slots(model.state)
         named = views(flat.parameters, own)
         self.parts, self.limited = [slot.part for slot in own], recipe.limited(named)
 
-        setting = Setting(flat.parameters.shape[:-1], x, generators, recipe.product)
+        batch, rows = rows, len(range(rows)[share.rows]) if share else rows
+        setting = Setting(flat.parameters.shape[:-1], x, generators, recipe.product, share)
         self.x = setting.empty(rows, *x.shape[1:])
         self.gathered = self.x.view(-1, *x.shape[1:])
         self.input = batch_last(self.x, self.gathered.shape)
         tensors = {**named, **views(flat.layer_state, state)}
         self.model = kernel_of(model, tensors, views(self.gradient, own), (rows, *x.shape[1:]), setting)
         _, outputs = model.output_shape((rows, *x.shape[1:]))
-        self.loss = LOSSES[recipe.loss](setting.empty(outputs, rows))
+        self.loss = LOSSES[recipe.loss](setting.empty(outputs, rows), batch)
 
     def __call__(self, rows: Tensor, y: Tensor, row_losses: Tensor, c: Coefficients) -> None:
         """Step with these `rows` of x and labels `y` (1, rows); `Loss` fills `row_losses` (1, rows)."""
         torch.index_select(self.images, 0, rows.flatten(), out=self.gathered)
         out = self.model.forward(self.input)
-        self.model.backward(self.loss(out, y, row_losses), input_gradient=False)
+        dout = self.loss(out, y, row_losses)
+        if self.share and self.share.is_idle:
+            dout.zero_()
+            row_losses.zero_()
+        self.model.backward(dout, input_gradient=False)
         self.update(c)
 
     def update(self, c: Coefficients) -> None:
@@ -73,6 +86,8 @@ class Step:
             rule.after(p, velocity, c)
         else:
             self.model.weight_gradients(0.0)
+            if self.share:
+                self.share.group.sum(self.gradient)
             rule.update(p, self.gradient, state, c, self.parts)
         for w in self.limited:
             limit_norms(w, self.recipe.max_norm)

@@ -10,7 +10,7 @@ from mlfound.errors import UserError
 from mlfound.experiments.initialization import convolutions, layer, model, products, stacks
 from mlfound.experiments.initialization.claims import OnProgress, with_one_claim_table
 from mlfound.foundations.initialization import INITIALIZATIONS
-from mlfound.foundations.models import FITTED
+from mlfound.foundations.model_initialization import BY_MODEL, FITTED
 from mlfound.results import Context, Result
 from mlfound.training.inputs import Inputs, prepare
 
@@ -97,6 +97,6 @@ PARTS = {
     "stacks": Part(stacks.run, stacks.SCHEMES, ["lsuv"], stacks.refuse_too_large),
     "products": Part(products.run),
     "convolutions": Part(convolutions.run, convolutions.SCHEMES, refuse=convolutions.refuse_unfit),
-    "model": Part(model.run, also=list(FITTED), refuse=model.refuse, by_default=False),
+    "model": Part(model.run, also=[*FITTED, *BY_MODEL], refuse=model.refuse, by_default=False),
     "residual": Part(stacks.run, stacks.RESIDUAL, ["fixup"], stacks.refuse_too_large, by_default=False),
 }

@@ -6,12 +6,11 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from mlfound.config.training import LrFindConfig
-from mlfound.data.load import Splits
 from mlfound.engines.recipe import Rate
 from mlfound.foundations.schedules import exponential
 from mlfound.results import Check, Column, Context, Picture, Result, Table
 from mlfound.training.build import build
-from mlfound.training.inputs import prepare
+from mlfound.training.inputs import Inputs, prepare
 from mlfound.training.loop import Trainer
 from mlfound.training.plan import Plan, cautions, plan, require_memory
 from mlfound.training.refusals import refuse_single_rows
@@ -44,7 +43,7 @@ class Reading:
 
 def run(config: LrFindConfig, context: Context) -> Result:
     """The loss against the learning rate (Smith 2017, section 3.3), and the rates that it suggests."""
-    inputs = prepare(config.data, context, min_classes=2)
+    inputs = prepare(config.data, context, 2, keep_pixels=config.augment is not None)
     planned = plan(config, inputs.splits)
     require_memory(planned, inputs.splits)
     refuse_single_rows(planned.recipe.model, tuple(inputs.splits.train.x.shape), config.batch_size)
@@ -54,21 +53,21 @@ def run(config: LrFindConfig, context: Context) -> Result:
         context.recorder.message(caution)
     lrs = [exponential(config.start, config.end, n / (config.steps - 1)) for n in range(config.steps)]
     steps = []
-    for step in rise(planned, inputs.to(planned.machine.device).splits, lrs):
+    for step in rise(planned, inputs.to(planned.machine.device), lrs):
         steps.append(step)
         figures = {"lr": f"{step.lr:.1e}", "loss": f"{step.smoothed_loss:.4f}"}
         context.recorder.progress("raising the learning rate", step.step, config.steps, **figures)
     return conclude(planned, steps, lrs)
 
 
-def rise(planned: Plan, splits: Splits, lrs: Sequence[float]) -> Iterator[Step]:
+def rise(planned: Plan, inputs: Inputs, lrs: Sequence[float]) -> Iterator[Step]:
     """A step at each of these learning rates, until the loss explodes or is not finite: that one is left out.
 
     The losses are smoothed by an exponentially weighted mean with its bias corrected (Kingma and Ba 2015, section 3),
     whose memory is a length on the logarithmic axis: more steps show the same curve, smoother.
     """
     keep, mean, lowest = kept(lrs), 0.0, math.inf
-    with closing(build(planned, splits)) as trainer:
+    with closing(build(planned, inputs.splits, inputs.pixels)) as trainer:
         for number, lr in enumerate(lrs):
             loss = take(trainer, Rate(lr, planned.momentum, number))
             if not math.isfinite(loss):
@@ -86,8 +85,7 @@ def take(trainer: Trainer, rate: Rate) -> float:
     epoch, step = divmod(rate.step, trainer.steps_per_epoch)
     if step == 0:
         trainer.begin_epoch(epoch)
-    rows = trainer.order[:, step * trainer.batch_size : (step + 1) * trainer.batch_size]
-    return trainer.engine.run(rows, [rate]).item()
+    return trainer.engine.run(trainer.rows.take(step, 1), [rate]).item()
 
 
 def decades(lrs: Sequence[float]) -> float:

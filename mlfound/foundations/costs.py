@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from mlfound.foundations.layers import Layer, Sequential, Shape, output_shapes
+from mlfound.foundations.layers import Layer, Shape, leaf_inputs
 
 
 class Costs(NamedTuple):
@@ -16,10 +16,11 @@ class Costs(NamedTuple):
 
 def costs(layer: Layer, shape: Shape) -> list[Costs]:
     """Of each layer that is no container, for an input of this `shape`, (batch, ...)."""
-    if isinstance(layer, Sequential):
-        shapes = [shape, *output_shapes(layer, shape)]
-        return [each for inner, own in zip(layer.layers, shapes, strict=False) for each in costs(inner, own)]
+    return [of_leaf(leaf, own) for leaf, own in leaf_inputs(layer, shape)]
+
+
+def of_leaf(layer: Layer, shape: Shape) -> Costs:
     out = layer.output_shape(shape)
     weights = sum(math.prod(p.shape) for p in layer.parameters.values() if p.start is None)
     multiplications = weights * math.prod(out[2:])  # of a convolution at each place
-    return [Costs(math.prod(out[1:]), multiplications // out[1], multiplications)]
+    return Costs(math.prod(out[1:]), multiplications // out[1], multiplications)

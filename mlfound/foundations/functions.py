@@ -187,14 +187,23 @@ def log_softmax(logits: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """The mean of -log softmax(logits) at the right class: (batch, classes) and labels (batch,), a 0-d tensor."""
-    return -log_softmax(logits).gather(1, target[:, None]).mean()
+    """The mean of -log softmax(logits) at the right class: (batch, classes) and labels (batch,), a 0-d tensor.
+
+    Labels may be shares of each class, (batch, classes), that add up to 1: then it is the mean weighted by them.
+    """
+    log_p = log_softmax(logits)
+    if target.dim() == 2:
+        return -(target * log_p).sum(1).mean()
+    return -log_p.gather(1, target[:, None]).mean()
 
 
 def cross_entropy_grad(dout: float, logits: Tensor, target: Tensor) -> Tensor:
     """(softmax(logits) - one-hot target) / N, of shape (batch, classes)."""
     dlogits = log_softmax(logits).exp_()
-    dlogits.scatter_add_(1, target[:, None], dlogits.new_full((1, 1), -1.0).expand(len(target), 1))
+    if target.dim() == 2:
+        dlogits -= target
+    else:
+        dlogits.scatter_add_(1, target[:, None], dlogits.new_full((1, 1), -1.0).expand(len(target), 1))
     return dlogits.mul_(dout / len(target))
 
 

@@ -13,7 +13,9 @@ zero. Training and inference differ by the argument of the call.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy, deepcopy
-from typing import Any, NamedTuple
+from itertools import accumulate
+from operator import or_
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Generator, Tensor
 
@@ -21,6 +23,7 @@ from mlfound.foundations import functions as F  # noqa: N812 - short, as the les
 from mlfound.foundations.convolution import output_size
 
 Shape = tuple[int, ...]
+T = TypeVar("T")
 
 
 class Parameter(NamedTuple):
@@ -216,8 +219,8 @@ class Unflatten(Layer):
         return shape[0], *self.shape
 
 
-class Sequential(Layer):
-    """One layer after the other. Their names have the position before them, from 1: `1.w`."""
+class Container(Layer):
+    """Layers inside a layer. Their names have the position before them, from 1: `1.w`."""
 
     def __init__(self, *layers: Layer) -> None:
         self.layers = layers
@@ -229,8 +232,20 @@ class Sequential(Layer):
         return {f"{n}.{name}": value for n, named in every for name, value in named.items()}
 
     def bind(self, tensors: Mapping[str, Tensor], generator: Generator | None = None) -> None:
-        for n, layer in enumerate(self.layers, 1):
-            layer.bind(within(tensors, n), generator)
+        for layer, own in zip(self.layers, by_layer(self, tensors), strict=True):
+            layer.bind(own, generator)
+
+    def input_shapes(self, shape: Shape) -> list[Shape]:
+        """Of what each layer inside gets, for an input of this `shape`, (batch, ...)."""
+        raise NotImplementedError
+
+    @property
+    def gradients(self) -> dict[str, Tensor]:
+        return self.prefixed("gradients")
+
+
+class Sequential(Container):
+    """One layer after the other."""
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
@@ -238,44 +253,87 @@ class Sequential(Layer):
         return x
 
     def gradient(self, dout: Tensor, x: Tensor) -> Any:
-        for n in range(len(self.layers) - 1, -1, -1):
-            wanted = self.input_gradient or any(layer.parameters for layer in self.layers[:n])
-            dout = self.layers[n].backward(dout, wanted)
-            if not wanted:
+        for layer, before in zip(reversed(self.layers), reversed(learning_before(self)), strict=True):
+            dout = layer.backward(dout, self.input_gradient or before)
+            if not (self.input_gradient or before):
                 return None
         return dout
 
+    def input_shapes(self, shape: Shape) -> list[Shape]:
+        """A ValueError that names the layer where there is nothing left for it."""
+        return self.shapes(shape)[:-1]
+
     def output_shape(self, shape: Shape) -> Shape:
-        return output_shapes(self, shape)[-1] if self.layers else shape
+        return self.shapes(shape)[-1]
 
-    @property
-    def gradients(self) -> dict[str, Tensor]:
-        return self.prefixed("gradients")
+    def shapes(self, shape: Shape) -> list[Shape]:
+        """From the input's to the output's."""
+        shapes = [shape]
+        for n, layer in enumerate(self.layers, 1):
+            try:
+                shapes.append(layer.output_shape(shapes[-1]))
+            except ValueError as error:
+                raise ValueError(f"layer {n}, {type(layer).__name__}: {error}") from None
+        return shapes
 
 
-class Residual(Sequential):
-    """x + the layers' output, of the same shape (He et al. 2016)."""
+class Residual(Container):
+    """The layers' output, the branch, + the shortcut's, of the same shape; without one + x (He et al. 2016).
+
+    Names: `1.1.w` of the first layer in the branch, `2.w` of a shortcut that is one layer.
+    """
+
+    def __init__(self, *layers: Layer, shortcut: Layer | None = None) -> None:
+        super().__init__(Sequential(*layers), shortcut or Sequential())
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + super().forward(x)
+        branch, shortcut = self.layers
+        return branch(x, self.training) + shortcut(x, self.training)
 
     def gradient(self, dout: Tensor, x: Tensor) -> Any:
-        dx = super().gradient(dout, x)
-        return None if dx is None else dout + dx
+        dx, of_shortcut = (layer.backward(dout, self.input_gradient) for layer in self.layers)
+        return dx + of_shortcut if self.input_gradient else None
+
+    def input_shapes(self, shape: Shape) -> list[Shape]:
+        return [shape, shape]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        branch, shortcut = (layer.output_shape(shape) for layer in self.layers)
+        if branch != shortcut:
+            raise ValueError(f"a branch of {branch[1:]} cannot be added to a shortcut of {shortcut[1:]}")
+        return branch
+
+
+def every(layer: Layer) -> Iterator[Layer]:
+    """A layer and all that it contains."""
+    yield layer
+    if isinstance(layer, Container):
+        for inner in layer.layers:
+            yield from every(inner)
 
 
 def leaves(layer: Layer) -> Iterator[Layer]:
     """The layers that are no containers, in their order."""
-    if not isinstance(layer, Sequential):
-        yield layer
+    return (each for each in every(layer) if not isinstance(each, Container))
+
+
+def leaf_inputs(layer: Layer, shape: Shape) -> Iterator[tuple[Layer, Shape]]:
+    """The same, each with the shape of what it gets for an input of this `shape`, (batch, ...)."""
+    if not isinstance(layer, Container):
+        yield layer, shape
         return
-    for inner in layer.layers:
-        yield from leaves(inner)
+    for inner, own in zip(layer.layers, layer.input_shapes(shape), strict=True):
+        yield from leaf_inputs(inner, own)
+
+
+def learning_before(layers: Sequential) -> list[bool]:
+    """Of each layer whether one before it has parameters, for which its gradient is wanted."""
+    return [*accumulate((bool(layer.parameters) for layer in layers.layers), or_, initial=False)][:-1]
 
 
 def mapped(layer: Layer, replaced: Callable[[Layer], Layer]) -> Layer:
     """`replaced` of a layer; of a container, of a copy that has this of each of its layers."""
-    if isinstance(layer, Sequential):
+    if isinstance(layer, Container):
         layer, inner = copy(layer), layer.layers
         layer.layers = tuple(mapped(each, replaced) for each in inner)
     return replaced(layer)
@@ -290,25 +348,13 @@ def bound(
     return copy
 
 
-def within(tensors: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
-    """Those of layer `n` of a `Sequential`, under its own names."""
-    prefix = f"{n}."
-    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-
-
-def output_shapes(layers: Sequential, shape: Shape) -> list[Shape]:
-    """The shape of what comes out of each layer for an input of this `shape`, (batch, ...).
-
-    A ValueError that names the layer where there is nothing left for it.
-    """
-    shapes = list[Shape]()
-    for n, layer in enumerate(layers.layers, 1):
-        try:
-            shape = layer.output_shape(shape)
-        except ValueError as error:
-            raise ValueError(f"layer {n}, {type(layer).__name__}: {error}") from None
-        shapes.append(shape)
-    return shapes
+def by_layer(container: Container, tensors: Mapping[str, T]) -> list[dict[str, T]]:
+    """Those of each of its layers, under the layer's own names."""
+    parts = [dict[str, T]() for _ in container.layers]
+    for name, tensor in tensors.items():
+        n, _, own = name.partition(".")
+        parts[int(n) - 1][own] = tensor
+    return parts
 
 
 class Loss:

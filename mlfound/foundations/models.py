@@ -5,15 +5,13 @@ Their input is (batch, pixels), a row per image. A ValueError where no layers ca
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import torch
-from torch import Generator, Tensor
-
 from mlfound.foundations.activations import ACTIVATIONS
-from mlfound.foundations.initialization import INITIALIZATIONS, Initialization
 from mlfound.foundations.layers import (
+    AveragePool,
     Conv2d,
     Dropout,
     Flatten,
@@ -21,13 +19,12 @@ from mlfound.foundations.layers import (
     Layer,
     Linear,
     MaxPool,
+    Residual,
     Sequential,
     Shape,
     Unflatten,
-    bound,
-    mapped,
 )
-from mlfound.foundations.norms import NORMS, BatchNorm, RunningBatchNorm
+from mlfound.foundations.norms import NORMS
 
 Section = Mapping[str, Any]
 
@@ -39,19 +36,25 @@ def mlp(section: Section, image: Shape) -> Sequential:
     chooses how many of them a ReLU lets pass. (The course has it after.) It shifts, so the layer before has no bias:
     the gradient of one would be 0.
     """
-    layers = [*dropout(section["input_dropout"])]
-    sizes = (math.prod(image), *section["hidden"], section["outputs"])
+    sizes = math.prod(image), *section["hidden"], section["outputs"]
+    return Sequential(*dropout(section["input_dropout"]), *linear_layers(section, sizes))
+
+
+def linear_layers(section: Section, sizes: Shape) -> list[Layer]:
+    """From the first of the sizes to the last, with norm, activation and dropout in between."""
+    layers = list[Layer]()
     for fan_in, fan_out in pairwise(sizes[:-1]):
         normalized = norm(section, fan_out)
         layers.append(Linear(fan_in, fan_out, bias=not normalized))
-        layers += [*normalized, activation(section), *dropout(section["dropout"])]
-    return Sequential(*layers, Linear(*sizes[-2:]))
+        layers += [*normalized, activation(section), *dropout(section.get("dropout", 0.0))]
+    return [*layers, Linear(sizes[-2], sizes[-1])]
 
 
 def cnn(section: Section, image: Shape) -> Sequential:
     """Convolutions with an activation after each, the mean of each channel, and a linear layer; norms as in `mlp`.
 
-    By default the course's: strides instead of pooling, no hidden linear layer.
+    By default the course's: strides instead of pooling, no hidden linear layer. With a `head` it is these layers of
+    so many units that see the channels, at all places (as in Simard et al. 2003, section 4).
     """
     layers = [as_image(image)]
     for (channels, out), size in zip(pairwise((1, *section["channels"])), section["kernels"], strict=True):
@@ -59,7 +62,12 @@ def cnn(section: Section, image: Shape) -> Sequential:
         normalized = norm(section, out)
         layers.append(Conv2d(channels, out, size, section["stride"], padding, bias=not normalized))
         layers += [*normalized, activation(section)]
-    return Sequential(*layers, GlobalAveragePool(), Linear(section["channels"][-1], section["outputs"]))
+    if section.get("head") is None:
+        return Sequential(*layers, GlobalAveragePool(), Linear(section["channels"][-1], section["outputs"]))
+    _, features = Sequential(*layers, Flatten()).output_shape((1, math.prod(image)))
+    return Sequential(
+        *layers, Flatten(), *linear_layers(section, (features, *section["head"], section["outputs"]))
+    )
 
 
 def lenet5(section: Section, image: Shape) -> Sequential:
@@ -89,6 +97,61 @@ def lenet5(section: Section, image: Shape) -> Sequential:
     )
 
 
+def resnet(section: Section, image: Shape) -> Sequential:
+    """A convolution, stages of residual blocks, the mean of each channel, and a linear layer (He et al. 2016).
+
+    Each stage after the first begins with the means of 2 x 2 places, which its blocks' branch and shortcut both get.
+    (The course has them in the shortcut only, beside a convolution of stride 2: the same sizes, where they are even.)
+    """
+    kernel, padding = section["kernel"], section["kernel"] // 2
+    convolution, projection = partial(Conv2d, size=kernel, padding=padding), partial(Conv2d, size=1)
+    normalized = norm(section, section["stem"])
+    stem = Conv2d(1, section["stem"], kernel, section["stem_stride"], padding, bias=not normalized)
+    layers = [as_image(image), stem, *normalized, activation(section)]
+    channels = section["stem"]
+    for n, out in enumerate(section["stages"]):
+        layers += [AveragePool(2, 2)] if n else []
+        for _ in range(section["blocks"]):
+            layers += block(section, channels, out, convolution, projection)
+            channels = out
+    return Sequential(*layers, GlobalAveragePool(), Linear(channels, section["outputs"]))
+
+
+def residual_mlp(section: Section, image: Shape) -> Sequential:
+    """A linear layer, residual blocks of two more, and one that gives the outputs: for depth."""
+    width = section["width"]
+    normalized = norm(section, width)
+    layers = [Linear(math.prod(image), width, bias=not normalized), *normalized, activation(section)]
+    for _ in range(section["blocks"]):
+        layers += block(section, width, width, Linear, Linear)
+    return Sequential(*layers, Linear(width, section["outputs"]))
+
+
+def block(
+    section: Section,
+    channels: int,
+    out: int,
+    weighted: Callable[..., Layer],
+    projection: Callable[..., Layer],
+) -> Sequence[Layer]:
+    """A residual block of two `weighted` layers, with the activation behind it; a projection where channels change.
+
+    The scale of the last norm starts at 0: at first the block gives what the shortcut does (Goyal et al. 2017,
+    section 5.1).
+    """
+    first, last, of_shortcut = norm(section, out), norm(section, out, scale=0.0), norm(section, out)
+    bias = not first
+    branch = [
+        weighted(channels, out, bias=bias),
+        *first,
+        activation(section),
+        weighted(out, out, bias=bias),
+        *last,
+    ]
+    shortcut = None if channels == out else Sequential(projection(channels, out, bias=bias), *of_shortcut)
+    return [Residual(*branch, shortcut=shortcut), activation(section)]
+
+
 def as_image(image: Shape) -> Layer:
     """(batch, pixels) to (batch, 1, height, width); a ValueError where that is no image."""
     if min(image) == 1:
@@ -100,102 +163,21 @@ def activation(section: Section) -> Layer:
     return ACTIVATIONS[section["activation"]](section["leak"], section["relu_shift"], section["ceiling"])
 
 
-def norm(section: Section, channels: int) -> Sequence[Layer]:
-    """One or none, as for models that were saved before there were any."""
+def norm(section: Section, channels: int, scale: float = 1.0) -> Sequence[Layer]:
+    """One, whose scale starts there, or none, as for models that were saved before there were any."""
     name = section.get("norm", "none")
-    return [] if name == "none" else [NORMS[name](channels)]
+    return [] if name == "none" else [NORMS[name](channels, scale)]
 
 
 def dropout(rate: float) -> Sequence[Layer]:
     return [Dropout(rate)] if rate else []
 
 
-def initial(model: Sequential, init: Initialization, generator: Generator) -> dict[str, Tensor]:
-    """Tensors for the model's parameters and state, float32: weights by `init`, the rest at its constants."""
-    return {
-        name: init(p.shape, generator) if p.start is None else torch.full(p.shape, p.start)
-        for name, p in {**model.parameters, **model.state}.items()
-    }
-
-
-def initial_by_name(model: Sequential, init: str, generator: Generator, x: Tensor) -> dict[str, Tensor]:
-    """The same by any name of a config; some schemes fit the weights to these images `x` (rows, pixels)."""
-    if init in INITIALIZATIONS:
-        return initial(model, INITIALIZATIONS[init], generator)
-    return FITTED[init](model, generator, fitted_rows(generator, x))
-
-
-def fitted_rows(generator: Generator, x: Tensor) -> Tensor:
-    """Those of the images `x` that a scheme fits weights to, float32 on the CPU: the first that are drawn."""
-    rows = torch.randperm(len(x), generator=generator)[:FITTED_ROWS]
-    return x[rows.to(x.device)].cpu().float()
-
-
-def lsuv(model: Sequential, generator: Generator, x: Tensor) -> dict[str, Tensor]:
-    """Layer-sequential unit variance: of what each layer gives for `x`, before the activation, mean 0 and std 1.
-
-    Mishkin and Matas 2016, algorithm 1, from orthonormal weights; the mean is the course's, which measures after the
-    activation. What a layer gives is linear in its weights and biases, so that one correction does. `stacks.lsuv` is
-    the same for a plain stack of weights, drawn many times. A layer without biases has a norm behind it, which takes
-    the mean away; norms that keep statistics begin with those of `x`, so that what follows them is fitted to what
-    they will give in training.
-
-    Products are in float64, and the mean and std of a layer rounded to float32: another CPU gives the same bits but
-    for one layer in some ten million.
-    """
-    drawn = initial(model, INITIALIZATIONS["orthogonal"], generator)
-    tensors = {name: p.double() for name, p in drawn.items()}
-
-    def fitting(layer: Layer) -> Layer:
-        if isinstance(layer, BatchNorm | RunningBatchNorm):
-            return FirstStatistics(layer)
-        return UnitVariance(layer) if isinstance(layer, Conv2d | Linear) else layer
-
-    mapped(bound(model, tensors), fitting)(x.double())
-    return {name: p.float() for name, p in tensors.items()}
-
-
-class UnitVariance(Layer):
-    """Corrects the weights and biases of a layer, for each input anew.
-
-    A layer that gives one number for all, but for rounding, is left as it is.
-    """
-
-    def __init__(self, layer: Conv2d | Linear) -> None:
-        self.layer = layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        z = self.layer(x)
-        mean, std = z.mean().float(), z.std(correction=0).float()
-        if std > ROUNDING * mean.abs():
-            self.layer.w.div_(std)
-            if self.layer.b is not None:
-                self.layer.b.sub_(mean).div_(std)
-        return self.layer(x)
-
-
-class FirstStatistics(Layer):
-    """Gives a norm those of its first input, as if it had never seen another."""
-
-    def __init__(self, layer: BatchNorm | RunningBatchNorm) -> None:
-        self.layer = layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.layer.momentum = 1.0
-        self.layer(x, training=True)
-        return self.layer(x)
-
-
-# Of equal numbers in float32, which products of whole matrices leave unequal in the last digits
-ROUNDING = 2.0**-20
-FITTED_ROWS = 512
-# schemes that look at the data: model, generator and images -> its tensors
-FITTED: dict[str, Callable[[Sequential, Generator, Tensor], dict[str, Tensor]]] = {
-    "lsuv": lsuv,
-}
 # name: the section, and the (height, width) of an image -> the layers
 MODELS: dict[str, Callable[[Section, Shape], Sequential]] = {
     "mlp": mlp,
     "cnn": cnn,
     "lenet5": lenet5,
+    "resnet": resnet,
+    "residual-mlp": residual_mlp,
 }

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mlfound.foundations.layers import Layer, Parameter, Sequential, Shape, output_shapes
+from mlfound.foundations.layers import Layer, Parameter, Shape, leaf_inputs
 
 Share = Tensor | float
 Axes = tuple[int, ...]
@@ -98,9 +98,10 @@ class Norm(Layer):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, scale: float = 1.0) -> None:
+        """The scale starts at `scale`."""
         self.channels = channels
-        self.parameters = {"scale": Parameter((channels,), 1.0), "shift": Parameter((channels,), 0.0)}
+        self.parameters = {"scale": Parameter((channels,), scale), "shift": Parameter((channels,), 0.0)}
 
     def axes(self, dimensions: int) -> Axes:
         """Those of an x of so many, over which a mean is."""
@@ -157,8 +158,8 @@ class BatchNorm(Norm):
     mean: Tensor
     variance: Tensor
 
-    def __init__(self, channels: int, momentum: float = MOMENTUM) -> None:
-        super().__init__(channels)
+    def __init__(self, channels: int, scale: float = 1.0, momentum: float = MOMENTUM) -> None:
+        super().__init__(channels, scale)
         self.momentum = momentum
         self.state = {"mean": Parameter((channels,), 0.0), "variance": Parameter((channels,), 1.0)}
 
@@ -192,8 +193,8 @@ class RunningBatchNorm(Norm):
     numbers: Tensor
     rows: Tensor
 
-    def __init__(self, channels: int, momentum: float = MOMENTUM) -> None:
-        super().__init__(channels)
+    def __init__(self, channels: int, scale: float = 1.0, momentum: float = MOMENTUM) -> None:
+        super().__init__(channels, scale)
         self.momentum = momentum
         of_channels, one = Parameter((channels,), 0.0), Parameter((1,), 0.0)
         self.state = {"sums": of_channels, "squares": of_channels, "numbers": one, "rows": one}
@@ -225,15 +226,13 @@ class RunningBatchNorm(Norm):
 
 def counts(layer: Layer, shape: Shape) -> Iterator[tuple[Norm, int]]:
     """Every norm in a layer, and how many numbers make up one of its means, for an input of this `shape`."""
-    if isinstance(layer, Norm):
-        yield layer, layer.count(shape)
-    if isinstance(layer, Sequential):
-        for inner, own in zip(layer.layers, (shape, *output_shapes(layer, shape)), strict=False):
-            yield from counts(inner, own)
+    for leaf, own in leaf_inputs(layer, shape):
+        if isinstance(leaf, Norm):
+            yield leaf, leaf.count(own)
 
 
-# by its name in a config: channels -> layer
-NORMS: dict[str, Callable[[int], Norm]] = {
+# by its name in a config: channels, and where the scale starts -> layer
+NORMS: dict[str, Callable[[int, float], Norm]] = {
     "batch": BatchNorm,
     "running-batch": RunningBatchNorm,
     "layer": LayerNorm,

@@ -81,7 +81,7 @@ def lsuv(x: Tensor, weights: Iterable[Tensor], activation: Activation) -> Iterat
 
 
 def fixup(weights: Sequence[Tensor], branches: int, zero_last: bool = True) -> list[Tensor]:
-    """One branch of m >= 2 `weights`, drawn by `kaiming`, made one of many (Zhang et al. 2019, section 3).
+    """One branch of m `weights`, drawn by `kaiming`, made one of many (Zhang et al. 2019, section 3).
 
     The last weight becomes 0, the others are multiplied by branches^(-1 / (2m - 2)). The paper's scalar biases and
     multipliers start at 0 and 1, and are left out here.
@@ -92,5 +92,5 @@ def fixup(weights: Sequence[Tensor], branches: int, zero_last: bool = True) -> l
     by less than e, however many.
     """
     *inner, last = weights
-    factor = branches ** (-1 / (2 * len(inner)))
-    return [*(w * factor for w in inner), torch.zeros_like(last) if zero_last else last]
+    scaled = [w * branches ** (-1 / (2 * len(inner))) for w in inner]
+    return [*scaled, torch.zeros_like(last) if zero_last else last]

@@ -21,7 +21,7 @@ from mlfound.foundations.layers import (
     Residual,
     Sequential,
     Unflatten,
-    within,
+    by_layer,
 )
 from mlfound.foundations.norms import EPS, BatchNorm, InstanceNorm, LayerNorm, RunningBatchNorm
 
@@ -36,14 +36,14 @@ def loss_and_gradients(
     Where the layers have drawn something in their last call, dropout's masks, the same is used here.
     """
     leaves = {name: tensors[name].detach().requires_grad_() for name in model.parameters}
-    leaves["x"] = x.detach().requires_grad_()
-    out = output(model, leaves["x"], {**tensors, **leaves})
+    x = x.detach().requires_grad_()
+    out = output(model, x, {**tensors, **leaves})
     if loss == "mse":
         value = functional.mse_loss(out.squeeze(-1), y.to(out.dtype))
     else:
         value = functional.cross_entropy(out, y)
     value.backward()  # type: ignore[no-untyped-call]
-    gradients = ((name, leaf.grad) for name, leaf in leaves.items())
+    gradients = ((name, leaf.grad) for name, leaf in {**leaves, "x": x}.items())
     return value.detach(), {name: gradient for name, gradient in gradients if gradient is not None}
 
 
@@ -53,9 +53,14 @@ def output(layer: Layer, x: Tensor, tensors: Named) -> Tensor:
 
 
 def sequential(layers: Sequential, x: Tensor, tensors: Named) -> Tensor:
-    for n, layer in enumerate(layers.layers, 1):
-        x = output(layer, x, within(tensors, n))
+    for layer, own in zip(layers.layers, by_layer(layers, tensors), strict=True):
+        x = output(layer, x, own)
     return x
+
+
+def residual(layer: Residual, x: Tensor, tensors: Named) -> Tensor:
+    branch, shortcut = zip(layer.layers, by_layer(layer, tensors), strict=True)
+    return output(branch[0], x, branch[1]) + output(shortcut[0], x, shortcut[1])
 
 
 def relu(layer: ReLU, x: Tensor, tensors: Named) -> Tensor:
@@ -116,5 +121,5 @@ TORCH: dict[type[Layer], Callable[[Any, Tensor, Named], Tensor]] = {
     LayerNorm: lambda layer, x, own: functional.group_norm(x, 1, own["scale"], own["shift"], EPS),
     InstanceNorm: lambda layer, x, own: functional.group_norm(x, x.shape[1], own["scale"], own["shift"], EPS),
     Sequential: sequential,
-    Residual: lambda layer, x, own: x + sequential(layer, x, own),
+    Residual: residual,
 }

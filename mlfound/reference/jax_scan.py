@@ -20,7 +20,7 @@ from mlfound.foundations.layers import (
     Residual,
     Sequential,
     Unflatten,
-    within,
+    by_layer,
 )
 from mlfound.foundations.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from mlfound.reference.torch_nn import Named, Recipe, target
@@ -76,9 +76,14 @@ def relu(layer: ReLU, x: Any, own: Any) -> Any:
 
 
 def sequential(model: Sequential, x: Any, own: Any) -> Any:
-    for n, layer in enumerate(model.layers, 1):
-        x = FUNCTIONS[type(layer)](layer, x, within(own, n))
+    for layer, parameters in zip(model.layers, by_layer(model, own), strict=True):
+        x = FUNCTIONS[type(layer)](layer, x, parameters)
     return x
+
+
+def residual(model: Residual, x: Any, own: Any) -> Any:
+    each = zip(model.layers, by_layer(model, own), strict=True)
+    return sum(FUNCTIONS[type(layer)](layer, x, parameters) for layer, parameters in each)
 
 
 def conv2d(layer: Conv2d, x: Any, own: Any) -> Any:
@@ -175,7 +180,7 @@ FUNCTIONS: dict[type[Layer], Callable[[Any, Any, Any], Any]] = {
     Flatten: lambda layer, x, own: x.reshape(len(x), -1),
     Unflatten: lambda layer, x, own: x.reshape(len(x), *layer.shape),
     Sequential: sequential,
-    Residual: lambda layer, x, own: x + sequential(layer, x, own),
+    Residual: residual,
 }
 LOSSES: dict[str, Callable[[Any, Any], Any]] = {
     "mse": lambda out, y: ((out.squeeze(-1) - y) ** 2).mean(),

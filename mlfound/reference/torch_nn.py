@@ -9,6 +9,7 @@ from torch.nn import functional
 from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
 from mlfound.foundations.layers import (
     AveragePool,
+    Container,
     Conv2d,
     Flatten,
     GlobalAveragePool,
@@ -18,7 +19,7 @@ from mlfound.foundations.layers import (
     Residual,
     Sequential,
     Unflatten,
-    within,
+    by_layer,
 )
 from mlfound.foundations.norms import (
     EPS,
@@ -86,20 +87,21 @@ class GeneralReLU(nn.Module):
 
 
 class ResidualModule(nn.Module):
-    """x + the layers' output."""
+    """What the branch gives + what the shortcut gives."""
 
     def __init__(self, layer: Residual, tensors: Named) -> None:
         super().__init__()
-        self.layers = sequential(layer, tensors)
+        self.branch, self.shortcut = sequential(layer, tensors)
 
     def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = x + self.layers(x)
+        output: Tensor = self.branch(x) + self.shortcut(x)
         return output
 
 
-def sequential(model: Sequential, tensors: Named) -> nn.Sequential:
-    modules = (MODULES[type(layer)](layer, within(tensors, n)) for n, layer in enumerate(model.layers, 1))
-    return nn.Sequential(*modules)
+def sequential(model: Container, tensors: Named) -> nn.Sequential:
+    """Modules for the layers inside."""
+    each = zip(model.layers, by_layer(model, tensors), strict=True)
+    return nn.Sequential(*(MODULES[type(layer)](layer, own) for layer, own in each))
 
 
 def linear(layer: Linear, tensors: Named) -> nn.Linear:

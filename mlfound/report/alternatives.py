@@ -25,6 +25,14 @@ def _accuracy(data: Data) -> str:
     return curve if test is None else f"{curve} A level line: test accuracy {test:.2%}."
 
 
+def _loss(data: Data) -> str:
+    curves = f"training loss {_course(data['train_loss'])}"
+    if "valid_loss" not in data:
+        return f"A line over {_epochs(data)}: {curves}. Below: the learning rate."
+    curves = f"{curves}, validation loss {_course(data['valid_loss'])}"
+    return f"Lines over {_epochs(data)}: {curves}. Below: the learning rate."
+
+
 def _lr_find(data: Data) -> str:
     marks = [f"{name} at {lr:.2g}" for name, lr in data["suggestions"].items()]
     marked = f" Marked: {_listed(marks)}." if marks else ""
@@ -46,6 +54,12 @@ def _feature_maps(data: Data) -> str:
     return f"The image, and below it a row for each layer, all or some of its channels: {_listed(layers)}."
 
 
+def _inside(data: Data) -> str:
+    layers = [f"{layer} {_course(values)}" for layer, values in data["std"].items()]
+    steps = f"Lines over the steps 0 to {_list(data['step'])[-1]:,}"
+    return f"{steps}, one a layer, for mean, share near zero, gradient and standard deviation: {_listed(layers)}."
+
+
 def _signal(data: Data) -> str:
     lines = [f"{name} {_course(values)}" for name, values in data["forward"].items()]
     beside = f" Beside it: {data.get('gradient', 'that of the gradient')}." if data["backward"] else ""
@@ -54,10 +68,7 @@ def _signal(data: Data) -> str:
 
 # By the kind of a picture; a test holds its keys to those of PICTURES
 SHOWS: dict[str, Callable[[Data], str]] = {
-    "loss_curves": lambda data: (
-        f"Lines over {_epochs(data)}: training loss {_course(data['train_loss'])}, "
-        f"validation loss {_course(data['valid_loss'])}. Below: the learning rate."
-    ),
+    "loss_curves": _loss,
     "accuracy_curve": _accuracy,
     "schedule_curves": lambda data: (
         f"Lines over the epochs: learning rate {_reach(data['lr'])}, below it "
@@ -69,6 +80,9 @@ SHOWS: dict[str, Callable[[Data], str]] = {
         f"Images with their true and their predicted classes: {_pairs(data, 'true', 'predicted', '{} taken for {}')}."
     ),
     "digits": lambda data: f"Images with their classes: {_listed(map(str, data['labels']))}.",
+    "image_pairs": lambda data: (
+        f"Pairs of images, each as it was and as it was changed, of the classes {_listed(map(str, data['labels']))}."
+    ),
     "weights": lambda data: (
         f"An image of {' by '.join(map(str, data['shape']))} weights for each {data.get('of', 'unit')}, "
         "red above 0, blue below."
@@ -105,6 +119,11 @@ SHOWS: dict[str, Callable[[Data], str]] = {
         f"{_listed(f'{name} {_both(data, n)}' for n, name in enumerate(data['names']))}."
     ),
     "signal_by_layer": _signal,
+    "inside_curves": _inside,
+    "inside_histograms": lambda data: (
+        f"A panel for each of {_listed(data['layers'])}: the histogram of what it gave at each of "
+        f"{len(_list(data['step'])):,} looks, side by side."
+    ),
     "size_histograms": lambda data: (
         f"Layer by layer, how often activations have which size, logarithmic: {_listed(data['names'])}."
     ),
@@ -119,6 +138,14 @@ SHOWS: dict[str, Callable[[Data], str]] = {
     "setting_line": lambda data: (
         f"Means of {data['figure']} with their intervals, and one dot per seed, by {data['key']}: "
         f"{_pairs({**data, 'mean': _numbers(data['mean'])}, 'values', 'mean', '{} {}')}."
+    ),
+    "setting_lines": lambda data: (
+        f"Lines of {data['figure']} with intervals over {data['key']} {_listed(map(str, data['values']))}: "
+        + "; ".join(
+            f"{name} {_listed(_numbers(means))}"
+            for name, means in zip(data["names"], data["mean"], strict=True)
+        )
+        + "."
     ),
     "setting_map": lambda data: (
         f"A map of the means of {data['figure']}, {data['keys'][0]} in rows, {data['keys'][1]} in columns: "

@@ -20,7 +20,7 @@ def loss_curves(
     title: str,
     epoch: ArrayLike,
     train_loss: ArrayLike,
-    valid_loss: ArrayLike,
+    valid_loss: ArrayLike | None = None,
     lr_progress: ArrayLike,
     lr: ArrayLike,
     best_epoch: int | None,
@@ -29,15 +29,17 @@ def loss_curves(
 ) -> Figure:
     """Both losses over the epochs, the lowest validation loss marked, the learning rate below.
 
-    With standard deviations over several seeds each loss has a band. `lr` was the learning rate at `lr_progress`, in
-    epochs from 0; `best_epoch` is None if no loss was finite.
+    Without validation images there is no `valid_loss`. With standard deviations over several seeds each loss has a
+    band. `lr` was the learning rate at `lr_progress`, in epochs from 0; `best_epoch` is None if no loss was finite.
     """
-    epochs, train, valid, lrs = finite(epoch), finite(train_loss), finite(valid_loss), finite(lr)
+    epochs, train, lrs = finite(epoch), finite(train_loss), finite(lr)
+    valid = finite([] if valid_loss is None else valid_loss)
     figure, (losses, rates) = paper(6.2, 2, sharex=True, height_ratios=[4, 1])
 
     _curve(losses, epochs - 0.5, train, train_loss_std, BLUE, "training")
-    _curve(losses, epochs, valid, valid_loss_std, ORANGE, "validation")
-    subtitle = "no finite validation loss"
+    subtitle = "no validation set" if valid_loss is None else "no finite validation loss"
+    if valid_loss is not None:
+        _curve(losses, epochs, valid, valid_loss_std, ORANGE, "validation")
     if best_epoch is not None:
         lowest = valid[epochs == best_epoch][0]
         losses.plot(best_epoch, lowest, "o", color=ORANGE, fillstyle="none", markersize=12)
@@ -55,7 +57,7 @@ def loss_curves(
     _epochs_along(rates, epochs)
     figure.align_ylabels()
     said = "The training loss is a mean over the epoch while the weights change: drawn at mid-epoch."
-    note(figure, said if valid_loss_std is None else f"{said} {BANDS}")
+    note(figure, said if train_loss_std is None else f"{said} {BANDS}")
     return figure
 
 

@@ -85,14 +85,20 @@ def _notes(name: str, metrics: Mapping[str, Number]) -> Iterator[str]:
             yield f"{label} {figure(name, low)} to {figure(name, high)}"
 
 
+def points(value: Number) -> str:
+    return f"{100 * value:+.2f} percentage points"
+
+
 def percent(value: Number) -> str:
     return f"{value:.2%}"
 
 
 # The first pattern that matches a name formats its value.
 READINGS: dict[str, Callable[[Number], str]] = {
-    "*accuracy_difference*": lambda value: f"{100 * value:+.2f} percentage points",
+    "*accuracy_difference*": points,
+    "test_error_difference*": points,
     "*accuracy*": percent,
+    "test_error": percent,
     "*_share": percent,
     "*confidence": percent,
     "*gflop_per_s": lambda value: f"{value:.3g} GFLOP/s",

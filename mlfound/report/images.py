@@ -23,6 +23,16 @@ def digits(*, title: str, images: ArrayLike, labels: Sequence[Any]) -> Figure:
     return figure
 
 
+def image_pairs(*, title: str, images: ArrayLike, changed: ArrayLike, labels: Sequence[Any]) -> Figure:
+    """Images (n, height, width) in rows of five, each with its label above, and `changed` to its right."""
+    pairs = np.concatenate([finite(images), finite(changed)], axis=2)
+    figure, axes, corners = _grid(pairs, columns=5, gap=14, label_room=8)
+    for label, (x, y) in zip(labels, corners, strict=True):
+        _label(axes, x, y - 1, str(label), BLUE)
+    head(axes, title, "" if corners else "none")
+    return figure
+
+
 def wrong_digits(
     *,
     title: str,

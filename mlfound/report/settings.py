@@ -1,4 +1,4 @@
-"""What a sweep found by the one or two keys that it varied: a line with its band, or a map."""
+"""What a sweep found by the one or two keys that it varied: a line with its band, a line for each case, or a map."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 
-from mlfound.report.palette import BLUE, INK, SKY
+from mlfound.report.palette import BLUE, COLOURS, DASHES, INK, SKY
 from mlfound.report.style import finite, head, marker, note, paper
 
 LOG_RATIO = 20  # of the largest value to the smallest: from here on the axis is logarithmic
@@ -56,6 +57,47 @@ def setting_line(
     head(axes, title)
     bars = "the band is" if numeric else "bars are"
     note(drawn, f"Dots: one per seed. The mean over the seeds, and {bars} its 95% interval.")
+    return drawn
+
+
+def setting_lines(
+    *,
+    title: str,
+    figure: str,
+    key: str,
+    values: Sequence[float],
+    names: Sequence[str],
+    mean: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+) -> Figure:
+    """A figure by the numbers of a key, both logarithmic: a line for each name, and bars from `low` to `high`.
+
+    `mean`, `low` and `high` are (names, values); a value that a line lacks is a gap.
+    """
+    drawn, axes = paper(5.6)
+    places = finite(values)
+    shift = max(2.0, places.max() / places.min()) ** 0.006  # so that bars do not lie on one another
+    lines = zip(names, *(finite(each) for each in (mean, low, high)), strict=True)
+    for n, (name, means, lows, highs) in enumerate(lines):
+        colour, dashes = COLOURS[n % len(COLOURS)], DASHES[n // len(COLOURS) % len(DASHES)]
+        across = places * shift ** (n - (len(names) - 1) / 2)
+        axes.vlines(across, lows, highs, color=colour, linewidth=1.2)
+        axes.plot(across, means, color=colour, linestyle=dashes, marker="o", label=name)
+    axes.set_xscale("log")
+    axes.set_xticks(places, [f"{value:,.0f}" for value in places])
+    if (finite(mean) > 0).any():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.set_xlabel(key, parse_math=False)
+    axes.set_ylabel(figure, parse_math=False)
+    legend = drawn.legend(loc="outside right center")
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    head(axes, title)
+    note(drawn, "Means over the seeds with their 95% intervals; both axes are logarithmic.")
     return drawn
 
 

@@ -72,7 +72,10 @@ def counted(checks: Sequence[Check]) -> str:
 
 def say_check(console: Console, check: Check) -> None:
     """Its value and its bound, with a mark before it."""
-    line = f"{printable(check.name)}: {check.value:.3g} (bound {check.bound:.3g})"
+    value, bound = f"{check.value:.3g}", f"{check.bound:.3g}"
+    if value == bound and not check.passed:
+        value, bound = f"{check.value:.6g}", f"{check.bound:.6g}"
+    line = f"{printable(check.name)}: {value} (bound {bound})"
     if check.passed:
         say_passed(console, line)
     else:

@@ -87,8 +87,11 @@ def _checks(summary: Mapping[str, Any]) -> Iterator[tuple[str, bool, str, str]]:
     """Name, passed, measured value and bound; those that failed first."""
     checks = [check for check in _list(summary.get("checks")) if isinstance(check, dict)]
     for check in sorted(checks, key=lambda check: check.get("passed") is True):
-        value, bound = (_short(check.get(key)) for key in ("value", "bound"))
-        yield _text(check.get("name")), check.get("passed") is True, value, bound
+        passed, figures = check.get("passed") is True, (check.get("value"), check.get("bound"))
+        value, bound = map(_short, figures)
+        if value == bound and not passed:
+            value, bound = (_short(each, digits=6) for each in figures)
+        yield _text(check.get("name")), passed, value, bound
 
 
 def _figures(plots: Sequence[Plot]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -152,8 +155,8 @@ def _lines(text: str) -> str:
     return "\n".join(printable(line) for line in text.expandtabs().splitlines())
 
 
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else _text(value)
+def _short(value: object, digits: int = 3) -> str:
+    return f"{value:.{digits}g}" if isinstance(value, float) else _text(value)
 
 
 def _text(value: object) -> str:

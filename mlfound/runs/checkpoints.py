@@ -21,7 +21,7 @@ from mlfound.results import Checkpoint
 from mlfound.runs.plain_files import read_json
 
 SCHEMA = 1
-MAX_MANIFEST_BYTES = 1024 * 1024
+MAX_MANIFEST_BYTES = 16 * 1024 * 1024  # some hundred bytes a tensor
 FILE = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})\.(json|safetensors)")
 
 

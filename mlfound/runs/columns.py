@@ -28,7 +28,9 @@ SHOWN = {
     "runs",
 }
 # settings that change no result, or only its last digits: their columns give way first
-HOUSEKEEPING = ("checkpoint", "device", "threads", "engine", "product", "processes", "workers")
+HOUSEKEEPING = (
+    "checkpoint", "expect", "device", "threads", "engine", "product", "processes", "workers", "ranks",
+)  # fmt: skip
 ENDED = ("completed", "failed")  # statuses of runs whose figures are final
 
 

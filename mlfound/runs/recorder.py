@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mlfound.runs.run import Screen
 
 
-RESUMABLE = ("train", "sweep")
+RESUMABLE = ("train", "sweep", "remedies")
 
 
 class RunRecorder:
@@ -44,7 +44,8 @@ class RunRecorder:
         if name is not None:
             folder.check_name(name)
         self.command, self.runs_dir, self.name = command, runs_dir, name
-        self.command_line = shlex.join(["mlfound", *screen.arguments])
+        self.program = screen.program
+        self.command_line = f"{self.program} {shlex.join(screen.arguments)}".rstrip()
         self.console, self.quiet = screen.console, screen.quiet
         self.environment: Mapping[str, Any] = {}  # set before `begin`, when torch is loaded where it will be
         self.bar = Progress(self.console, self.quiet)
@@ -72,7 +73,7 @@ class RunRecorder:
             with suppress(OSError):  # a disk that fails here too must not hide why the run ended
                 if status == "interrupted" and self.command in RESUMABLE:
                     self.message(
-                        f"Interrupted; mlfound {self.command} --resume {self.path} goes on from here."
+                        f"Interrupted; {self.program} {self.command} --resume {self.path} goes on from here."
                     )
                 self.close(status, error=repr(error))
         with suppress(OSError):

@@ -28,6 +28,11 @@ from mlfound.runs.recorder import RunRecorder
 # what a command that needs no torch loads instead, and says while it does
 LOADS = {"compare": ("numpy", "reading the runs"), "notebook-test": ("nbclient", "looking at the notebooks")}
 
+ROOMS = {"remedies": "sweeps"}  # of the commands that are no experiment by themselves
+
+
+Interruption = Callable[[], AbstractContextManager[Callable[[], bool]]]
+
 
 @dataclass(frozen=True)
 class Screen:
@@ -40,9 +45,12 @@ class Screen:
     console: Console = field(default_factory=lambda: Console(quiet=True))
     quiet: bool = True
     arguments: Sequence[str] = ()  # of the command line, if there is one
-    interruption: Callable[[], AbstractContextManager[Callable[[], bool]]] = at_once
+    interruption: Interruption = at_once
     show: Callable[[Result | None, Mapping[str, Any]], None] = lambda result, summary: None
     drawing: Callable[[], Drawing] | None = Drawing  # None: no pictures and no page
+    program: str = "mlfound"  # how it was started
+    # with other processes: sends them config, data folder and what to go on from; `Context.ranks` and interruption
+    join: Callable[[Any, Path, Resumed | None], tuple[Any, Interruption]] | None = None
 
 
 def run(
@@ -114,9 +122,13 @@ def carry_out(
     if library not in sys.modules:
         recorder.message(f"mlfound {command}: {says}")
     recorder.drawing = screen.drawing() if screen.drawing else None
-    experiment = import_module(f"mlfound.experiments.{command.replace('-', '_')}")
+    room = ROOMS.get(command, "experiments")
+    experiment = import_module(f"mlfound.{room}.{command.replace('-', '_')}")
     recorder.notes = loaded.notes
     recorder.environment = environment()  # only now: with the experiment came torch, which knows GPU and BLAS
+    ranks, interruption = None, screen.interruption
+    if screen.join:
+        ranks, interruption = screen.join(loaded.config, data_dir, resumed)
     context = Context(
         recorder,
         data_dir,
@@ -124,16 +136,17 @@ def carry_out(
         partial(read_run, runs_dir=recorder.runs_dir),
         partial(all_runs, runs_dir=recorder.runs_dir),
         resumed,
-        screen.interruption,
+        interruption,
+        ranks,
     )
     try:
         result = experiment.run(loaded.config, context)
     except UserError as error:
         raise UserError(loaded.locate(error)) from error
     except ChildProcessError as error:
-        if command == "train":
+        if command == "train" and recorder.has_started:
             raise ChildProcessError(
-                f"{error}; mlfound train --resume {recorder.path} goes on from here"
+                f"{error}; {screen.program} train --resume {recorder.path} goes on from here"
             ) from error
         raise
     with screen.interruption():  # so that a run that came this far is whole, page and all

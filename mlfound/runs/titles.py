@@ -93,6 +93,10 @@ def sweep(run: Run) -> str:
     return f"Sweep of {run.config.get('command')}{by}, {run.facts.get('cells')} cells"
 
 
+def remedies(run: Run) -> str:
+    return f"Remedies against overfitting on {_data(run)}, {run.facts.get('cells')} cells"
+
+
 TITLES: dict[str | None, Callable[[Run], str]] = {
     "train": train,
     "lr-find": lr_find,
@@ -105,6 +109,7 @@ TITLES: dict[str | None, Callable[[Run], str]] = {
     "download": lambda run: f"Files of {_data(run)}",
     "notebook-test": notebook_test,
     "sweep": sweep,
+    "remedies": remedies,
 }
 
 

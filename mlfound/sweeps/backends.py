@@ -5,11 +5,12 @@ Each backend gives the outcomes as they come, in any order. All do the same with
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from types import FrameType
@@ -90,7 +91,8 @@ class Processes:
         share = cores[number :: self.width] or cores[number % max(1, len(cores)) :][:1]
         pipe, theirs = self.context.Pipe()
         process = self.context.Process(target=serve, args=(theirs, share), name=str(number))
-        process.start()
+        with without_script():
+            process.start()
         theirs.close()
         self.workers[pipe] = process
         return pipe
@@ -104,6 +106,18 @@ class Processes:
             process.kill()
         for pipe in self.workers:
             pipe.close()
+
+
+@contextmanager
+def without_script() -> Iterator[None]:
+    """A process that is started here does not import the script that called us, which might call us again."""
+    script = vars(sys.modules["__main__"])
+    kept: dict[str, Any] = {name: script.pop(name) for name in ("__file__", "__spec__") if name in script}
+    script["__spec__"] = None
+    try:
+        yield
+    finally:
+        script.update(kept)
 
 
 def serve(pipe: Connection, cores: Sequence[int]) -> None:

@@ -17,45 +17,58 @@ MAX_FIGURES = 6  # of a command without a validation loss
 
 
 def report(grid: Grid, outcomes: Mapping[str, Outcome], cells: Path) -> Result:
-    """Tables, pictures and verdict of all cells; those without an outcome are missing."""
-    done = []
-    for cell in grid.cells:
-        found = outcomes.get(cell.name, Outcome(cell.name, "missing"))
-        done.append(Done(cell, found, Run(cells / found.folder, forgiving=True) if found.folder else None))
-    by_setting: dict[str, list[Done]] = {}
-    for each in done:
-        by_setting.setdefault(formatted(each.cell.settings), []).append(each)
-    labels = numbered([members[0].cell.setting for members in by_setting.values()])
-    members_of = zip(labels, by_setting.values(), strict=True)
-    settings = [Setting(label, members[0].cell, members) for label, members in members_of]
-    completed, names = sum(len(each.completed) for each in settings), figures_of(grid, settings)
-    shown = [each for each in settings if each.completed]
+    """Tables, pictures and verdict of all cells."""
+    settings = gathered(grid, outcomes, cells)
+    names, shown = figures_of(grid, settings), [each for each in settings if each.completed]
     result = Result()
     if shown and names:
-        is_train = grid.config.command == "train"
-        result = verdict(grid, shown) if is_train else without_verdict(grid, shown, names)
+        can_choose = "valid_loss" in names
+        result = verdict(grid, shown) if can_choose else without_verdict(grid, shown, names)
+    two_kinds = loss_varies(grid)  # whose losses are no one figure
+    drawn = [name for name in names if not (name == "valid_loss" and two_kinds)]
+    pictured = Result(pictures=pictures(grid, shown, drawn))
+    return pictured + result + of_all_cells(grid, settings, names)
+
+
+def gathered(grid: Grid, outcomes: Mapping[str, Outcome], cells: Path) -> list[Setting]:
+    """All cells by their setting, in the order of the grid; those without an outcome are missing."""
+    by_setting: dict[str, list[Done]] = {}
+    for cell in grid.cells:
+        found = outcomes.get(cell.name, Outcome(cell.name, "missing"))
+        run = Run(cells / found.folder, forgiving=True) if found.folder else None
+        by_setting.setdefault(formatted(cell.settings), []).append(Done(cell, found, run))
+    labels = numbered([members[0].cell.setting for members in by_setting.values()])
+    members_of = zip(labels, by_setting.values(), strict=True)
+    return [Setting(label, members[0].cell, members) for label, members in members_of]
+
+
+def of_all_cells(grid: Grid, settings: Sequence[Setting], names: Sequence[str]) -> Result:
+    """How many cells there are, whether all completed, which did not, and a table of them."""
+    completed = sum(len(each.completed) for each in settings)
+    done = sorted((each for setting in settings for each in setting.done), key=lambda each: each.cell.number)
     return Result(
-        {**result.metrics, "cells": len(grid.cells), "cells_failed": len(grid.cells) - completed},
+        {"cells": len(grid.cells), "cells_failed": len(grid.cells) - completed},
         checks=[Check("cells completed", completed == len(grid.cells), completed, len(grid.cells))],
-        findings=[*result.findings, *failures(settings)],
-        tables=[*result.tables, cells_table(grid, done, names)],
-        # losses of two kinds are no one figure
-        pictures=[*pictures(grid, shown, names[1:] if loss_varies(grid) else names), *result.pictures],
+        findings=[*failures(settings)],
+        tables=[cells_table(grid, done, names)],
     )
 
 
 def figures_of(grid: Grid, settings: Sequence[Setting]) -> Sequence[str]:
-    """Of trainings their loss and accuracies; else the first figures that all completed cells have."""
-    if grid.config.command == "train":
-        return TRAINED
+    """Of trainings the loss and accuracies that any has; else the first figures that all completed cells have."""
     found = [each.figures for setting in settings for each in setting.completed]
+    if grid.config.command == "train":
+        return [name for name in TRAINED if not found or any(name in each for each in found)]
     return [name for name in (found[0] if found else ()) if all(name in each for each in found)][:MAX_FIGURES]
 
 
 def without_verdict(grid: Grid, settings: Sequence[Setting], names: Sequence[str]) -> Result:
-    """Of a command without validation data."""
-    finding = f"No setting is called the best: {grid.config.command} has no validation data to choose by."
-    return Result(findings=[finding], tables=[settings_table(grid, settings, names)])
+    """Of a command without validation data, or of trainings on all of their data."""
+    command = grid.config.command
+    what = "these cells have" if command == "train" else f"{command} has"
+    finding = f"No setting is called the best: {what} no validation data to choose by."
+    findings = [finding] * (len(settings) > 1)
+    return Result(findings=findings, tables=[settings_table(grid, settings, names)])
 
 
 def failures(settings: Sequence[Setting]) -> Iterator[str]:

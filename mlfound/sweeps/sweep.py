@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlfound.config.keys import Config
 from mlfound.errors import UserError
 from mlfound.hardware import cores
 from mlfound.report.figures import elapsed
@@ -43,10 +44,10 @@ class Where:
 
 
 class ResumedSweep(RunRecorder):
-    """The recorder of a sweep that goes on in its own folder."""
+    """The recorder of a sweep, or of a command that is one, that goes on in its own folder."""
 
-    def __init__(self, path: Path, screen: Screen) -> None:
-        super().__init__("sweep", path.parent, None, screen)
+    def __init__(self, path: Path, screen: Screen, command: str = "sweep") -> None:
+        super().__init__(command, path.parent, None, screen)
         self.path = path
 
     def begin(self, config: Any, **facts: Any) -> None:
@@ -66,8 +67,24 @@ class ResumedSweep(RunRecorder):
 
 def sweep(grid: Grid, recorder: RunRecorder, where: Where, data_dir: Path, screen: Screen) -> Run:
     """Carry out what is missing of the grid's cells; the run folder with the results of all."""
-    data = {name: digests(name, data_dir, recorder.progress) for name in datasets(grid.cells)}
     recorder.environment, recorder.notes = environment(), grid.notes
+    done = outcomes(grid, grid.config, recorder, where, data_dir)
+    recorder.drawing = screen.drawing() if screen.drawing else None  # only now: cells had the cores
+    result = report(grid, done, recorder.path / "cells")
+    with screen.interruption():  # so that a sweep that came this far is whole
+        summary = recorder.finish(result)
+        screen.show(result, summary)
+    return Run(summary["path"])
+
+
+def outcomes(
+    grid: Grid, config: Config, recorder: RunRecorder, where: Where, data_dir: Path
+) -> dict[str, Outcome]:
+    """Of all cells by their names: of those that are done already, and of the rest, which are carried out.
+
+    The run begins with `config`, which means this grid; the cells' folders are in the run's `cells`.
+    """
+    data = {name: digests(name, data_dir, recorder.progress) for name in datasets(grid.cells)}
     done = {}
     if isinstance(recorder, ResumedSweep):
         refuse_other_code(recorder.path)
@@ -76,21 +93,15 @@ def sweep(grid: Grid, recorder: RunRecorder, where: Where, data_dir: Path, scree
     with closing(where.backend(len(missing))) as backend:
         seeds = {"seeds": grid.seeds} if grid.seeds else {}
         by = {"dask": where.dask} if where.dask else {"processes": backend.width}
-        recorder.begin(grid.config, cells=len(grid.cells), **by, **seeds, code=code())
+        recorder.begin(config, cells=len(grid.cells), **by, **seeds, code=code())
         place = recorder.path.resolve()
         (place / "cells").mkdir(exist_ok=True)
         tasks = [Task(cell, place, data_dir.resolve(), data, code()) for cell in missing]
         try:
-            done |= carry_out(tasks, backend, recorder, where.stop_on_error)
+            return done | carry_out(tasks, backend, recorder, where.stop_on_error)
         except (ConnectionError, UserError) as error:
-            says = f"{error}; mlfound sweep --resume {recorder.path} goes on from here"
+            says = f"{error}; mlfound {recorder.command} --resume {recorder.path} goes on from here"
             raise type(error)(says) from error
-    recorder.drawing = screen.drawing() if screen.drawing else None  # only now: cells had the cores
-    result = report(grid, done, place / "cells")
-    with screen.interruption():  # so that a sweep that came this far is whole
-        summary = recorder.finish(result)
-        screen.show(result, summary)
-    return Run(summary["path"])
 
 
 def refuse_other_code(path: Path) -> None:
@@ -140,7 +151,9 @@ def carry_out(
         say(len(done), backend.width, failed)
     if left := len(tasks) - len(done):
         cells_are = "1 cell is" if left == 1 else f"{left:,} cells are"
-        recorder.message(f"Stopped: {cells_are} left; mlfound sweep --resume {recorder.path} goes on")
+        recorder.message(
+            f"Stopped: {cells_are} left; mlfound {recorder.command} --resume {recorder.path} goes on"
+        )
     return done
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mlfound.engines.group import ALONE, Group
 from mlfound.engines.losses import LOSSES
 from mlfound.foundations.costs import costs
 from mlfound.foundations.functions import log_softmax
@@ -14,6 +15,7 @@ from mlfound.foundations.layers import Layer, Loss
 
 ROWS_AT_ONCE = 2_000  # so many rows an evaluation passes through the layers at once, at most
 NUMBERS_AT_ONCE = 2_000_000  # and so many numbers that come out of them: more leave the cache
+LEAST_ROWS = 128  # but not fewer rows for that, as of a deep network: every layer is called for so few
 MULTIPLICATIONS_AT_ONCE = 2e9  # some hundredths of a second: only between them it can be interrupted
 
 
@@ -45,14 +47,20 @@ def evaluate(model: Layer, loss: Loss, x: Tensor, y: Tensor, classes: int) -> Sc
     return score(torch.cat(outputs(model, x)), loss, y, classes)
 
 
-def outputs(model: Layer, x: Tensor, interrupted: Callable[[], bool] = lambda: False) -> list[Tensor]:
-    """Those for `x` (rows, in), a few rows each; when it is `interrupted`, only the first of them."""
+def outputs(
+    model: Layer, x: Tensor, interrupted: Callable[[], bool] = lambda: False, group: Group = ALONE
+) -> list[Tensor]:
+    """Those for `x` (rows, in), a few rows each; when it is `interrupted`, only the first of them.
+
+    The processes of a `group` share the rows out, and all get all outputs.
+    """
     of_a_row = costs(model, tuple(x.shape))
     multiplications = max(1, sum(each.multiplications for each in of_a_row))
     numbers = max(1, sum(each.outputs for each in of_a_row))
-    rows = int(min(ROWS_AT_ONCE, NUMBERS_AT_ONCE / numbers, MULTIPLICATIONS_AT_ONCE / multiplications))
-    parts = torch.split(x, max(1, rows))
-    return [model(part) for part in parts if not interrupted()]
+    in_cache = max(LEAST_ROWS, NUMBERS_AT_ONCE / numbers)
+    rows = int(min(ROWS_AT_ONCE, in_cache, MULTIPLICATIONS_AT_ONCE / multiplications))
+    parts = torch.split(x, max(1, rows) * group.size)
+    return [group.apply(model, part) for part in parts if not interrupted()]
 
 
 def score(out: Tensor, loss: Loss, y: Tensor, classes: int) -> Score:

@@ -1,10 +1,13 @@
 """Are the gradients by hand right? Those of this very model beside autograd's, in float64, before the first step."""
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from mlfound.engines.recipe import Named, Recipe
 from mlfound.foundations.checks import relative_error
-from mlfound.foundations.layers import Loss, Sequential, bound
+from mlfound.foundations.initialization import standard_normal
+from mlfound.foundations.layers import Loss, Parameter, Sequential, bound
 from mlfound.foundations.randomness import generator
 from mlfound.reference.autograd import loss_and_gradients
 from mlfound.results import Check, Column, Result, Table
@@ -37,6 +40,7 @@ def gradient_errors(model: Sequential, tensors: Named, x: Tensor, y: Tensor, los
 
 def check_gradients(recipe: Recipe, tensors: Named, x: Tensor, y: Tensor) -> Result:
     """The model of this recipe with these tensors on this small batch, input gradient included: a row a tensor."""
+    tensors = without_zeros(recipe.model.parameters, tensors)
     doubles, x = {name: p.double() for name, p in tensors.items()}, x.double()
     errors = gradient_errors(recipe.model, doubles, x, y, recipe.loss)
     _, gradients = loss_and_gradients(recipe.model, doubles, x, y, recipe.loss)
@@ -54,3 +58,14 @@ def check_gradients(recipe: Recipe, tensors: Named, x: Tensor, y: Tensor) -> Res
         [] if worst <= BOUND else ["The gradients are not those of autograd: nothing was trained."],
         [Table.of("gradients", f"Gradients of {len(y)} rows", columns, gradients.items())],
     )
+
+
+def without_zeros(parameters: Mapping[str, Parameter], tensors: Named) -> Named:
+    """Small random numbers for each parameter that is all 0: behind a weight of 0 any gradient is 0, right or not."""
+    draws = generator(0, "gradient check")
+    drawn = {
+        name: standard_normal(p.shape, draws).mul_(0.1).to(tensors[name])
+        for name, p in parameters.items()
+        if not tensors[name].any()
+    }
+    return {**tensors, **drawn}

@@ -2,22 +2,26 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from time import perf_counter
 
 import torch
 from torch import Tensor
 
 from mlfound.data.load import Split, Splits
+from mlfound.engines.group import ALONE, Group
 from mlfound.engines.recipe import Engine, Named, Rate
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.costs import costs
 from mlfound.foundations.layers import Loss, bound
 from mlfound.foundations.randomness import generator
 from mlfound.results import Context, Recorder, Resumed
-from mlfound.training.epochs import Epoch, line, lowest
+from mlfound.training.epochs import Epoch, best_epoch, line
 from mlfound.training.evaluation import Score, outputs, score
 from mlfound.training.halves import Halves, halves
+from mlfound.training.inside import Inside
 from mlfound.training.plan import Plan
+from mlfound.training.rows import Rows
 from mlfound.training.snapshots import (
     BEST,
     EPOCH_LOSSES,
@@ -37,8 +41,8 @@ SNAPSHOT_STEPS = 500  # at least between two snapshots, to trace a divergence fr
 class Trainer:
     """Trains the networks of `plan.seeds`, by `engine`. What one of them gets does not depend on the others."""
 
-    def __init__(self, plan: Plan, engine: Engine, splits: Splits) -> None:
-        self.plan, self.engine, self.splits = plan, engine, splits
+    def __init__(self, plan: Plan, engine: Engine, rows: Rows, splits: Splits, group: Group = ALONE) -> None:
+        self.plan, self.engine, self.rows, self.splits, self.group = plan, engine, rows, splits, group
         self.x, self.batch_size = splits.train.x, plan.recipe.batch_size
         self.shuffling = [generator(seed, "shuffling") for seed in plan.seeds]
         self.steps_per_epoch = math.ceil(len(self.x) / self.batch_size)
@@ -48,8 +52,14 @@ class Trainer:
         self.epochs: list[Epoch] = []  # finished, of each a row a seed
         self.halves: Halves | None = None  # of the finished epochs
         self.best_epoch, self.best = 0, dict[str, Tensor]()  # of the lowest validation loss; see Snapshot
+        there = rows.x[: rows.least], rows.y[: rows.least]
+        self.inside = Inside(plan.recipe, plan.inside, *there) if plan.inside else None
         self.epoch, self.seconds = 0, 0.0  # epochs that are done; seconds of the one that is not
-        self.close = engine.close
+
+    def close(self) -> None:
+        """End what works beside it."""
+        self.rows.close()
+        self.engine.close()
 
     def run(self, context: Context, interrupted: Callable[[], bool] = lambda: False) -> Divergence | None:
         """To the end, or to a divergence, or until it is `interrupted`: then there is a checkpoint to go on from."""
@@ -57,7 +67,7 @@ class Trainer:
         checkpoints = Checkpoints(self.plan, context.recorder, self.epochs)
         while not self.ended:
             while self.step < self.steps_per_epoch:
-                finite = self.take(min(self.steps_per_check, self.steps_per_epoch - self.step))
+                finite = self.take(self.steps_ahead)
                 if not (finite and self.check()):
                     checkpoints.write()  # the best one, which may be waiting
                     return self.trace()
@@ -71,8 +81,9 @@ class Trainer:
             if interrupted():  # what is missing is evaluated when it is resumed
                 checkpoints.interrupt(self.snapshot())
                 return None
-            rows = self.rows(scores, eval_seconds=perf_counter() - start)
-            losses = {f"the validation loss of seed {row.seed}": row.valid_loss for row in rows}
+            rows = self.figures(scores, eval_seconds=perf_counter() - start)
+            valid = zip(self.plan.seeds, scores, strict=False)  # no scores without validation images
+            losses = {f"the validation loss of seed {seed}": score.loss for seed, score in valid}
             losses["the loss of training images"] = train
             if diverged := [name for name, loss in losses.items() if not math.isfinite(loss)]:
                 checkpoints.write()
@@ -101,13 +112,18 @@ class Trainer:
         """Steps of this epoch that are done."""
         return self.losses.shape[1]
 
+    @property
+    def done(self) -> int:
+        """Steps that are done."""
+        return self.epoch * self.steps_per_epoch + self.step
+
     def begin(self, resumed: Resumed | None) -> None:
         """From the checkpoint and the rows of `metrics.jsonl` before it; without one from the beginning."""
         if resumed is None or resumed.checkpoint is None:
             self.begin_epoch(0)
             return
         self.epochs = [Epoch(**row) for row in resumed.rows]
-        self.best_epoch = lowest(self.epochs)[0].epoch if self.epochs else 0
+        self.best_epoch = (best_epoch(self.epochs) if self.epochs else None) or 0
         self.restore(Snapshot.of(resumed.checkpoint, self.x.device))
 
     def begin_epoch(self, epoch: int, seconds: float = 0.0, losses: Tensor | None = None) -> None:
@@ -115,19 +131,43 @@ class Trainer:
         self.epoch, self.seconds = epoch, seconds
         self.losses = self.x.new_empty(len(self.plan.seeds), 0) if losses is None else losses
         self.shuffling_before = [each.get_state() for each in self.shuffling]
-        self.order = torch.stack([shuffled(len(self.x), each) for each in self.shuffling]).to(self.x.device)
+        order = torch.stack([shuffled(len(self.x), each) for each in self.shuffling])
+        self.rows.begin(epoch, order.to(self.x.device), self.step)
         self.last_good = self.snapshot().copy()
 
     def take(self, steps: int) -> bool:
         """So many steps; whether their losses are finite."""
-        start, size = perf_counter(), self.batch_size
-        done = self.epoch * self.steps_per_epoch + self.step
-        rows = self.order[:, self.step * size : (self.step + steps) * size]
-        losses = self.engine.run(rows, [Rate(*self.rates(done + n), done + n) for n in range(steps)])
-        self.losses = torch.cat([self.losses, losses], dim=1)
-        finite = bool(losses.isfinite().all())  # a GPU is done only when a number is here
+        start, first, losses = perf_counter(), self.step, [self.losses]
+        rows, before = self.rows.take(first, steps), self.done - first
+        for begin, end in pairwise(self.until_looks(first, first + steps)):
+            self.look(begin)
+            own = rows[:, (begin - first) * self.batch_size : (end - first) * self.batch_size]
+            rates = [Rate(*self.rates(done), done) for done in range(before + begin, before + end)]
+            losses.append(self.engine.run(own, rates))
+        self.losses = torch.cat(losses, dim=1)
+        finite = bool(self.losses[:, first:].isfinite().all())  # a GPU is done only when a number is here
         self.seconds += perf_counter() - start
         return finite
+
+    @property
+    def steps_ahead(self) -> int:
+        """From here to the next check, or to the end of the rows there are."""
+        return min(self.steps_per_check, self.rows.steps_from(self.step))
+
+    def until_looks(self, first: int, end: int) -> list[int]:
+        """These steps of the epoch, from the first to the end, and between them those where a look inside is due."""
+        before = self.epoch * self.steps_per_epoch
+        due = [step for step in range(first, end) if self.inside and self.inside.due(before + step)]
+        return sorted({first, *due, end})
+
+    def look(self, step: int) -> None:
+        """Inside the first network, where it is due before this step of the epoch."""
+        done = self.epoch * self.steps_per_epoch + step
+        if self.inside is None or not self.inside.due(done):
+            return
+        rows = self.rows.near(step, self.inside.rows)
+        network, generator = self.engine.networks[0], self.engine.generators[0]
+        self.inside.look(done, network, generator, self.rows.x[rows], self.rows.y[rows])
 
     def rates(self, step: int) -> tuple[float, float]:
         """Learning rate and momentum of this step, counted from 0 over all epochs."""
@@ -159,7 +199,7 @@ class Trainer:
 
     def divergence(self, tensor: str) -> Divergence:
         """At the last step that was taken."""
-        step = self.epoch * self.steps_per_epoch + self.step
+        step = self.done
         return Divergence(step, self.epoch + 1, self.rates(step - 1)[0], tensor)
 
     def snapshot(self) -> Snapshot:
@@ -169,7 +209,8 @@ class Trainer:
             tensors[f"shuffling of seed {seed}"] = self.shuffling_before[n]
             tensors[f"dropout of seed {seed}"] = self.engine.generators[n].get_state()
             tensors |= {f"{name} of seed {seed}": tensor for name, tensor in step_state(self.engine, n)}
-        return Snapshot(self.epoch, self.seconds, tensors, self.halves, self.best)
+        looks = [*self.inside.looks] if self.inside else []
+        return Snapshot(self.epoch, self.seconds, tensors, self.halves, self.best, looks)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from there."""
@@ -179,34 +220,42 @@ class Trainer:
             self.engine.generators[n].set_state(tensors[f"dropout of seed {seed}"].clone())
             for name, tensor in step_state(self.engine, n):
                 tensor.copy_(tensors[f"{name} of seed {seed}"])
+        if self.inside:
+            self.inside.restore(snapshot.looks)
         self.halves, self.best = snapshot.halves, {} if self.plan.patience is None else snapshot.best
         self.begin_epoch(snapshot.epoch, snapshot.seconds, tensors[EPOCH_LOSSES].to(self.x))
 
     def evaluate(self, interrupted: Callable[[], bool]) -> tuple[list[Score], float]:
-        """Every network on the validation set, and the mean loss on some training rows; less if it is interrupted."""
+        """Every network on the validation set, and the mean loss on some training rows; less if it is interrupted.
+
+        Without validation images there are no scores.
+        """
         few, networks = self.splits.train.first(TRAINING_ROWS), self.engine.networks
         scores = [
             each
             for network in networks
-            if not interrupted() and (each := self.validate(network, interrupted))
+            if len(self.splits.valid.y)
+            and not interrupted()
+            and (each := self.validate(network, interrupted))
         ]
         losses = [self.loss(network, few) for network in networks if not interrupted()]
         return scores, sum(losses) / len(networks)
 
     def loss(self, network: Named, split: Split) -> float:
         model, loss = bound(self.plan.recipe.model, network), Loss(self.plan.recipe.loss)
-        return loss(torch.cat(outputs(model, split.x)), split.y).item()
+        return loss(torch.cat(outputs(model, split.x, group=self.group)), split.y).item()
 
     def validate(self, network: Named, interrupted: Callable[[], bool]) -> Score | None:
         """This network on the validation set; None when it is interrupted."""
         model, valid = bound(self.plan.recipe.model, network), self.splits.valid
-        parts, loss = outputs(model, valid.x, interrupted), Loss(self.plan.recipe.loss)
+        parts, loss = outputs(model, valid.x, interrupted, self.group), Loss(self.plan.recipe.loss)
         return None if interrupted() else score(torch.cat(parts), loss, valid.y, self.splits.classes)
 
     def judge(self, row_losses: Sequence[Tensor], train: float, improved: bool) -> None:
         """Note what the losses after the epoch say, and its networks where they are the best so far."""
-        after = self.halves.then if self.halves else halves
-        self.halves = after(self.epoch + 1, row_losses, train)
+        if row_losses:
+            after = self.halves.then if self.halves else halves
+            self.halves = after(self.epoch + 1, row_losses, train)
         if improved:
             self.best_epoch = self.epoch + 1
         if improved and self.plan.patience is not None:
@@ -224,15 +273,14 @@ class Trainer:
             for seed, network in zip(self.plan.seeds, self.engine.networks, strict=True)
         ]
 
-    def rows(self, scores: Sequence[Score], eval_seconds: float) -> list[Epoch]:
+    def figures(self, scores: Sequence[Score], eval_seconds: float) -> list[Epoch]:
         """The figures of the epoch whose steps are done, a row a network."""
         rates = self.rates((self.epoch + 1) * self.steps_per_epoch - 1)
-        shared = (*rates, self.seconds, eval_seconds, len(scores) * len(self.x) / self.seconds)
-        networks = zip(self.plan.seeds, self.train_losses(), scores, strict=True)
-        return [
-            Epoch(self.epoch + 1, seed, loss, score.loss, score.accuracy, *shared)
-            for seed, loss, score in networks
-        ]
+        seeds = self.plan.seeds
+        shared = (*rates, self.seconds, eval_seconds, len(seeds) * len(self.x) / self.seconds)
+        valid: list[tuple[float | None, float | None]] = [(score.loss, score.accuracy) for score in scores]
+        networks = zip(seeds, self.train_losses(), valid or [(None, None)] * len(seeds), strict=True)
+        return [Epoch(self.epoch + 1, seed, loss, *figures, *shared) for seed, loss, figures in networks]
 
     def train_losses(self) -> list[float]:
         """Of each network the mean over the epoch's rows."""
@@ -245,6 +293,8 @@ class Trainer:
         """To the progress bar; after every check interval, for a resumed run takes it as a sign of a step."""
         done, total = (n * self.steps_per_epoch for n in (self.epoch, self.plan.epochs))
         last = self.epochs[-len(self.plan.seeds) :]
-        accuracy = f"{sum(each.valid_accuracy for each in last) / len(last):.2%}" if last else "–"
-        loss = f"{self.losses[:, -1].mean():.4f}"
-        recorder.progress("training", done + self.step, total, loss=loss, accuracy=accuracy)
+        figures = {"loss": f"{self.losses[:, -1].mean():.4f}"}
+        if len(self.splits.valid.y):
+            known = [row.valid_accuracy for row in last if row.valid_accuracy is not None]
+            figures["accuracy"] = f"{sum(known) / len(known):.2%}" if known else "–"
+        recorder.progress("training", done + self.step, total, **figures)

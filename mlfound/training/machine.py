@@ -11,6 +11,7 @@ from mlfound import hardware
 from mlfound.config.training import TrainConfig
 from mlfound.data.load import Splits
 from mlfound.engines import ladder, native
+from mlfound.engines.group import ALONE, Group
 from mlfound.engines.recipe import Recipe
 from mlfound.errors import UserError
 from mlfound.foundations import matmul
@@ -31,6 +32,7 @@ class Machine:
     product: str
     threads: int
     workers: int
+    ranks: int = 1  # processes that torchrun started, which train one network together
     fallback: str = ""  # why the engine is not `native`, where that would be faster or was asked for
 
     @property
@@ -42,6 +44,7 @@ class Machine:
             "threads": self.threads,
             "processes": processes,
             "workers": self.workers,
+            "ranks": self.ranks,
         }
 
     @property
@@ -62,11 +65,15 @@ class Machine:
         ]
         if self.workers > 1:
             words.append(f"{self.workers} {'at a time' if self.engine == 'native' else 'processes'}")
+        if self.ranks > 1:
+            words.append(f"{self.ranks} ranks")
         return ", ".join(words)
 
 
-def machine(config: TrainConfig, recipe: Recipe, splits: Splits) -> Machine:
+def machine(config: TrainConfig, recipe: Recipe, splits: Splits, group: Group = ALONE) -> Machine:
     """For this training; torch then works with so many threads. A UserError for what cannot be had here."""
+    if group.size > 1:
+        return machine_of_rank(config, recipe, splits, group)
     device = hardware.resolve_device(config.device)
     each = [layer.multiplications for layer in costs(recipe.model, (1, math.prod(splits.shape)))]
     largest = config.batch_size * max(each)
@@ -83,7 +90,29 @@ def machine(config: TrainConfig, recipe: Recipe, splits: Splits) -> Machine:
     one = config.threads == "auto" and (shared or engine == "native")
     threads = hardware.use_threads(1 if one else config.threads, largest)
     workers = min(config.replicates, hardware.cores()) if shared and threads == 1 else 1
-    return Machine(device, engine, product, threads, workers, fallback)
+    return Machine(device, engine, product, threads, workers, fallback=fallback)
+
+
+def machine_of_rank(config: TrainConfig, recipe: Recipe, splits: Splits, group: Group) -> Machine:
+    """The same for one of several ranks, each of which has its part of the machine's cores, or a GPU of its own."""
+    device = hardware.resolve_device(config.device)
+    if device.type == "cuda":
+        if group.local_size > torch.cuda.device_count():
+            message = (
+                f"{group.local_size} ranks need a GPU each, and torch sees {torch.cuda.device_count()} here"
+            )
+            raise UserError(f"{message}; start fewer, or write cpu", key="device")
+        device = torch.device("cuda", group.local_rank)
+    if config.engine not in ("auto", "buffers"):
+        message = f"{config.engine} cannot add up the gradients of several ranks"
+        raise UserError(f"{message}; write auto or buffers, or start mlfound without torchrun", key="engine")
+    product = product_for(config, "buffers", device, splits.train.x.dtype)
+    largest = max(layer.multiplications for layer in costs(recipe.model, (1, math.prod(splits.shape))))
+    threads = config.threads
+    if threads == "auto":
+        is_worth = largest * config.batch_size / group.size >= hardware.WORTH_MORE_THREADS
+        threads = max(1, hardware.cores() // group.local_size) if is_worth else 1
+    return Machine(device, "buffers", product, hardware.use_threads(threads, 0), 1, group.size)
 
 
 def engine_for(

@@ -3,25 +3,36 @@
 import math
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from mlfound import hardware
+from mlfound.config.augmentation import AugmentConfig
 from mlfound.config.schedules import PieceConfig
-from mlfound.config.training import CheckpointConfig, TrainConfig
+from mlfound.config.training import CheckpointConfig, InsideConfig, TrainConfig
 from mlfound.data.load import Splits
+from mlfound.engines.group import ALONE, Group
 from mlfound.engines.recipe import Recipe
 from mlfound.engines.storage import parameter_count
 from mlfound.errors import UserError
 from mlfound.foundations.activations import Activation
 from mlfound.foundations.costs import Costs, costs
 from mlfound.foundations.initialization import INITIALIZATIONS
-from mlfound.foundations.layers import Conv2d, Linear, Sequential, Shape, leaves
-from mlfound.foundations.models import FITTED, FITTED_ROWS, MODELS
+from mlfound.foundations.layers import Conv2d, Layer, Linear, Residual, Sequential, Shape, leaves
+from mlfound.foundations.model_initialization import FITTED, FITTED_ROWS
+from mlfound.foundations.models import MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS, Optimizer
 from mlfound.foundations.schedules import PIECES, SCHEDULES, Piece, polynomial, rates
-from mlfound.training.evaluation import NUMBERS_AT_ONCE
+from mlfound.training.evaluation import LEAST_ROWS, NUMBERS_AT_ONCE
 from mlfound.training.machine import Machine, machine
-from mlfound.training.refusals import refuse_single_numbers, refuse_unfit
+from mlfound.training.refusals import (
+    refuse_augmentation,
+    refuse_fixup,
+    refuse_ranks,
+    refuse_single_numbers,
+    refuse_unfit,
+)
+from mlfound.training.rows import parts
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,7 @@ class Plan:
     """All that a training needs but its data. There is a network for each seed."""
 
     recipe: Recipe
+    augment: AugmentConfig | None
     image: Shape  # height and width
     seeds: range
     init: str
@@ -37,6 +49,7 @@ class Plan:
     lr: float
     momentum: float
     checkpoint: CheckpointConfig
+    inside: InsideConfig | None
     patience: int | None  # epochs without a lower validation loss: then it stops, and the best is the result
     machine: Machine
     config: TrainConfig  # as resolved: to be written down, and for advice
@@ -47,16 +60,28 @@ class Plan:
 
     @property
     def network(self) -> str:
-        """Inputs, and outputs or channels of each layer with weights, as in `784-50-10`, `cnn 8-16-10`."""
-        layers = [layer for layer in leaves(self.recipe.model) if isinstance(layer, Linear | Conv2d)]
-        widths = "-".join(str(layer.outputs) for layer in layers)
-        name = self.config.model.name
+        """Inputs, and outputs or channels of each layer with weights or residual block: `784-50-10`, `cnn 8-16-10`.
+
+        More than three in a row are counted: `784-5x50-10`.
+        """
+        numbers = list[str]()
+        for width, layers in groupby(
+            width for layer in self.recipe.model.layers for width in outputs_of(layer)
+        ):
+            count = len([*layers])
+            numbers += [str(width)] * count if count <= 3 else [f"{count}x{width}"]
+        widths, name = "-".join(numbers), self.config.model.name
         return f"{math.prod(self.image)}-{widths}" if name == "mlp" else f"{name} {widths}"
 
     @property
     def facts(self) -> dict[str, Any]:
         """What `run.json` says of it."""
         return {"network": self.network, "seeds": list(self.seeds), **self.machine.facts}
+
+    @property
+    def first(self) -> str:
+        """Behind the title of what is shown of one network: `, seed 3` where there are several."""
+        return f", seed {self.seeds[0]}" if len(self.seeds) > 1 else ""
 
     def __str__(self) -> str:
         norm = getattr(self.config.model, "norm", "none")
@@ -66,20 +91,31 @@ class Plan:
         return ", ".join([*words, str(self.machine)])
 
 
-def plan(config: TrainConfig, splits: Splits) -> Plan:
-    """Resolve what the config leaves open; refuse what cannot be done."""
+def outputs_of(layer: Layer) -> list[int]:
+    """Outputs or channels of what is in this layer; of a residual block those of its last."""
+    each = [leaf.outputs for leaf in leaves(layer) if isinstance(leaf, Linear | Conv2d)]
+    return each[-1:] if isinstance(layer, Residual) else each
+
+
+def plan(config: TrainConfig, splits: Splits, group: Group = ALONE) -> Plan:
+    """Resolve what the config leaves open, for all processes of a `group`; refuse what cannot be done."""
+    refuse_ranks(config, group.size)
     refuse_unfit(config, len(splits.train.y), splits.classes)
+    refuse_augmentation(config.augment, splits.shape)
     recipe = Recipe(
         model=model_for(config, splits.shape),
         optimizer=optimizer_of(config),
         loss=config.loss,
         batch_size=config.batch_size,
         max_norm=config.optimizer.max_norm or math.inf,
+        mixed_labels=bool(config.augment and config.augment.mixup),
     )
+    refuse_fixup(config.model.init, recipe.model)
     refuse_single_numbers(recipe.model, (2, math.prod(splits.shape)))
-    resources = machine(config, recipe, splits)
+    resources = machine(config, recipe, splits, group)
     return Plan(
         recipe=replace(recipe, product=resources.product),
+        augment=config.augment,
         image=splits.shape,
         seeds=config.seeds,
         init=config.model.init,
@@ -88,6 +124,7 @@ def plan(config: TrainConfig, splits: Splits) -> Plan:
         lr=config.optimizer.lr,
         momentum=config.optimizer.velocity_decay,
         checkpoint=config.checkpoint,
+        inside=config.inside,
         patience=config.early_stop.patience if config.early_stop else None,
         machine=resources,
         config=config.model_copy(update=resources.resolved),
@@ -125,9 +162,9 @@ def model_for(config: TrainConfig, image: Shape) -> Sequential:
         model.output_shape((1, math.prod(image)))
     except ValueError as error:
         message = f"{name} cannot take {' x '.join(map(str, image))} images: {error}"
-        advice = "write smaller kernels or fewer layers, or " * hasattr(config.model, "kernels")
-        advice = f"{advice or 'write '}model.name: mlp"
-        raise UserError(f"{message}; {advice}", key="model.name") from error
+        smaller = {"kernels": "smaller kernels or fewer layers, or ", "stages": "fewer stages, or "}
+        advice = "".join(words for key, words in smaller.items() if hasattr(config.model, key))
+        raise UserError(f"{message}; write {advice}model.name: mlp", key="model.name") from error
     return model
 
 
@@ -172,10 +209,13 @@ def require_memory(planned: Plan, splits: Splits) -> None:
     size, rows = planned.recipe.batch_size, len(splits.train.x)
     batches = 4 * step_numbers(planned, size + rows % size)  # a smaller last one has memory of its own
     each = of_one * copies + batches + rows * 2 * 8  # and an epoch's order, twice
+    if planned.augment:  # two parts of images
+        each += 2 * max(map(len, parts(rows, size))) * math.prod(planned.image) * 4
     each += len(splits.valid.y) * 6 * 4  # what each network answers, and its losses
     fitted = FITTED_ROWS * row_costs(planned).outputs if planned.init in FITTED else 0
-    once = of_one * 4 * 8 + (NUMBERS_AT_ONCE * 3 + fitted) * 4  # a check in float64, an evaluation
-    sizes = [key for key in ("hidden", "channels") if hasattr(planned.config.model, key)]
+    evaluated = max(NUMBERS_AT_ONCE, LEAST_ROWS * row_costs(planned).outputs)
+    once = of_one * 4 * 8 + (evaluated * 3 + fitted) * 4  # a check in float64, an evaluation
+    sizes = [key for key in ("hidden", "channels", "stages", "width") if hasattr(planned.config.model, key)]
     key = f"model.{sizes[0]}" if sizes else "batch_size"
     hardware.require_memory(each + once, key, f"a network {planned.network}", planned.machine.device)
     together = f"training {replicates:,} networks together"

@@ -14,6 +14,7 @@ from mlfound.engines.recipe import Engine
 from mlfound.results import Checkpoint, Recorder
 from mlfound.training.epochs import Epoch, by_epoch, mean_valid_loss
 from mlfound.training.halves import Halves
+from mlfound.training.inside import Look, stacked, unstacked
 from mlfound.training.plan import Plan
 
 EPOCH_LOSSES = "losses of this epoch"  # a name among the tensors: (networks, steps done)
@@ -44,8 +45,9 @@ class Snapshot:
     epoch: int
     seconds: float
     tensors: Mapping[str, Tensor]
-    halves: Halves | None = None  # of the epochs that are done
+    halves: Halves | None = None  # of the epochs that are done; never without validation images
     best: dict[str, Tensor] = field(default_factory=dict)
+    looks: Sequence[Look] = ()  # of all steps that are done
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, device: torch.device) -> Self:
@@ -53,19 +55,20 @@ class Snapshot:
         facts, tensors = checkpoint.facts, checkpoint.tensors
         best = {name: tensor.to(device) for name, tensor in tensors.items() if name.startswith(BEST)}
         halves = None
-        if facts["epoch"]:
+        if "halves" in facts:
             odd, last_odd = (tensors[name].to(device) for name in (ODD, LAST_ODD))
             halves = Halves(**facts["halves"], odd=odd, last_odd=last_odd)
-        return cls(facts["epoch"], facts["seconds"], tensors, halves, best)
+        return cls(facts["epoch"], facts["seconds"], tensors, halves, best, unstacked(tensors))
 
     def checkpoint(self, config: Mapping[str, Any]) -> Checkpoint:
         """What is to be written of it."""
         facts = {"epoch": self.epoch, "step": self.step, "seconds": self.seconds, "config": config}
+        tensors = {**self.tensors, **stacked(self.looks)}
         if self.halves is None:
-            return Checkpoint(self.tensors, facts)
+            return Checkpoint(tensors, facts)
         odd = {ODD: self.halves.odd, LAST_ODD: self.halves.last_odd.clone()}  # two, also where they are one
         means = {name: getattr(self.halves, name) for name in ("epoch", "even", "train", "last_train")}
-        return Checkpoint({**self.tensors, **odd, **self.best}, {**facts, "halves": means})
+        return Checkpoint({**tensors, **odd, **self.best}, {**facts, "halves": means})
 
     @property
     def step(self) -> int:

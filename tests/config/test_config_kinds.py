@@ -80,7 +80,7 @@ def test_keys_reach_into_the_section_that_is_chosen() -> None:
 
 def test_a_section_given_whole_sets_the_keys_in_it() -> None:
     loaded = load_text("data: {train_rows: 300}\n", "data={dataset: mnist-sample, normalize: pixel}")
-    assert tuple(dict(loaded.config.data).values()) == ("mnist-sample", "pixel", 300)
+    assert tuple(dict(loaded.config.data).values()) == ("mnist-sample", "pixel", 300, "lesson")
     assert loaded.origins == {
         "data": "my.yaml:1",
         "data.train_rows": "my.yaml:1",

@@ -49,10 +49,10 @@ SCHEDULE = (
 )
 INITS = (
     "normal, small, xavier, glorot-normal, glorot-uniform, kaiming, kaiming-uniform, kaiming-fan-out, "
-    "torch-default, orthogonal, lsuv"
+    "torch-default, orthogonal, lsuv, fixup"
 )
 TOP = (
-    "write one of data, model, loss, optimizer, schedule, epochs, early_stop, batch_size, "
+    "write one of data, augment, model, loss, optimizer, schedule, epochs, early_stop, inside, expect, batch_size, "
     "seed, replicates, engine, product, device, threads, checkpoint"
 )
 TELLS_APART = "cross-entropy needs two classes or more; write model.outputs: 2 or more, or loss: mse"
@@ -68,7 +68,7 @@ IN_FILES = [
     ("Epochs: 1\n", ":1: unknown key 'Epochs'; did you mean 'epochs'?"),
     ("colour: 1\n", f":1: unknown key 'colour'; {TOP}"),
     ("data: {x: 1}\n", ":1: unknown key 'data.x'; "
-     "write one of data.dataset, data.normalize, data.train_rows"),
+     "write one of data.dataset, data.normalize, data.train_rows, data.split"),
     # the wrong type
     ("epochs: ten\n", ":1: epochs: 'ten' is not valid; " + EPOCHS),
     ("epochs: '10'\n", ":1: epochs: '10' is not valid; " + EPOCHS),
@@ -191,7 +191,8 @@ ON_THE_COMMAND_LINE = [
      "(one of sgd, rmsprop, adam, adamw, lamb)"),
     ("optimizer.name=", "optimizer.name: null is not valid; "
      "write one of sgd, rmsprop, adam, adamw, lamb"),
-    ("model.name=cn", "model.name: 'cn' is not valid; did you mean 'cnn'? (one of mlp, cnn, lenet5)"),
+    ("model.name=cn", "model.name: 'cn' is not valid; did you mean 'cnn'? "
+     "(one of mlp, cnn, lenet5, resnet, residual-mlp)"),
     ("epochs", "write --set KEY=VALUE, as in --set epochs=3"),
     ("=3", "write --set KEY=VALUE, as in --set epochs=3"),
     ("", "write --set KEY=VALUE, as in --set epochs=3"),

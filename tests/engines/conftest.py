@@ -8,7 +8,7 @@ import torch
 
 from mlfound.engines.graph import Graph
 from mlfound.engines.recipe import Rate, Recipe
-from mlfound.foundations import models
+from mlfound.foundations import model_initialization
 from mlfound.foundations.activations import ReLU
 from mlfound.foundations.checks import relative_error
 from mlfound.foundations.initialization import INITIALIZATIONS
@@ -103,7 +103,7 @@ class Task:
 
     def start(self, number):
         draws = generator(number, "initialization")
-        parameters = models.initial(self.recipe.model, INITIALIZATIONS["kaiming"], draws)
+        parameters = model_initialization.initial(self.recipe.model, INITIALIZATIONS["kaiming"], draws)
         for name, p in parameters.items():
             if name.endswith("b"):
                 p += 0.1 * torch.randn(p.shape, generator=draws)

@@ -1,5 +1,6 @@
 """Kernels for layers of images: each beside its layer, any stack of them in training, and faults put in."""
 
+import math
 from functools import partial
 
 import pytest
@@ -24,6 +25,7 @@ from mlfound.foundations.layers import (
     Linear,
     MaxPool,
     Residual,
+    Sequential,
     Unflatten,
 )
 from mlfound.foundations.optimizers import SGD, Adam
@@ -87,6 +89,23 @@ def test_a_kernel_is_its_layer_with_ties(name, networks):
     assert max(kernel_errors(layer, image, networks)) <= 1e-12
 
 
+@pytest.mark.parametrize("rows", [1, 3])
+def test_windows_that_are_unfolded_some_rows_at_a_time(rows, monkeypatch):
+    """Of batches of 4; also where the last part has fewer rows."""
+    convolutions = {name: made for name, made in LAYERS.items() if isinstance(made[0], Conv2d)}
+    parts, make = [], K.Rows.__init__
+    monkeypatch.setattr(
+        K.Rows, "__init__", lambda self, *more: [parts.append(more[2:4]), make(self, *more)][1]
+    )
+    for layer, image in convolutions.values():
+        for networks in ((), (3,)):
+            windows = math.prod(layer.size) * image[0] * layer.output_shape((4, *image))[-1] * 4
+            monkeypatch.setattr(K, "NUMBERS_IN_CACHE", rows * windows * math.prod(networks))
+            assert max(kernel_errors(layer, image, networks)) <= 1e-12
+    assert any(start for start, _ in parts), "some layer has several parts"
+    assert {stop - start for start, stop in parts} == {1, rows}
+
+
 def check_any_stack(data):
     loss = data.draw(st.sampled_from(list(OUTPUTS)))
     shape, layers = data.draw(image_stacks(OUTPUTS[loss]))
@@ -130,6 +149,7 @@ NETWORK = [
     ReLU(),
     MaxPool(2, 1),
     Residual(Conv2d(4, 4, 3, padding=1)),
+    Residual(Conv2d(4, 4, 3, padding=1), ReLU(), shortcut=Sequential(AveragePool(1, 1), Conv2d(4, 4, 1))),
     AveragePool(3, 1),
     Conv2d(4, 3, 2),
     Flatten(),
@@ -150,6 +170,10 @@ def network_errors():
     """Of every kernel, and of the weights after five steps."""
     for layer, image in LAYERS.values():
         yield from kernel_errors(layer, image, (2,))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(K, "NUMBERS_IN_CACHE", 1)
+        for layer, image in LAYERS.values():
+            yield from kernel_errors(layer, image, (2,))
     task = Task(recipe_of(NETWORK), networks=2, steps=5, rows=20, shape=(42,))
     (wanted, losses), (got, found) = task.train(Plain), task.train(TOGETHER)
     yield relative_error(found, losses)
@@ -162,18 +186,24 @@ def test_nothing_is_found_where_nothing_is_wrong():
 
 
 FAULTS = {
-    "convolution: no bias": (K.Conv2dKernel.forward, "self.b", "0 * self.b"),
+    "convolution: no bias": (K.Conv2dKernel.forward, "self.b", "None"),
     "convolution: windows on their side": (K.Conv2dKernel.prepare, "permute(1, 4, 5,", "permute(1, 5, 4,"),
     "convolution: padding forgotten": (K.Conv2dKernel.prepare, "n + 2 * self", "n + 1 * self"),
     "convolution: stride ignored": (K.Conv2dKernel.prepare, "self.layer.stride)", "1)"),
     "convolution: border left in dx": (K.without_border, "x.shape[-3] - width", "x.shape[-3]"),
     "convolution: dx added to that of before": (K.Conv2dKernel.backward, "self.dpadded.zero_()", "pass"),
-    "convolution: dx of the last window": (K.Conv2dKernel.backward, "dx.add_(place)", "dx.copy_(place)"),
+    "convolution: dx of the last window": (K.Conv2dKernel.backward, "dx.add_(of_", "dx.copy_(of_"),
     "convolution: stride ignored in dx": (K.Conv2dKernel.allocate_dx, "stride * across : stride]", "across]"),
     "convolution: rows for columns in dx": (K.Conv2dKernel.allocate_dx, "i:, j:", "j:, i:"),
     "convolution: dw of the input before": (K.Conv2dKernel.forward, "self.inner.copy_(x)", "self.inner[:] += x"),
-    "convolution: db a mean": (K.Conv2dKernel.prepare, "fill_(1.0)", "fill_(1 / places)"),
-    "convolution: dw not added": (K.Conv2dKernel.weight_gradients, "self.dw, momentum", "self.dw, 0.0"),
+    "convolution: db a mean": (K.Conv2dKernel.prepare, "fill_(1.0)", "fill_(1 / down)"),
+    "convolution: dw not added": (K.Conv2dKernel.weight_gradients, "else momentum", "else 0.0"),
+    "convolution: dw of the last rows": (K.Conv2dKernel.weight_gradients, "1.0 if n else momentum", "momentum"),
+    "convolution: dw of windows of other rows": (
+        K.Conv2dKernel.weight_gradients, "if len(self.parts) == 1", "if self.parts"
+    ),
+    "convolution: the same rows of dx": (K.Conv2dKernel.allocate_dx, "dx[:, part.rows]", "dx[:, self.parts[0].rows]"),
+    "convolution: dout of the first rows": (K.Rows.of, "self.positions", "slice(0, self.columns.shape[-1])"),
     "max pooling: another window": (K.PoolKernel.prepare, "[*self.layer.size]", "[self.layer.size[0], 1]"),
     "max pooling: stride ignored": (K.PoolKernel.prepare, "[self.layer.stride] * 2", "[1, 1]"),
     "max pooling: dout of another": (K.MaxPoolKernel.backward, "as_images(dout)", "as_images(dout).roll(1, 1)"),

@@ -140,19 +140,18 @@ def test_nothing_is_found_where_nothing_is_wrong():
 
 NORM, BATCH = K.NormKernel, K.BatchNormKernel
 FAULTS = {
-    "another variance": (NORM.forward, "self.products).mean", "self.products).mul(1.1).mean"),
+    "another variance": (NORM.center, "self.products).mean", "self.products).mul(1.1).mean"),
     "eps outside the root": (NORM.forward, "add_(EPS).sqrt_()", "sqrt_().add_(EPS * 1e3)"),
-    "the output is the normalised itself": (NORM.forward, "out=self.out", "out=self.normalized"),
+    "the output is in what is kept": (NORM.forward, "out=self.out", "out=self.centered"),
     "axes as if the batch came first": (NORM.prepare, "axis - 1 - len(shape) if axis else -1", "axis - len(shape)"),
     "state of another variance": (NORM.forward, "self.keep(mean, variance)", "self.keep(mean, variance + 1)"),
     "gradient: that of the mean forgotten": (NORM.backward, ".sub_(of_mean)", ""),
-    "gradient: that of the variance forgotten": (NORM.backward, ".sub_(of_variance)", ""),
-    "gradient: scale forgotten": (NORM.backward, "dout.mul_(self.scale)", "dout"),
-    "gradient: scale not in the variance's": (NORM.backward, "products.mul_(self.scale)", "products"),
-    "gradient: the standard deviation forgotten": (NORM.backward, ".div_(self.std)", ""),
-    "dscale of dout": (
-        NORM.backward, "products.sum(self.but_channels)", "dout.sum(self.but_channels)"
-    ),
+    "gradient: that of the variance forgotten": (NORM.backward, "value=-1", "value=0"),
+    "gradient: scale forgotten": (NORM.backward, "dout.mul_(self.scale / self.std)", "dout.div_(self.std)"),
+    "gradient: scale not in the means": (NORM.backward, "(numbers * self.scale).sum", "numbers.sum"),
+    "gradient: the standard deviation forgotten": (NORM.backward, "of_variance.div_(self.std)", "of_variance"),
+    "gradient: the sum for the mean": (NORM.per_number, "div_(self.count * self.std)", "div_(self.std)"),
+    "dscale of dout": (NORM.backward, "torch.mul(dout, self.centered, out=self.products)", "dout"),
     "gradients not added": (NORM.weight_gradients, "mul_(momentum)", "zero_()"),
     "momentum the wrong way round": (BATCH.keep, "view_as(average), momentum", "view_as(average), 1 - momentum"),
     "average of the uncorrected variance": (BATCH.keep, " * correction(self.count)", ""),

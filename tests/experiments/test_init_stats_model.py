@@ -25,7 +25,8 @@ from mlfound.foundations.layers import (
     Sequential,
     Unflatten,
 )
-from mlfound.foundations.models import MODELS, UnitVariance
+from mlfound.foundations.model_initialization import UnitVariance
+from mlfound.foundations.models import MODELS
 from mlfound.foundations.optimizers import SGD
 from mlfound.foundations.randomness import generator
 from mlfound.reference import autograd
@@ -243,7 +244,7 @@ def test_a_deep_model_with_dropout_whose_signal_is_lost(mlfound):
     assert (rows[0]["layer"], rows[-1]["layer"]) == ("1 Linear", "271 Linear")
     assert rows[-1]["normal_std"] == ""
     assert float(rows[-1]["small_std"]) == 0
-    assert outcome.out.startswith("mlp of 91 layers: the signal overflows with normal, vanishes with small, ")
+    assert outcome.out.startswith("784-90x20-10: the signal overflows with normal, vanishes with small, ")
     assert "std after 5 of 91 layers with weights" in outcome.out.partition("layer ")[0].replace("\n", " ")
     assert "nan" not in outcome.out
     layers = outcome.rows("layers")

@@ -382,6 +382,7 @@ def test_bad_input(quick, arguments, words):
     refused_at_once(quick("normalize-check", *arguments), words)
 
 
+@pytest.mark.slow
 def test_fashion_mnist_is_sound_too(mlfound):
     if not FASHION.is_dir():
         pytest.skip(f"needs {FASHION}, from Debian's package dataset-fashion-mnist")

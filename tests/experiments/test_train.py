@@ -19,7 +19,7 @@ from mlfound.engines.recipe import Recipe
 from mlfound.errors import UserError
 from mlfound.experiments.trained.history import curves, diverged, training_metrics
 from mlfound.experiments.trained.test_set import test_metrics, test_sentence
-from mlfound.foundations import matmul, models
+from mlfound.foundations import matmul, model_initialization
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.models import MODELS
 from mlfound.foundations.optimizers import SGD
@@ -45,7 +45,9 @@ EPOCH = Epoch(1, 0, 0.5, 0.4, 0.9, 0.1, 0.9, 2.0, 0.1, 25_000.0)
 def test_gradients_of_every_shipped_config(path):
     config = load("train", path).config
     model = MODELS[config.model.name](config.model.model_dump(), (28, 28))
-    tensors = models.initial(model, INITIALIZATIONS[config.model.init], generator(0, "initialization"))
+    tensors = model_initialization.initial(
+        model, INITIALIZATIONS[config.model.init], generator(0, "initialization")
+    )
     x, y = torch.randn(32, 784, generator=generator(0, "x")), torch.arange(32) % 10
     result = check_gradients(Recipe(model, SGD(), config.loss), tensors, x, y)
     [check], [table] = result.checks, result.tables
@@ -57,7 +59,15 @@ def test_gradients_of_every_shipped_config(path):
 
 
 def test_the_shipped_configs_are_these():
-    assert {path.stem for path in TRAINED} == {"mlp", "mlp-wide", "lesson8", "linear", "cnn", "lenet5"}
+    assert {path.stem for path in TRAINED} == {
+        "mlp",
+        "mlp-wide",
+        "lesson8",
+        "linear",
+        "cnn",
+        "lenet5",
+        "resnet",
+    }
 
 
 def test_the_test_accuracy_has_wilsons_interval():

@@ -45,6 +45,17 @@ def test_replicates_on_processes_are_the_networks_that_they_are_alone(mlfound):
     assert losses(together) == [loss for outcome in alone for loss in losses(outcome)]
 
 
+@pytest.mark.parametrize(("head", "network"), [("[]", "cnn 5-50-10"), ("[20]", "cnn 5-50-20-10")])
+def test_linear_layers_may_see_all_places(mlfound, head, network):
+    sizes = "model.channels=[5, 50]", "model.kernels=[5, 5]", "model.padding=0", "model.norm=batch"
+    outcome = mlfound(*QUICK, "model.name=cnn", *sizes, f"model.head={head}")
+    assert losses(outcome)[0] < 0.5
+    assert outcome.json("run.json")["network"] == network
+    named = package.load_model(outcome.path)[0].parameters
+    [first] = [p for p in named.values() if p.shape[0] == 50 * 4 * 4]  # 28, 12, 4 pixels
+    assert first.shape[1] in (10, 20)
+
+
 @pytest.mark.parametrize("init", ["kaiming"])
 def test_it_goes_on_from_a_checkpoint_to_the_same_bits(mlfound, init):
     options = (*QUICK, "model.name=cnn", f"model.init={init}", "schedule=constant")
@@ -76,6 +87,7 @@ def test_the_model_is_loaded_back(mlfound, model, tmp_path):
         (["model.stride=0"], ["model.stride", "from 1"]),
         (["model.padding=-1"], ["model.padding", "from 0"]),
         (["model.padding=3"], ["model.padding", "kernels of 3", "nothing but zeros", "write 2 or less"]),
+        (["model.head=[0]"], ["model.head", "null, or a list"]),
         (["model.hidden=[30]"], ["cnn has no hidden; mlp has it"]),
         (["model.channels=[10000, 10000]", "model.kernels=[99, 99]"], ["model.channels", "GB", "write less"]),
         (["replicates=100000"], ["replicates", "GB", "write less"]),

@@ -81,7 +81,10 @@ def test_batches_of_2_are_too_few_for_batch_norm_and_enough_for_running_batch_no
         ),
         (["model.norm=instance"], ["model.norm", "one number a row", "write batch, running-batch or layer"]),
         (["model.norm=batch", "model.hidden=[]"], ["no hidden units to normalise; write norm: none"]),
-        (["model.name=lenet5", "model.norm=batch"], ["lenet5 has no norm; mlp and cnn have it"]),
+        (
+            ["model.name=lenet5", "model.norm=batch"],
+            ["lenet5 has no norm; mlp, cnn, resnet and residual-mlp have it"],
+        ),
         (
             ["model.norm=layer", "model.hidden=[9, 1]"],
             ["model.norm", "single number, which then becomes 0; write"],

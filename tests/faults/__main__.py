@@ -21,6 +21,7 @@ from tests.faults import (
     odd_run_folders,
     pickles,
     processes,
+    ranks,
     repeats,
     signals,
     sweeps,
@@ -47,6 +48,7 @@ TRIALS: dict[str, tuple[Trial, int, int]] = {
     "failing-calls": (failing_calls.trial, 1_000, 6),  # there are fewer: all of them
     "kills": (kills.trial, 100, 3),
     "workers": (workers.trial, 90, 5),  # all faults of all workers in all phases, twice
+    "ranks": (ranks.trial, 20, 2),
     "signals": (signals.trial, 60, 1),  # in each of three phases
     "sweeps": (sweeps.trial, 50, 2),
 }

@@ -1,6 +1,6 @@
 """Multiplications and numbers of known networks, by hand."""
 
-from mlfound.config.training import CNNConfig, MLPConfig
+from mlfound.config.networks import CNNConfig, MLPConfig
 from mlfound.foundations.activations import ReLU
 from mlfound.foundations.costs import Costs, costs
 from mlfound.foundations.layers import Conv2d, Linear, Residual, Sequential

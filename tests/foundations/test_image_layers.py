@@ -78,10 +78,10 @@ def tie_errors(layers, x, seed=0):
     out = ours(x, training=True)
     dout = whole_numbers(*out.shape, seed=seed + 2)
     found = {"x": ours.backward(dout), **ours.gradients}
-    leaves = {name: p.requires_grad_() for name, p in {**tensors, "x": x.clone()}.items()}
-    wanted = autograd.output(ours, leaves["x"], leaves)
-    gradients = torch.autograd.grad(wanted, list(leaves.values()), dout)
-    pairs = [(out, wanted.detach()), *zip(map(found.get, leaves), gradients, strict=True)]
+    leaves, x = {name: p.requires_grad_() for name, p in tensors.items()}, x.clone().requires_grad_()
+    wanted = autograd.output(ours, x, leaves)
+    gradients = torch.autograd.grad(wanted, [*leaves.values(), x], dout)
+    pairs = [(out, wanted.detach()), *zip(map(found.get, [*leaves, "x"]), gradients, strict=True)]
     for got, want in pairs:
         assert got.shape == want.shape
         yield ((got - want).abs().max() / max(1.0, want.abs().max())).item()
@@ -185,8 +185,9 @@ def network():
         ReLU(0.5),
         MaxPool(3, 2),
         Residual(Conv2d(3, 3, 3, padding=1)),
+        Residual(Conv2d(3, 2, 3, padding=1), shortcut=Sequential(Conv2d(3, 2, 1), ReLU(0.2))),
         AveragePool(2, 1),
-        Conv2d(3, 4, 2, padding=2),
+        Conv2d(2, 4, 2, padding=2),
         MaxPool(2, 1),
         GlobalAveragePool(),
         Linear(4, 5),

@@ -22,7 +22,8 @@ from mlfound.foundations.layers import (
     Sequential,
     Unflatten,
     bound,
-    output_shapes,
+    leaf_inputs,
+    leaves,
 )
 from mlfound.foundations.norms import BatchNorm, InstanceNorm, LayerNorm, RunningBatchNorm
 from mlfound.foundations.randomness import generator
@@ -52,6 +53,7 @@ def every_layer(outputs=5):
         ReLU(0.1, 0.4, 0.8),
         Residual(Linear(9, 7), Tanh(), Linear(7, 9)),
         LayerNorm(9),
+        Residual(Tanh(), Linear(9, 9), shortcut=Sequential(Linear(9, 9), Tanh())),
         Floor(0.3),
         Sequential(Linear(9, 8), GELU()),
         Dropout(0.3),
@@ -96,7 +98,7 @@ def test_every_layer_has_a_reference():
     assert {type(layer) for layer in all_in(every_layer())} == set(TORCH)
 
 
-@pytest.mark.parametrize("loss", OUTPUTS)
+@pytest.mark.parametrize("loss", [pytest.param("mse", marks=pytest.mark.slow), "cross-entropy"])
 def test_every_layer_and_central_differences(loss):
     """At points where nothing has a corner: their distance to it is more than the step."""
     model = every_layer(OUTPUTS[loss])
@@ -109,7 +111,8 @@ def test_every_layer_and_central_differences(loss):
 
         def loss_at(changed, name=name):
             given = {**tensors, "x": x, name: changed}
-            return criterion(bound(model, given)(given["x"]), y)
+            x_given = given.pop("x")
+            return criterion(bound(model, given)(x_given), y)
 
         wanted = central_difference(loss_at, {**tensors, "x": x}[name])
         assert relative_error(gradient, wanted) <= 1e-6, name
@@ -127,6 +130,16 @@ def capped(y, ceiling):
 
 def of_layer(kind, name, change):
     return kind, name, change
+
+
+def both(residual, x):
+    """What the branch and the shortcut give."""
+    return [layer(x, residual.training) for layer in residual.layers]
+
+
+def both_ways(residual, dout):
+    """The gradients of the branch and of the shortcut."""
+    return [layer.backward(dout) for layer in residual.layers]
 
 
 FAULTS = {
@@ -155,10 +168,18 @@ FAULTS = {
     "flatten: another order": of_layer(Flatten, "gradient", lambda self, dout, x: dout.flip(1).view_as(x)),
     "floor: the corner of a ReLU": of_layer(Floor, "gradient", lambda self, dout, x: dout * (x > 0)),
     "floor: the sign of the floor": of_layer(Floor, "forward", lambda self, x: x.clamp_min(self.shift)),
-    "residual: the way around forgotten": of_layer(Residual, "gradient", Sequential.gradient),
-    "residual: its input forgotten": of_layer(Residual, "forward", Sequential.forward),
-    "residual: the way around twice": of_layer(
-        Residual, "gradient", lambda self, dout, x: 2 * dout + Sequential.gradient(self, dout, x)
+    "residual: the shortcut's gradient forgotten": of_layer(
+        Residual, "gradient", lambda self, dout, x: both_ways(self, dout)[0]
+    ),
+    "residual: the branch's gradient forgotten": of_layer(
+        Residual, "gradient", lambda self, dout, x: both_ways(self, dout)[1]
+    ),
+    "residual: the shortcut's gradient twice": of_layer(
+        Residual, "gradient", lambda self, dout, x: sum(both_ways(self, dout), start=dout)
+    ),
+    "residual: no shortcut": of_layer(Residual, "forward", lambda self, x: both(self, x)[0]),
+    "residual: x beside the shortcut": of_layer(
+        Residual, "forward", lambda self, x: sum(both(self, x), start=x)
     ),
     "identity: halved": of_layer(Identity, "gradient", lambda self, dout, x: dout / 2),
 }
@@ -189,8 +210,8 @@ def test_gradients_are_replaced_not_added(monkeypatch):
 def test_names_have_the_position_before_them():
     assert list(every_layer().parameters) == [
         "4.scale", "4.shift", "5.w", "6.scale", "6.shift", "8.w", "9.scale", "9.shift", "11.w", "11.b",
-        "13.w", "13.b", "15.1.w", "15.1.b", "15.3.w", "15.3.b", "16.scale", "16.shift", "18.1.w", "18.1.b",
-        "21.w", "21.b",
+        "13.w", "13.b", "15.1.1.w", "15.1.1.b", "15.1.3.w", "15.1.3.b", "16.scale", "16.shift",
+        "17.1.2.w", "17.1.2.b", "17.2.1.w", "17.2.1.b", "19.1.w", "19.1.b", "22.w", "22.b",
     ]  # fmt: skip
     assert list(every_layer().state) == [
         "6.mean", "6.variance", "9.sums", "9.squares", "9.numbers", "9.rows",
@@ -266,12 +287,15 @@ def test_every_training_call_leaves_out_others_and_inference_none():
 def test_every_layer_knows_the_shape_of_its_output():
     model, (x, _) = every_layer(), batch(7, (3, 4), 5)
     ours = bound(model, tensors_of(model))
-    shapes, got = output_shapes(model, tuple(x.shape)), []
-    for layer in ours.layers:
-        x = layer(x)
-        got.append(tuple(x.shape))
-    assert shapes == got
-    assert model.output_shape((7, 3, 4)) == got[-1] == (7, 5)
+    inputs = [shape for _, shape in leaf_inputs(model, tuple(x.shape))]
+    assert tuple(ours(x).shape) == model.output_shape((7, 3, 4)) == (7, 5)
+    assert [tuple(leaf.x.shape) for leaf in leaves(ours)] == inputs
+
+
+def test_a_branch_and_a_shortcut_of_two_sizes_are_refused():
+    model = Sequential(Residual(Linear(4, 3)), Linear(3, 2))
+    with pytest.raises(ValueError, match=r"layer 1, Residual: a branch of \(3,\) cannot .* of \(4,\)"):
+        model.output_shape((1, 4))
 
 
 @pytest.mark.parametrize("part", ["forward", "gradient"])

@@ -3,12 +3,19 @@
 import pytest
 import torch
 
-from mlfound.config.training import CNNConfig, LeNet5Config, MLPConfig
-from mlfound.foundations import models
+from mlfound.config.networks import CNNConfig, LeNet5Config, MLPConfig
+from mlfound.foundations import model_initialization
 from mlfound.foundations.activations import Activation, ReLU, Tanh
 from mlfound.foundations.initialization import INITIALIZATIONS
 from mlfound.foundations.layers import Conv2d, Flatten, Linear, Residual, Sequential, Unflatten, bound, leaves
-from mlfound.foundations.models import FITTED_ROWS, MODELS, UnitVariance, fitted_rows, initial_by_name, lsuv
+from mlfound.foundations.model_initialization import (
+    FITTED_ROWS,
+    UnitVariance,
+    fitted_rows,
+    initial_by_name,
+    lsuv,
+)
+from mlfound.foundations.models import MODELS
 from mlfound.foundations.norms import NORMS
 from mlfound.foundations.randomness import generator
 
@@ -70,7 +77,7 @@ def farthest(model, tensors, x):
 def test_lsuv_gives_every_layer_mean_0_and_std_1(name):
     model, x = LISTS[name], images()
     assert farthest(model, lsuv(model, generator(0, "weights"), x), x) < BOUND
-    plain = models.initial(model, INITIALIZATIONS["orthogonal"], generator(0, "weights"))
+    plain = model_initialization.initial(model, INITIALIZATIONS["orthogonal"], generator(0, "weights"))
     assert farthest(model, plain, x) > 0.1, "it is lsuv's work"
 
 
@@ -137,7 +144,7 @@ def test_the_images_that_it_is_fitted_to_are_drawn():
 def test_a_scheme_that_fits_nothing_draws_what_it_drew():
     model = LISTS["cnn"]
     named = initial_by_name(model, "kaiming", generator(0, "weights"), images(2))
-    drawn = models.initial(model, INITIALIZATIONS["kaiming"], generator(0, "weights"))
+    drawn = model_initialization.initial(model, INITIALIZATIONS["kaiming"], generator(0, "weights"))
     assert all(torch.equal(p, drawn[key]) for key, p in named.items())
 
 
@@ -147,7 +154,7 @@ def test_a_layer_that_gives_one_number_for_all_is_left_alone(pixel):
     model = Sequential(Linear(144, 1), ReLU(), Linear(1, 5))
     weights = lsuv(model, generator(0, "weights"), torch.full((301, 144), pixel))
     assert all(p.isfinite().all() for p in weights.values())
-    drawn = models.initial(model, INITIALIZATIONS["orthogonal"], generator(0, "weights"))
+    drawn = model_initialization.initial(model, INITIALIZATIONS["orthogonal"], generator(0, "weights"))
     assert torch.equal(weights["1.w"], drawn["1.w"])
     assert torch.equal(weights["1.b"], drawn["1.b"])
 
@@ -208,6 +215,6 @@ def in_turn(model, x, training):
 
 def test_norms_of_lsuv_that_begin_with_nothing_are_seen(monkeypatch):
     """The test above bites."""
-    monkeypatch.setattr(models.FirstStatistics, "forward", lambda self, x: self.layer(x))
+    monkeypatch.setattr(model_initialization.FirstStatistics, "forward", lambda self, x: self.layer(x))
     with pytest.raises(AssertionError):
         test_lsuv_gives_what_a_norm_takes_std_1_and_the_norm_its_statistics("cnn", "batch")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.pages import write
 
 RUNG = '''#export
@@ -32,6 +34,7 @@ assert set(timings) == {*MATMULS, "outer-products"}"""
 WRONG = "test_near(outer_products(a, b), a @ b + 1)"
 
 
+@pytest.mark.slow
 def test_a_rung_of_ones_own_is_checked_timed_and_exported(mlfound):
     write(Path("04_rung.ipynb"), RUNG, CHECK, TIME)
     tested = mlfound("notebook", "test", "04_rung.ipynb")

@@ -97,6 +97,11 @@ def test_a_run_that_did_not_go_well(tmp_path, status):
     assert seen.text.index("failed bad") < seen.text.index("passed good"), "what failed comes first"
 
 
+def test_a_failed_check_does_not_look_as_if_it_were_at_its_bound(tmp_path):
+    checks = [{"name": "accuracy", "passed": False, "value": 0.9798, "bound": 0.98}]
+    assert "0.9798" in Seen(page_of(make_run(tmp_path, summary={**SUMMARY, "checks": checks}))).text
+
+
 def test_nothing_is_fetched_and_nothing_foreign_may_run(tmp_path):
     html = page_of(make_run(tmp_path))
     assert not re.search(r"(?:src|href|url|@import)\s*[=(]?\s*[\"']?(?!data:|#)[a-z]*:?//", html)

@@ -154,6 +154,26 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
         "none": {"title": "", "images": np.zeros((0, 28, 28)), "labels": []},
         "one, all zero": {"title": "", "images": np.zeros((1, 8, 8), bool), "labels": ["T-shirt/top"]},
     },
+    "image_pairs": {
+        "ordinary": {
+            "title": "Before and after",
+            "images": IMAGES[:10],
+            "changed": IMAGES[10:20],
+            "labels": np.arange(10),
+        },
+        "none": {
+            "title": "",
+            "images": np.zeros((0, 28, 28)),
+            "changed": np.zeros((0, 28, 28)),
+            "labels": [],
+        },
+        "wide": {
+            "title": "",
+            "images": np.zeros((1, 2, 9)),
+            "changed": np.full((1, 2, 9), NAN),
+            "labels": ["$a$"],
+        },
+    },
     "weights": {
         "ordinary": {
             "title": "Weights",
@@ -340,6 +360,45 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "backward": {},
         },
     },
+    "inside_curves": {
+        "ordinary": {
+            "title": "Inside",
+            "step": [0, 10, 20],
+            "mean": {"2 ReLU": [0.5, 0.6, 0.7], "4 ReLU": [0.5, 0.4, 0.3]},
+            "std": {"2 ReLU": [1.0, 100.0, 0.1], "4 ReLU": [1.0, 1.1, 1.2]},
+            "near_zero": {"2 ReLU": [0.5, 0.9, 1.0], "4 ReLU": [0.0, 0.5, 0.2]},
+            "gradient": {"2 ReLU": [0.1, 0.2, 0.1], "4 ReLU": [0.1, 0.2, 0.0]},
+        },
+        "one look, diverged": {
+            "title": "",
+            "step": [0],
+            **{name: {"$a$": [NAN]} for name in ("mean", "std", "near_zero", "gradient")},
+        },
+        "all zero, many": {
+            "title": "a title that is far too long for one line " * 4,
+            "step": np.arange(5000),
+            **{
+                name: {f"{n} ReLU": np.zeros(5000) for n in range(8)}
+                for name in ("mean", "std", "near_zero", "gradient")
+            },
+        },
+    },
+    "inside_histograms": {
+        "ordinary": {
+            "title": "What comes out",
+            "layers": ["2 ReLU", "4 ReLU", "6 Tanh"],
+            "step": [0, 10, 20],
+            "edges": [-100, -3, 0, 3, 100],
+            "counts": RANDOM.poisson(3, (3, 3, 4)),
+        },
+        "one look, nothing finite": {
+            "title": r"$\frac$",
+            "layers": ["$a$"],
+            "step": [0],
+            "edges": [-100, 0, 100],
+            "counts": np.zeros((1, 1, 2)),
+        },
+    },
     "size_histograms": {
         "ordinary": {
             "title": "Sizes",
@@ -454,6 +513,38 @@ SAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "low": [None] * 30,
             "high": [None] * 30,
             "seeds": [[0.5]] * 30,
+        },
+    },
+    "setting_lines": {
+        "ordinary": {
+            "title": "Error by rows",
+            "figure": "test error, %",
+            "key": "training rows",
+            "values": [1000, 5000, 50_000],
+            "names": ["alone", "$more data"],
+            "mean": [[10, 4, 2], [4, 2, None]],
+            "low": [[9, 3.5, 1.9], [3.5, 1.8, None]],
+            "high": [[11, 4.5, 2.1], [4.5, 2.2, None]],
+        },
+        "one number, an error of 0": {
+            "title": "",
+            "figure": "$",
+            "key": "$x",
+            "values": [1],
+            "names": ["a"],
+            "mean": [[0.0]],
+            "low": [[0.0]],
+            "high": [[NAN]],
+        },
+        "many": {
+            "title": "",
+            "figure": "error",
+            "key": "rows",
+            "values": np.arange(1, 21) * 1000,
+            "names": [f"remedy {n}" for n in range(30)],
+            "mean": RANDOM.random((30, 20)) + 1,
+            "low": RANDOM.random((30, 20)) + 0.5,
+            "high": RANDOM.random((30, 20)) + 2,
         },
     },
     "setting_map": {

@@ -65,6 +65,14 @@ def test_very_many_checks_are_counted_and_those_that_failed_are_listed() -> None
     assert len(lines(Result({}, checks=checks[:20]))) == 20
 
 
+def test_a_failed_check_does_not_look_as_if_it_were_at_its_bound() -> None:
+    checks = [Check("accuracy", passed, 0.9798, 0.98) for passed in (False, True)]
+    assert lines(Result({}, checks=checks)) == [
+        "✗ accuracy: 0.9798 (bound 0.98)",
+        "✓ accuracy: 0.98 (bound 0.98)",
+    ]
+
+
 def test_a_result_on_a_terminal_of_80_columns() -> None:
     assert lines(RESULT) == [
         "Epochs",

@@ -54,6 +54,7 @@ OTHERS = [
     ("compare", {"runs": ["a", "b"]}, {"compared": ["a", "b"]}, "Validation loss of a and b"),
     ("compare", {"group": "epochs"}, {"compared": ["a"] * 9}, "Validation loss by epochs, 9 runs"),
     ("download", {}, {}, "Files of MNIST"),
+    ("remedies", {}, {"cells": 95}, "Remedies against overfitting on MNIST, 95 cells"),
     ("notebook-test", {}, {"notebooks": {"a.ipynb": "0"}}, "Test of a.ipynb"),
 ]
 

@@ -153,6 +153,7 @@ def share_of_differences_seen(judge, added, times=2000, seeds=10):
     return seen / times, held / times
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", [paired_effect, welch_effect])
 def test_false_alarms_are_rare_and_real_differences_are_found(judge):
     """Runs of one config, 2,000 times: at most 6% say a difference. Where 0.2 points were added, most do."""

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-from mlfound.config.training import CNNConfig, MLPConfig
+from mlfound.config.networks import CNNConfig, MLPConfig
 from mlfound.data.load import load
 from mlfound.data.normalize import NORMALIZATIONS, normalized
 from mlfound.data.registry import DATASETS
 from mlfound.engines.kernel import Setting
 from mlfound.engines.kernels import DropoutKernel
-from mlfound.foundations import models
+from mlfound.foundations import model_initialization, models
 from mlfound.foundations.batches import shuffled
 from mlfound.foundations.functions import dropout_mask
 from mlfound.foundations.initialization import INITIALIZATIONS, gram_schmidt_, standard_normal
@@ -46,7 +46,7 @@ def digests():
     for config in (MLPConfig(), CNNConfig()):
         model = models.MODELS[config.name](config.model_dump(), splits.shape)
         x = normalized(splits, "global")[0].train.x
-        weights = models.initial_by_name(model, "lsuv", generator(0, "weights"), x)
+        weights = model_initialization.initial_by_name(model, "lsuv", generator(0, "weights"), x)
         found[f"lsuv, {config.name}"] = digest(*weights.values())
     return found
 

@@ -6,11 +6,12 @@ from textwrap import dedent
 
 def slip(monkeypatch, function, old, new):
     """All who hold this function or method get the one with `new` where `old` stands, which is in one place."""
+    function = inspect.unwrap(function)  # from its cache
     source = dedent(inspect.getsource(function))
     assert source.count(old) == 1, f"{old!r} stands {source.count(old)} times in {function.__name__}"
     made = dict(function.__globals__)
     exec(source.replace(old, new), made)
-    monkeypatch.setattr(function, "__code__", made[function.__name__].__code__)
+    monkeypatch.setattr(function, "__code__", inspect.unwrap(made[function.__name__]).__code__)
 
 
 def worst(errors):

@@ -5,7 +5,7 @@ import math
 import torch
 from hypothesis import strategies as st
 
-from mlfound.foundations import models
+from mlfound.foundations import model_initialization
 from mlfound.foundations.activations import GELU, Floor, Identity, ReLU, Tanh
 from mlfound.foundations.convolution import windows
 from mlfound.foundations.initialization import INITIALIZATIONS
@@ -25,8 +25,8 @@ from mlfound.foundations.layers import (
 from mlfound.foundations.randomness import generator
 
 OUTPUTS = {"cross-entropy": 5, "mse": 1}
-KINDS = ["linear", "function", "dropout", "residual", "group"]
-IMAGE_KINDS = ["conv", "max-pool", "average-pool", "function", "dropout", "residual", "group"]
+KINDS = ["linear", "function", "dropout", "residual", "projected", "group"]
+IMAGE_KINDS = ["conv", "max-pool", "average-pool", "function", "dropout", "residual", "projected", "group"]
 MAX_SIDE = 12  # pixels: a border makes an image larger
 # far out torch takes 1 - tanh(x)^2 and 1 + erf(x) from numbers next to 1: at 5 it keeps 12 digits, at 8 four
 MAX_INPUT = 5.0
@@ -52,6 +52,11 @@ def stacks(draw, inputs, outputs):
             layers.append(draw(elementwise()))
         elif kind == "dropout":
             layers.append(Dropout(draw(st.floats(0.05, 0.5))))
+        elif kind == "projected":
+            wanted = draw(st.integers(1, 9))
+            branch = draw(elementwise()), Linear(features, wanted), draw(elementwise())
+            layers.append(Residual(*branch, shortcut=Linear(features, wanted)))
+            features = wanted
         else:
             container = Residual if kind == "residual" else Sequential
             layers.append(container(draw(elementwise()), Linear(features, features), draw(elementwise())))
@@ -84,6 +89,10 @@ def image_layers(draw, kind, channels, image, exact):
     if kind == "dropout":
         return Dropout(0.5 if exact else draw(st.floats(0.05, 0.5)))
     size = draw(st.sampled_from([1, 3]))
+    if kind == "projected":
+        out = draw(st.integers(1, 4))
+        branch = draw(function), Conv2d(channels, out, size, padding=size // 2), draw(function)
+        return Residual(*branch, shortcut=Sequential(Conv2d(channels, out, 1), draw(function)))
     same = Conv2d(channels, channels, size, padding=size // 2)
     return (Residual if kind == "residual" else Sequential)(draw(function), same, draw(function))
 
@@ -109,7 +118,7 @@ def image_stacks(draw, outputs, exact=False):
 def tensors_of(model, seed=0):
     """Parameters and state in float64, no bias 0; state above where it starts, as if something had been seen."""
     random = generator(seed, "tensors")
-    tensors = models.initial(model, INITIALIZATIONS["kaiming"], random)
+    tensors = model_initialization.initial(model, INITIALIZATIONS["kaiming"], random)
     found = {
         name: (p + 0.1 * torch.randn(p.shape, generator=random) * (p.ndim == 1)).double()
         for name, p in tensors.items()

@@ -59,6 +59,7 @@ def kill_one_at_work(killed: list[int], runs: Path) -> None:
     os.kill(killed[0], signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_figures_of_one_though_one_is_killed(own_folder: Path) -> None:
     in_turn = sweep("--jobs", 1, "--runs-dir", "turn")
     killed: list[int] = []

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from mlfound.config.documents import flat
 from mlfound.config.loading import load, parse_set
 from mlfound.data.load import Split, Splits
+from mlfound.data.normalize import Pixels
 from mlfound.engines import ladder
 from mlfound.errors import UserError
 from mlfound.foundations.layers import Loss, bound
@@ -20,7 +22,7 @@ from mlfound.training.build import build
 from mlfound.training.epochs import Epoch, by_epoch, line, lowest
 from mlfound.training.inputs import Inputs
 from mlfound.training.plan import plan
-from mlfound.training.resume import refuse_changes
+from mlfound.training.resume import refuse_changes, with_new_keys
 from mlfound.training.snapshots import Divergence
 from tests.support.recorders import Memory
 
@@ -55,7 +57,13 @@ def context_of(recorder=None, resumed=None):
 def trainer_of(config):
     """A trainer as `train` builds it, to be closed."""
     splits = images()
-    return closing(build(plan(config, splits), splits))
+    pixels = Pixels(splits.train.x, torch.zeros(()), torch.ones(()))
+    return closing(build(plan(config, splits), splits, pixels))
+
+
+@pytest.fixture(autouse=True)
+def _several_parts_an_epoch(monkeypatch):
+    monkeypatch.setattr("mlfound.training.rows.PART_ROWS", 64)
 
 
 def copies(networks):
@@ -89,6 +97,11 @@ KINDS = [
     ("engine=buffers", "optimizer.name=adamw", "model.dropout=0.3", "optimizer.max_norm=1.5"),
     ("engine=buffers", "optimizer.name=lamb", "optimizer.clip_norm=0.5", "model.input_dropout=0.1", *LEAKY),
     ("engine=modules", "optimizer.name=lamb", "model.dropout=0.3", *LEAKY),
+    *(
+        (*engine, "model.dropout=0.3", "augment={shift: 1, rotate: 20, elastic: 3}")
+        for engine in [("engine=buffers",), *COMPILED]
+    ),
+    ("engine=buffers", "augment={mixup: 0.4, erase: 0.3}"),
 ]
 
 
@@ -276,6 +289,22 @@ def test_a_checkpoint_of_before_the_validation_losses_were_kept_is_refused():
     context = replace(context_of(resumed=resumed), environment=facts["environment"])
     with pytest.raises(UserError, match="of an earlier mlfound; start a new run"):
         refuse_changes(config_of(), Inputs(images(), None, None, {"digest": "d"}), {}, context)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("inside={every: 5}", "optimizer.name=adam", "model.hidden=[]"),
+        ("schedule=[{name: linear, from: 1, to: 0, share: 1}]", "augment={shift: 1}"),
+    ],
+    ids=str,
+)
+def test_keys_that_a_checkpoint_does_not_know_were_at_their_defaults(changes):
+    config = config_of(*changes).model_dump(mode="json", by_alias=True)
+    wanted = dict(flat(config))
+    for section, key in ((config, "expect"), (config["data"], "split"), (config["optimizer"], "clip_norm")):
+        del section[key]
+    assert with_new_keys(config) == wanted
 
 
 def same_halves(one, other):

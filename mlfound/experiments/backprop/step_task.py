@@ -13,8 +13,9 @@ from torch import Tensor
 
 from mlfound.config.benches import BackpropBenchConfig
 from mlfound.config.loading import Loaded, load
+from mlfound.config.networks import MLPConfig
 from mlfound.config.optimizers import SGDConfig
-from mlfound.config.training import MLPConfig, TrainConfig
+from mlfound.config.training import TrainConfig
 from mlfound.data.load import Split, Splits
 from mlfound.engines.recipe import Rate
 from mlfound.experiments.benches import Measurement

@@ -9,7 +9,7 @@ from mlfound.config.documents import flat
 from mlfound.results import EarlierRun
 
 CHANCE = ("seed", "replicates")  # keys that a comparison averages over
-HOW = ("device", "threads", "engine", "product", "checkpoint")  # that change rounding and bookkeeping only
+HOW = ("device", "threads", "engine", "product", "checkpoint", "expect")  # rounding and bookkeeping only
 ABSENT = ""  # the value of a key that a run's kind of a section lacks; no setting is an empty text
 
 

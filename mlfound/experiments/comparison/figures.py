@@ -20,7 +20,7 @@ from mlfound.stats.differences import deviation
 
 @dataclass(frozen=True)
 class Measure:
-    """One column of `tables/seeds.csv`. A share of a split's images is shown in percent."""
+    """A column of `tables/seeds.csv`, or 1 less one, the error. A share of a split's images is shown in percent."""
 
     name: str
     label: str
@@ -70,6 +70,7 @@ MEASURES = {
         Measure("valid_accuracy", "validation accuracy", 1, 0.1, ".2f", "points", "valid"),
         Measure("test_loss", "test loss", -1, 0.005, ".4f"),
         Measure("test_accuracy", "test accuracy", 1, 0.1, ".2f", "points", "test"),
+        Measure("test_error", "test error", -1, 0.1, ".2f", "points", "test"),
         Measure("test_wrong", "wrong test images", -1, 10, ".1f", "images"),
         Measure("train_loss", "training loss", 0, 0.005, ".4f"),
         Measure("best_epoch", "best epoch", 0, 1, ".1f", "epochs"),

@@ -47,8 +47,13 @@ def seed_figures(run: EarlierRun) -> dict[int, dict[str, float]]:
     if rows is None:
         if len(seeds) > 1:
             raise UserError(f"{run.path}: damaged: it has no tables/seeds.csv", key="runs")
-        return {seeds[0]: numeric(run.metrics)}
-    return {int(row["seed"]): numeric(row) for row in rows}
+        return {seeds[0]: with_error(numeric(run.metrics))}
+    return {int(row["seed"]): with_error(numeric(row)) for row in rows}
+
+
+def with_error(row: dict[str, float]) -> dict[str, float]:
+    """The same and the test error, which the accuracy comes to."""
+    return row | ({"test_error": 1 - row["test_accuracy"]} if "test_accuracy" in row else {})
 
 
 def numeric(row: Mapping[str, Any]) -> dict[str, float]:

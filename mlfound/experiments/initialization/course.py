@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from mlfound.config.training import CNNConfig
+from mlfound.config.networks import CNNConfig
 from mlfound.experiments.initialization import claims
 from mlfound.experiments.initialization.claims import Claim
 from mlfound.experiments.initialization.signals import Scheme

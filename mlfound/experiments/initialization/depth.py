@@ -11,6 +11,7 @@ from mlfound.experiments.initialization.activations import leak
 from mlfound.foundations import stacks
 from mlfound.foundations.activations import Activation
 from mlfound.foundations.initialization import INITIALIZATIONS
+from mlfound.foundations.telemetry import moments
 
 VANISHED_SHARE = 2.0**-24  # of the signal at the start: added to it in float32, this changes nothing
 MAX_LOG10, HISTOGRAM_BINS = 8.0, 64  # from 10^-8 to 10^8, a quarter of a decade a bin
@@ -151,13 +152,6 @@ def signal_figures(x: Tensor, z: Tensor, activation: Activation) -> tuple[float,
     dead = (activation.gradient(torch.ones_like(largest), largest) == 0).float().mean().item()
     sizes = x[:HISTOGRAM_ROWS].abs().log10()  # zeros are -inf, outside of every bin
     return mean, std, dead, moments(z)[1], torch.histc(sizes, HISTOGRAM_BINS, -MAX_LOG10, MAX_LOG10)
-
-
-def moments(x: Tensor) -> tuple[float, float]:
-    """Mean and std of all numbers, in float64, where no square of a float32 overflows; much faster than x.std()."""
-    mean = x.sum(dtype=torch.float64).item() / x.numel()
-    square = torch.linalg.vector_norm(x, dtype=torch.float64).item() ** 2 / x.numel()
-    return mean, math.sqrt(max(square - mean**2, 0.0)) if math.isfinite(square) else math.nan
 
 
 def plain_theory(init: str, activation: Activation, width: int) -> float | None:

@@ -24,11 +24,11 @@ from mlfound.experiments.initialization.model_tables import (
 )
 from mlfound.experiments.initialization.signals import Scheme, measure
 from mlfound.foundations.costs import costs
-from mlfound.foundations.models import FITTED_ROWS
+from mlfound.foundations.model_initialization import FITTED_ROWS
 from mlfound.results import Check, Result
 from mlfound.training.inputs import Inputs
 from mlfound.training.plan import Plan, plan
-from mlfound.training.refusals import refuse_single_rows
+from mlfound.training.refusals import refuse_fixup, refuse_single_rows
 
 BESIDE = ("torch-default", "lsuv")  # what the config's own scheme is compared with
 DRAWS = 20
@@ -95,6 +95,8 @@ def refuse(config: InitStatsConfig, inputs: Inputs, schemes: Sequence[str]) -> N
     step, images = planned(config, inputs), inputs.splits.valid.first(config.rows or ROWS)
     model, draws = step.recipe.model, config.draws or DRAWS
     refuse_single_rows(model, tuple(images.x.shape), len(images.y), "rows")
+    for init in schemes:
+        refuse_fixup(init, model, "init")
     layers = costs(model, tuple(images.x[:1].shape))
     outputs, windows = sum(each.outputs for each in layers), max(each.inputs for each in layers)
     rows = max(2 * len(images.y), FITTED_ROWS)  # a step keeps outputs and gradients, fitting keeps outputs

@@ -1,65 +1,23 @@
 """A model's signal and gradient, layer by layer: a step forward and backward from first weights, drawn many times."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Generator, Tensor
 
 from mlfound.data.load import Split
 from mlfound.engines.recipe import Named, Recipe
-from mlfound.experiments.initialization.depth import moments
-from mlfound.foundations.layers import Layer, Loss, Sequential, Shape, bound, mapped
-from mlfound.foundations.models import FITTED, ROUNDING, fitted_rows
+from mlfound.foundations.layers import Layer, Loss, Sequential, Shape, bound
+from mlfound.foundations.model_initialization import FITTED, ROUNDING, fitted_rows
 from mlfound.foundations.randomness import generator
+from mlfound.foundations.telemetry import Recorded, moments, recorded, share_near_zero, size
 from mlfound.training.build import initial
 from mlfound.training.plan import Plan
 
 # Of what comes out of a layer mean, std and share near 0; the root mean square of its gradient, the last layer's 1
 FIGURES = ("mean", "std", "near_zero", "gradient")
-NEAR_ZERO = 0.01  # of the root mean square of all that comes out
-
-
-class Recorded(Layer):
-    """A layer that keeps what came out of it, `out`, and the gradient that came back, `dout`."""
-
-    out: Tensor
-    dout: Tensor
-
-    def __init__(self, layer: Layer) -> None:
-        self.layer, self.parameters, self.state = layer, layer.parameters, layer.state
-
-    def bind(self, tensors: Mapping[str, Tensor], generator: Generator | None = None) -> None:
-        self.layer.bind(tensors, generator)
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.out = self.layer(x, self.training)
-        return self.out
-
-    def gradient(self, dout: Tensor, x: Tensor) -> Any:
-        self.dout = dout
-        return self.layer.backward(dout, self.input_gradient)
-
-    @property
-    def has_weights(self) -> bool:
-        """Whether it is no container, and an initialisation draws some of its parameters."""
-        drawn = any(parameter.start is None for parameter in self.parameters.values())
-        return drawn and not isinstance(self.layer, Sequential)
-
-
-def recorded(model: Sequential) -> tuple[Layer, list[Recorded]]:
-    """The model with a `Recorded` for each of its layers, and these: a residual block comes after those in it."""
-    found = list[Recorded]()
-
-    def keeping(layer: Layer) -> Layer:
-        if type(layer) is Sequential:  # gives what the last of its layers gives
-            return layer
-        found.append(Recorded(layer))
-        return found[-1]
-
-    return mapped(model, keeping), found
 
 
 @dataclass(frozen=True)
@@ -159,7 +117,7 @@ def measure(
 def first_step(recipe: Recipe, weights: Named, images: Split, dropout: Generator) -> list[Recorded]:
     """Forward, loss and backward as in training; the layers."""
     own = {name: p.clone() for name, p in weights.items()}  # for training changes the state of some layers
-    model, layers = recorded(bound(recipe.model, own, dropout))
+    model, layers = recorded(bound(recipe.model, own, dropout), gives_something_new)
     loss = Loss(recipe.loss)
     loss(model(images.x, training=True), images.y)
     model.backward(loss.backward())
@@ -171,7 +129,7 @@ def fitted_error(model: Sequential, weights: Named, x: Tensor) -> tuple[float, f
 
     Without a bias a layer leaves its mean to the norm behind it.
     """
-    fitted, layers = recorded(bound(model, weights))
+    fitted, layers = recorded(bound(model, weights), gives_something_new)
     fitted(x)
     outputs = [(*moments(each.out), "b" in each.parameters) for each in layers if each.has_weights]
     varied = [
@@ -183,10 +141,6 @@ def fitted_error(model: Sequential, weights: Named, x: Tensor) -> tuple[float, f
     return mean, std
 
 
-def size(x: Tensor) -> float:
-    """The root mean square of all numbers."""
-    return math.hypot(*moments(x))
-
-
-def share_near_zero(x: Tensor) -> float:
-    return (x.abs() <= NEAR_ZERO * size(x)).double().mean().item()
+def gives_something_new(layer: Layer) -> bool:
+    """Not so a `Sequential`, which gives what the last of its layers does."""
+    return not isinstance(layer, Sequential)

@@ -8,7 +8,7 @@ import torch
 from mlfound.experiments.trained.verdicts import advice
 from mlfound.foundations.optimizers import Adam
 from mlfound.results import Column, Picture, Result, Table
-from mlfound.training.epochs import Epoch, averaged, by_epoch, lowest
+from mlfound.training.epochs import Epoch, averaged, best_epoch, by_epoch, lowest
 from mlfound.training.plan import Plan
 from mlfound.training.snapshots import Divergence
 
@@ -65,21 +65,24 @@ def early_stopping(planned: Plan, epochs: Sequence[Epoch]) -> list[str]:
 def training_metrics(planned: Plan, epochs: Sequence[Epoch], rows: int) -> dict[str, float | int]:
     """The tested epoch's figures, the epoch of the lowest validation loss, and the speed over all epochs.
 
+    Those of the validation images only where there are any.
+
     Of several networks: means, and the images that all of them saw in a second.
     """
     each, tested = by_epoch(epochs), averaged(tested_epoch(planned, epochs))
     seconds = sum(rows[0].train_seconds for rows in each)
     early = {} if planned.patience is None else {"tested_epoch": tested.epoch}
-    return {
+    metrics = {
         "valid_accuracy": tested.valid_accuracy,
         "valid_loss": tested.valid_loss,
         "train_loss": tested.train_loss,
         "epochs": len(each),
-        "best_epoch": lowest(epochs)[0].epoch,
+        "best_epoch": best_epoch(epochs),
         **early,
         "train_seconds": seconds,
         "images_per_s": rows * len(epochs) / seconds,
     }
+    return {name: value for name, value in metrics.items() if value is not None}
 
 
 def epoch_tables(epochs: Sequence[Epoch]) -> list[Table]:
@@ -94,9 +97,9 @@ def epoch_tables(epochs: Sequence[Epoch]) -> list[Table]:
 
 
 def curves(planned: Plan, epochs: Sequence[Epoch], test_accuracy: float) -> list[Picture]:
-    """Loss with the learning rate below it, accuracy, and the schedule of both rates, over the epochs."""
+    """Loss with the learning rate below it, validation accuracy, and the schedule of both rates, over the epochs."""
     ticks = torch.linspace(0, 1, 1000, dtype=torch.float64).tolist()
-    each, seeds = by_epoch(epochs), len(planned.seeds)
+    each, seeds, best = by_epoch(epochs), len(planned.seeds), best_epoch(epochs)
     means = f", mean of {seeds:,} seeds" if seeds > 1 else ""
 
     def curve(name: str) -> dict[str, list[float]]:
@@ -112,22 +115,24 @@ def curves(planned: Plan, epochs: Sequence[Epoch], test_accuracy: float) -> list
         "title": f"Loss ({planned.recipe.loss}){means}",
         "epoch": numbers,
         **curve("train_loss"),
-        **curve("valid_loss"),
+        **({} if best is None else curve("valid_loss")),
         "lr_progress": progress,
         "lr": lrs,
-        "best_epoch": lowest(epochs)[0].epoch,
-    }
-    accuracies = {
-        "title": f"Accuracy{means}",
-        "epoch": numbers,
-        **curve("valid_accuracy"),
-        "test_accuracy": test_accuracy,
+        "best_epoch": best,
     }
     schedule = {"title": "Schedule", "progress": progress, "lr": lrs, "momentum": momenta}
     if isinstance(planned.recipe.optimizer, Adam):
         schedule["momentum_name"] = "beta1"
-    return [
+    pictures = [
         Picture("loss", "loss_curves", losses),
-        Picture("accuracy", "accuracy_curve", accuracies),
         Picture("schedule", "schedule_curves", schedule),
     ]
+    if best is not None:
+        accuracies = {
+            "title": f"Accuracy{means}",
+            "epoch": numbers,
+            **curve("valid_accuracy"),
+            "test_accuracy": test_accuracy,
+        }
+        pictures.insert(1, Picture("accuracy", "accuracy_curve", accuracies))
+    return pictures

@@ -2,21 +2,32 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mlfound.foundations.layers import AveragePool, Conv2d, Layer, Linear, MaxPool, Sequential, leaves
+from mlfound.foundations.layers import (
+    AveragePool,
+    Conv2d,
+    Layer,
+    Linear,
+    MaxPool,
+    Residual,
+    Sequential,
+    leaves,
+)
 from mlfound.results import Picture, Result
 from mlfound.training.evaluation import Score
 from mlfound.training.inputs import Inputs
+from mlfound.training.inside import evenly
 
 CALLED: dict[type[Layer], str] = {
     Conv2d: "convolution",
     MaxPool: "max pooling",
     AveragePool: "average pooling",
+    Residual: "block",
 }
 MAX_MAPS, MAX_LAYERS = 16, 8  # in one picture
 
@@ -61,26 +72,27 @@ def first_image(model: Sequential, inputs: Inputs, score: Score, whose: str) -> 
 
 
 def feature_maps(model: Sequential, x: Tensor) -> list[tuple[str, Tensor]]:
-    """Of a batch of one: each convolution's and pooling's maps (channels, rows, columns), after activations."""
-    out, in_turn = model(x), list(leaves(model))
-    outputs = [*(layer.x for layer in in_turn[1:]), out]
+    """Of a batch of one: maps (channels, rows, columns) of convolutions, blocks and pooling, after activations."""
     found, name, count = dict[str, Tensor](), "", Counter[str]()
-    for layer, maps in zip(in_turn, outputs, strict=True):
+    for layer in unpacked(model):
+        x = layer(x)
         if kind := CALLED.get(type(layer)):
             count[kind] += 1
             name = f"{kind} {count[kind]}"
-        if name and maps.ndim == 4:
-            found[name] = maps[0]  # of what comes before the next of these, an activation, the last
+        if name and x.ndim == 4:
+            found[name] = x[0]  # of what comes before the next of these, an activation, the last
     return list(found.items()) if "convolution" in count else []
+
+
+def unpacked(layer: Layer) -> Iterator[Layer]:
+    """The layers of groups; a residual block is one."""
+    if isinstance(layer, Sequential):
+        for inner in layer.layers:
+            yield from unpacked(inner)
+    else:
+        yield layer
 
 
 def percent(share: float) -> str:
     """Not rounded to certainty."""
     return ">99.9%" if share > 0.999 else f"{share:.1%}"
-
-
-def evenly(items: Sequence[Any], most: int) -> list[Any]:
-    """At most so many of them, from the first to the last."""
-    if len(items) <= most:
-        return list(items)
-    return [items[round(n * (len(items) - 1) / (most - 1))] for n in range(most)]

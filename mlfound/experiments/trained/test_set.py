@@ -12,7 +12,7 @@ from mlfound.experiments.trained.inside import inside
 from mlfound.foundations.layers import Loss, Sequential
 from mlfound.results import Column, Picture, Result, Table
 from mlfound.stats.estimates import accuracy_interval, too_few
-from mlfound.training.epochs import Epoch, lowest
+from mlfound.training.epochs import Epoch, best_epoch
 from mlfound.training.evaluation import Score, confusion, evaluate, worst_mistakes
 from mlfound.training.inputs import Inputs
 from mlfound.training.plan import Plan
@@ -27,7 +27,7 @@ def on_test_set(
     test, splits, loss = inputs.splits.test, inputs.splits, Loss(planned.recipe.loss)
     scores = [evaluate(model, loss, test.x, test.y, splits.classes) for model in models]
     metrics = test_metrics(scores, len(test.y))
-    whose = f", seed {planned.seeds[0]}" if len(models) > 1 else ""
+    whose = planned.first
     return (
         Result(
             metrics,
@@ -53,6 +53,8 @@ def test_metrics(scores: Sequence[Score], rows: int) -> dict[str, float | int]:
         "test_accuracy_best": max(accuracies) if several else None,
         "test_wrong": mean(score.wrong for score in scores),
         "test_loss": mean(score.loss for score in scores),
+        "test_error": mean(score.wrong for score in scores)
+        / rows,  # its interval is the accuracy's, turned round
         "replicates": len(scores) if several else None,
     }
     return {name: value for name, value in metrics.items() if value is not None}
@@ -87,7 +89,7 @@ def seed_table(tested: Sequence[Epoch], scores: Sequence[Score], epochs: Sequenc
     )
     rows = []
     for n, (epoch, score) in enumerate(zip(tested, scores, strict=True)):
-        best = lowest(epochs[n :: len(tested)])[0].epoch
+        best = best_epoch(epochs[n :: len(tested)])
         figures = epoch.valid_accuracy, epoch.valid_loss, epoch.train_loss
         rows.append((epoch.seed, score.accuracy, score.loss, score.wrong, *figures, best))
     return Table("seeds", "Seeds", columns, rows, shown="verbose" if len(rows) > 1 else "never")

@@ -1,6 +1,9 @@
-"""What the validation images say of a training: did it learn anything, did it overfit, and what to try instead."""
+"""What the validation images say of a training: did it learn anything, did it overfit, and what to try instead.
 
-from collections.abc import Sequence
+Without any, what some training images say: whether it learned anything, and no more.
+"""
+
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -13,7 +16,10 @@ from mlfound.training.plan import Plan
 # how often chance alone may look like overfitting, and like a network that has learned something
 ALPHA = 0.05
 MIN_RISE = 0.005  # of the loss: a smaller rise costs nothing, however sure it is
-CHECK = "validation accuracy above that of the commonest class"
+CHECK = "{} accuracy above that of the commonest class"
+NO_VALIDATION = (
+    "No validation set (data.split: published): nothing was chosen by one, and overfitting is not judged."
+)
 
 
 def overfitting(halves: Halves, epochs: Sequence[Epoch], dropout: bool = True) -> Result:
@@ -55,6 +61,7 @@ def gap(epochs: Sequence[Epoch]) -> str:
     """How far the last training loss is below the validation loss, in words."""
     last = averaged(by_epoch(epochs)[-1])
     train, valid = last.train_loss, last.valid_loss
+    assert valid is not None, "an overfitting that no validation image showed"
     if not 0 < train < valid:
         return f", to {figure(valid)}"
     times = format(valid / train, ".2g" if valid < 10 * train else ",.0f")
@@ -66,29 +73,31 @@ def figure(loss: float) -> str:
     return f"{loss:.4f}" if loss == 0 or 1e-4 <= loss < 1e6 else f"{loss:.3g}"
 
 
-def learned(planned: Plan, y: Tensor, rows: Sequence[Epoch]) -> Result:
+def learned(planned: Plan, y: Tensor, right: Mapping[int, float], split: str = "validation") -> Result:
     """Whether every network is right more often than always the commonest class of the labels `y` would be.
 
     An exact binomial test, one-sided. More right answers than that class has would not do: where the classes are of
-    one size, half of all networks that guess have them. `rows` are those of the tested epoch.
+    one size, half of all networks that guess have them. `right` is the accuracy on this `split` by seed.
     """
     images = len(y)
     if images < MIN_IMAGES:
         return Result({})
     share = y.bincount().max().item() / images
     bound = least_above_chance(images, share, ALPHA) / images
-    worst = min(row.valid_accuracy for row in rows)
-    seeds = [row.seed for row in rows if row.valid_accuracy < bound - 1e-9]  # the accuracies are rounded
-    check = Check(CHECK, not seeds, worst, bound)
+    worst = min(right.values())
+    seeds = [
+        seed for seed, accuracy in right.items() if accuracy < bound - 1e-9
+    ]  # the accuracies are rounded
+    check = Check(CHECK.format(split), not seeds, worst, bound)
     if not seeds:
         return Result({}, checks=[check])
     whose = (
         "The network"
-        if len(rows) == 1
-        else f"Of {len(rows)} networks {len(seeds)}, first that of seed {seeds[0]},"
+        if len(right) == 1
+        else f"Of {len(right)} networks {len(seeds)}, first that of seed {seeds[0]},"
     )
     found = (
-        f"{whose} learned nothing: {worst:.2%} of the validation images are right, always the commonest class "
+        f"{whose} learned nothing: {worst:.2%} of the {split} images are right, always the commonest class "
         f"makes {share:.2%} right, and chance up to {bound:.2%}. {advice(planned)}"
     )
     return Result({}, checks=[check], findings=[found])

@@ -1,0 +1,139 @@
+"""`mlfound train` under a real torchrun: one run of many ranks. All but what needs no torchrun is slow."""
+
+import json
+import os
+import signal
+import sys
+
+import pytest
+from safetensors.torch import load_file
+
+from mlfound.cli import ranks
+from mlfound.foundations.checks import relative_error
+from mlfound.runs.status import read_facts
+from tests.support.commands import check_line, mlfound
+from tests.support.torchrun import Torchrun, begun, wait_until
+
+SHORT = ("data.dataset=mnist-sample", "epochs=1", "model.dropout=0.1")
+LONG = ("data.dataset=mnist-sample", "epochs=500", "checkpoint.seconds=0")
+QUICK = ("--quiet", "--no-plots")
+
+
+@pytest.mark.slow
+def test_one_run_of_two_ranks_is_that_of_one_process(tmp_path, own_folder):
+    with Torchrun(tmp_path, 2, "train", *SHORT, "--no-plots") as torchrun:
+        code, out, err = torchrun.end()
+    assert code == 0, err
+    [run] = (path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
+    assert out.splitlines()[-1] == f"runs/{run.name}"
+    assert sum(line.startswith("epoch ") for line in err) == 1, "more than one rank shows what it does"
+    assert "2 ranks" in (run / "log.txt").read_text()
+    facts = read_facts(run)
+    assert (facts["status"], facts["ranks"], facts["threads"]) == ("completed", 2, 1)
+    assert facts["command_line"].startswith("torchrun --nproc-per-node 2 -m mlfound train data.dataset=")
+
+    alone = mlfound("train", *SHORT, "engine=buffers", "--threads", "1", *QUICK)
+    assert alone.json("run.json")["ranks"] == 1
+    found, wanted = (load_file(path / "model.safetensors") for path in (run, alone.path))
+    # 79 steps in float32, which rounds at 6e-8: what they add up is far below what another gradient would do
+    assert max(relative_error(found[name], wanted[name]) for name in wanted) <= 1e-3
+
+
+@pytest.mark.parametrize("command", ["info", "sweep", ""])
+def test_torchrun_starts_only_train(command, monkeypatch, capsys):
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "RANK": "0", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["mlfound", *command.split()])
+    assert ranks.are_several()
+    with pytest.raises(SystemExit) as ended:
+        ranks.run(lambda: pytest.fail("it ran"))
+    assert ended.value.code == 2
+    assert "torchrun starts only mlfound train" in check_line(capsys.readouterr().err.removesuffix("\n"))
+
+
+def test_one_process_is_as_without_torchrun(monkeypatch):
+    assert not ranks.are_several()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert not ranks.are_several()
+
+
+BAD = {
+    ("info",): "torchrun starts only mlfound train",
+    ("train", *SHORT, "batch_size=2"): "batch_size: a batch of 2 has no row for each of 3 ranks",
+    ("train", *SHORT, "replicates=2"): "replicates: 3 ranks train one network together",
+    ("train", *SHORT, "engine=native"): "engine: native cannot add up the gradients",
+    ("train", "none.yaml"): "none.yaml: there is no such file",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", BAD, ids=lambda each: each[-1])
+def test_a_mistake_is_said_once_and_leaves_nothing(arguments, tmp_path):
+    with Torchrun(tmp_path, 3, *arguments) as torchrun:
+        code, out, err = torchrun.end()
+    assert (code, out) == (1, "")  # torchrun's own code
+    [line] = (line for line in err if line != "mlfound train: loading PyTorch")
+    assert BAD[arguments] in check_line(line)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [("train", "--help"), ("train", "--print-config")])
+def test_where_nothing_is_to_be_done_all_end(arguments, tmp_path):
+    with Torchrun(tmp_path, 2, *arguments) as torchrun:
+        code, out, err = torchrun.end()
+    assert (code, err) == (0, [])
+    [last] = mlfound(*arguments).out.splitlines()[-1:]
+    assert out.splitlines()[-1] == last
+    assert out.count(last) == 1, "more than one rank says it"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", ["torchrun", "one rank"])
+def test_an_interrupted_run_goes_on_with_as_many_ranks(told, tmp_path):
+    runs = tmp_path / "runs"
+    with Torchrun(tmp_path, 2, "train", *LONG, *QUICK) as torchrun:
+        pids = torchrun.wait_for_ranks()
+        wait_until(lambda: begun(runs))
+        os.kill(pids[1] if told == "one rank" else torchrun.process.pid, signal.SIGINT)
+        code, _, err = torchrun.end()
+    run = begun(runs)
+    assert code == 1
+    assert err == []
+    assert read_facts(run)["status"] == "interrupted"
+    assert [*(run / "checkpoints").glob("*.json")]
+
+    with Torchrun(tmp_path, 3, "train", "--resume", run.name, *QUICK) as torchrun:
+        code, _, err = torchrun.end()
+    assert code == 1
+    assert "checkpoint.allow_other_bits: ranks is 3, then 2" in check_line(err[0])
+
+    other_bits = "checkpoint.allow_other_bits=true"
+    with Torchrun(tmp_path, 3, "train", "--resume", run.name, other_bits, *QUICK) as torchrun:
+        torchrun.wait_for_ranks()
+        wait_until(lambda: read_facts(run)["status"] == "running" and read_facts(run)["ranks"] == 3)
+        os.kill(torchrun.process.pid, signal.SIGINT)
+        torchrun.end()
+    assert read_facts(run)["status"] == "interrupted"
+
+
+@pytest.mark.slow
+def test_two_torchruns_at_once_do_not_meet(tmp_path):
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    arguments = "train", *SHORT, *QUICK
+    with Torchrun(folders[0], 2, *arguments) as one, Torchrun(folders[1], 3, *arguments) as other:
+        assert [each.end()[0] for each in (one, other)] == [0, 0]
+    seen = [json.loads((begun(folder / "runs") / "run.json").read_text())["ranks"] for folder in folders]
+    assert seen == [2, 3]
+
+
+@pytest.mark.slow
+def test_a_complete_run_has_nothing_left_to_do_in_any_rank(tmp_path):
+    with Torchrun(tmp_path, 2, "train", *SHORT, *QUICK) as torchrun:
+        assert torchrun.end()[0] == 0
+    with Torchrun(tmp_path, 2, "train", "--resume", "latest") as torchrun:
+        code, _, err = torchrun.end()
+    assert (code, err[-1]) == (0, "This run is complete: nothing is left to do.")
