@@ -6,9 +6,11 @@ import signal
 import sys
 
 import pytest
+import torch.distributed as dist
 from safetensors.torch import load_file
 
 from mlfound.cli import ranks
+from mlfound.engines.ranks import Ranks
 from mlfound.foundations.checks import relative_error
 from mlfound.runs.status import read_facts
 from tests.support.commands import check_line, mlfound
@@ -56,6 +58,33 @@ def test_one_process_is_as_without_torchrun(monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert not ranks.are_several()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_rank_told_to_stop_before_it_trains_stops_with_all_others(number, monkeypatch):
+    """The first rank may have begun the run by then: a rank that ended at once would make it a failed one."""
+    seen = []
+
+    def train_a_little(config, context):
+        signal.raise_signal(number)
+        with context.interruption() as is_interrupted:
+            seen.append(is_interrupted())
+
+    monkeypatch.setattr("mlfound.experiments.train.run", train_a_little)
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = ranks.work(Alone(dist.HashStore(), 0, 1), {"config": {}, "data_dir": "", "resumed": None})
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+    assert (code, seen) == (128 + signal.SIGINT, [True])
+
+
+class Alone(Ranks):
+    """One rank, whose sums are its own numbers."""
+
+    def sum(self, x):
+        return x
 
 
 BAD = {

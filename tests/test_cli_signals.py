@@ -67,6 +67,17 @@ def test_in_the_block_they_are_exceptions_and_after_it_as_before(number):
 
 
 @both
+def test_who_ignores_them_from_now_on_is_not_overruled(number):
+    before = signal.getsignal(number)
+    try:
+        with raised(), deferred():
+            signal.signal(number, signal.SIG_IGN)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+@both
 def test_what_python_drops_is_raised_again(number):
     class Thing:
         pass

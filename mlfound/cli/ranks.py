@@ -102,12 +102,16 @@ def follow() -> NoReturn:
 
 
 def work(ranks: "Ranks", orders: Mapping[str, Any]) -> int:
-    """Do the first rank's training beside it; the exit code."""
+    """Do the first rank's training beside it; the exit code.
+
+    From here on a signal is not for this rank but for all, whether or not they train already.
+    """
     from mlfound.engines.ranks import RankError
     from mlfound.experiments import train
 
     try:
-        train.run(*received(ranks, orders))
+        with deferred() as is_told:
+            train.run(*received(ranks, orders, is_told))
     except RankError as error:
         if error.speaks:
             advice = "mlfound runs has the run; --resume goes on from its last checkpoint"
@@ -126,7 +130,7 @@ def work(ranks: "Ranks", orders: Mapping[str, Any]) -> int:
     return 0
 
 
-def received(ranks: "Ranks", orders: Mapping[str, Any]) -> tuple[Any, Any]:
+def received(ranks: "Ranks", orders: Mapping[str, Any], is_told: Callable[[], bool]) -> tuple[Any, Any]:
     """Config and context as the first rank has them, but for a recorder that keeps nothing."""
     from mlfound.config.models import CONFIGS
     from mlfound.results import Checkpoint, Context, Resumed
@@ -143,23 +147,24 @@ def received(ranks: "Ranks", orders: Mapping[str, Any]) -> tuple[Any, Any]:
         environment(),
         no_run,
         resumed=resumed,
-        interruption=partial(together, ranks),
+        interruption=partial(together, ranks, is_told),
         ranks=ranks,
     )
     return CONFIGS["train"].model_validate(orders["config"]), context
 
 
 @contextmanager
-def together(ranks: "Ranks") -> Iterator[Callable[[], bool]]:
+def together(ranks: "Ranks", is_told: Callable[[], bool] = lambda: False) -> Iterator[Callable[[], bool]]:
     """See `deferred`: all are interrupted as soon as one is, and none leaves before the first has all sums.
 
-    Where a rank ended torchrun ends the others, too: from then on a signal must not disturb what is written of it.
+    `is_told` says whether this one was told to stop before. Where a rank ended torchrun ends the others, too: from
+    then on a signal must not disturb what is written of it.
     """
     from mlfound.engines.ranks import RankError
 
     try:
         with deferred() as is_received:
-            yield lambda: ranks.stopped(is_received())
+            yield lambda: ranks.stopped(is_received() or is_told())
             ranks.close()
     except KeyboardInterrupt:
         ignore_signals()

@@ -65,7 +65,7 @@ def deferred() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """In the block both signals go to `handler`."""
+    """In the block both signals go to `handler`; who sets another one meanwhile keeps it."""
     numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
@@ -73,7 +73,8 @@ def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     finally:
         take_effect_after(0)
         for number, earlier in before.items():
-            signal.signal(number, earlier)
+            if signal.getsignal(number) == handler:
+                signal.signal(number, earlier)
 
 
 def take_effect(number: int, frame: FrameType | None = None) -> None:
