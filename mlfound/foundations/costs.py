@@ -13,6 +13,11 @@ class Costs(NamedTuple):
     inputs: int  # of a convolution its unfolded windows
     multiplications: int
 
+    @property
+    def places(self) -> int:
+        """How often the same weights are used: by a convolution at each pixel that comes out, else once."""
+        return self.outputs * self.inputs // self.multiplications if self.multiplications else 1
+
 
 def costs(layer: Layer, shape: Shape) -> list[Costs]:
     """Of each layer that is no container, for an input of this `shape`, (batch, ...)."""

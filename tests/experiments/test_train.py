@@ -269,6 +269,21 @@ def test_networks_are_shared_out_among_processes_of_one_thread(monkeypatch):
     assert planned("replicates=10", "threads=2").machine.workers == 1, "threads do not survive a fork"
 
 
+def test_several_threads_work_where_most_of_the_time_goes_into_products(monkeypatch):
+    """They save little of a convolution's, and lose much where another program wants their core."""
+    monkeypatch.setattr(hardware, "cores", lambda: 4)
+
+    def threads(*changes):
+        return planned("threads=auto", "engine=buffers", *changes, rows=50_000).config.threads
+
+    assert [threads(f"batch_size={rows}") for rows in (2551, 2552)] == [
+        1,
+        4,
+    ]  # 784 x 50 multiplications a row
+    # 32 kernels of 16 x 9 at 4 x 4 places are 73,728, a tenth of which counts
+    assert [threads("model.name=cnn", f"batch_size={rows}") for rows in (13563, 13564)] == [1, 4]
+
+
 @needs_compiler
 def test_networks_are_shared_out_among_threads_of_the_compiled_engine(monkeypatch):
     monkeypatch.setattr(hardware, "cores", lambda: 4)

@@ -20,7 +20,7 @@ def test_the_courses_cnn():
     each = [cost.multiplications for cost in of(CNNConfig()) if cost.multiplications]
     assert each == [8 * 25 * 196, 16 * 72 * 49, 32 * 144 * 16, 32 * 288 * 4, 320]
     first = next(cost for cost in of(CNNConfig()) if cost.inputs)
-    assert (first.outputs, first.inputs) == (8 * 196, 25 * 196)
+    assert (first.outputs, first.inputs, first.places) == (8 * 196, 25 * 196, 196)
 
 
 def test_what_is_in_containers_counts():

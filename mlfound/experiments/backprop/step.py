@@ -40,6 +40,7 @@ from mlfound.foundations.layers import Dropout, leaves
 from mlfound.reference import libraries
 from mlfound.results import Column, Context, Picture, Result, Table
 from mlfound.stats.timing import measure, quartiles, timer_of
+from mlfound.training import machine
 from mlfound.training.plan import model_for, step_numbers
 from mlfound.training.refusals import refuse_single_rows
 
@@ -59,12 +60,12 @@ FLOAT32_BOUND = 5e-7  # of the typical weight then: rounding leaves 1e-8, produc
 
 
 def largest_product(config: BackpropBenchConfig, splits: Splits) -> float:
-    """Multiplications in the largest of a step."""
+    """In the largest product of a step, as `train` counts them."""
     loaded = training_settings(config, splits.classes)
     with located(loaded):
         model = model_for(loaded.config, splits.shape)
     layers = costs(model, (1, math.prod(splits.shape)))
-    return float(loaded.config.batch_size * max(each.multiplications for each in layers))
+    return float(loaded.config.batch_size * machine.largest_product(layers))
 
 
 @contextmanager
