@@ -65,6 +65,7 @@ def tested(tmp_path_factory):
     return folder, done, document, rows
 
 
+@pytest.mark.slow
 def test_every_notebook_has_its_row(tested):
     _, done, document, rows = tested
     assert done.returncode == 1
@@ -87,6 +88,7 @@ def test_every_notebook_has_its_row(tested):
     assert passed["cells run in nbs/01_passes.ipynb"] is True
 
 
+@pytest.mark.slow
 def test_every_failure_is_a_sentence(tested):
     assert tested[2]["findings"] == [
         "nbs/03_fails.ipynb: cell 3: ZeroDivisionError: division by zero",
@@ -98,6 +100,7 @@ def test_every_failure_is_a_sentence(tested):
     ]
 
 
+@pytest.mark.slow
 def test_the_failing_cell_is_shown_with_its_source_and_error(tested):
     folder, done, document, _ = tested
     log = (folder / document["path"] / "log.txt").read_text()
@@ -116,6 +119,7 @@ def test_the_failing_cell_is_shown_with_its_source_and_error(tested):
     assert any(line.startswith("nbs/01_passes.ipynb: passed, 6 of 7 cells in") for line in lines)
 
 
+@pytest.mark.slow
 def test_cells_run_in_their_folder_and_files_are_whole(tested):
     folder = tested[0]
     assert (folder / "nbs/written").read_text() == "flushed"
@@ -123,6 +127,7 @@ def test_cells_run_in_their_folder_and_files_are_whole(tested):
     assert not (folder / "nbs/never").exists()
 
 
+@pytest.mark.slow
 def test_the_run_folder_says_what_was_run(tested):
     folder, _, document, _ = tested
     assert document["id"].endswith("-notebook-test")
