@@ -16,7 +16,7 @@ def main() -> None:
     # large tensors in large pages, where the system has them: a compiled step on rows at random takes 0.9 of the time
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     # threads that wait for each other soon leave their core to others: beside another program a step of several
-    # threads takes a half of the time or less, on an idle machine at most 1.03 times as long
+    # threads takes half of the time or less, on an idle machine 1.00 to 1.07 of it
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from mlfound.cli import main as commands

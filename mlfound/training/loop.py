@@ -113,9 +113,14 @@ class Trainer:
         return self.losses.shape[1]
 
     @property
+    def before(self) -> int:
+        """Steps of the epochs before this one."""
+        return self.epoch * self.steps_per_epoch
+
+    @property
     def done(self) -> int:
         """Steps that are done."""
-        return self.epoch * self.steps_per_epoch + self.step
+        return self.before + self.step
 
     def begin(self, resumed: Resumed | None) -> None:
         """From the checkpoint and the rows of `metrics.jsonl` before it; without one from the beginning."""
@@ -138,11 +143,11 @@ class Trainer:
     def take(self, steps: int) -> bool:
         """So many steps; whether their losses are finite."""
         start, first, losses = perf_counter(), self.step, [self.losses]
-        rows, before = self.rows.take(first, steps), self.done - first
+        rows = self.rows.take(first, steps)
         for begin, end in pairwise(self.until_looks(first, first + steps)):
             self.look(begin)
             own = rows[:, (begin - first) * self.batch_size : (end - first) * self.batch_size]
-            rates = [Rate(*self.rates(done), done) for done in range(before + begin, before + end)]
+            rates = [Rate(*self.rates(done), done) for done in range(self.before + begin, self.before + end)]
             losses.append(self.engine.run(own, rates))
         self.losses = torch.cat(losses, dim=1)
         finite = bool(self.losses[:, first:].isfinite().all())  # a GPU is done only when a number is here
@@ -156,13 +161,12 @@ class Trainer:
 
     def until_looks(self, first: int, end: int) -> list[int]:
         """These steps of the epoch, from the first to the end, and between them those where a look inside is due."""
-        before = self.epoch * self.steps_per_epoch
-        due = [step for step in range(first, end) if self.inside and self.inside.due(before + step)]
+        due = [step for step in range(first, end) if self.inside and self.inside.due(self.before + step)]
         return sorted({first, *due, end})
 
     def look(self, step: int) -> None:
         """Inside the first network, where it is due before this step of the epoch."""
-        done = self.epoch * self.steps_per_epoch + step
+        done = self.before + step
         if self.inside is None or not self.inside.due(done):
             return
         rows = self.rows.near(step, self.inside.rows)
@@ -291,10 +295,10 @@ class Trainer:
 
     def report(self, recorder: Recorder) -> None:
         """To the progress bar; after every check interval, for a resumed run takes it as a sign of a step."""
-        done, total = (n * self.steps_per_epoch for n in (self.epoch, self.plan.epochs))
+        total = self.plan.epochs * self.steps_per_epoch
         last = self.epochs[-len(self.plan.seeds) :]
         figures = {"loss": f"{self.losses[:, -1].mean():.4f}"}
         if len(self.splits.valid.y):
             known = [row.valid_accuracy for row in last if row.valid_accuracy is not None]
             figures["accuracy"] = f"{sum(known) / len(known):.2%}" if known else "–"
-        recorder.progress("training", done + self.step, total, **figures)
+        recorder.progress("training", self.done, total, **figures)
