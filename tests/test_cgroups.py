@@ -120,6 +120,7 @@ def own_group():
     pytest.skip("needs the right to make a control group with a CPU quota")
 
 
+@pytest.mark.slow
 def test_a_real_quota(own_group):
     if (own_group / "cpu.max").exists():
         (own_group / "cpu.max").write_text("30000 50000")

@@ -75,6 +75,7 @@ def test_an_address_space_too_small_for_torch():
     assert not os.path.exists("runs")
 
 
+@pytest.mark.slow
 def test_the_users_matplotlib_backend_does_not_matter():
     ended = mlfound("download", "--verify", "--dataset", "mnist-sample", "--quiet", MPLBACKEND="nonsense")
     assert (ended.returncode, ended.stderr) == (0, "")

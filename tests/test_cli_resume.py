@@ -149,6 +149,7 @@ def test_a_constant_schedule_can_be_trained_further(mlfound, schedule):
     assert weights(path) == weights(mlfound("train", *options, "--set", "epochs=5", "--name", "long").path)
 
 
+@pytest.mark.slow
 def test_no_figure_of_before_stands_beside_the_config_of_a_run_trained_further(mlfound):
     """A real process, killed in the midst of it."""
     path = mlfound("train", *QUICK, "--set", "schedule=constant").path

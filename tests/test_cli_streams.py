@@ -17,6 +17,7 @@ def python(*arguments, **streams):
     return subprocess.run([sys.executable, *arguments], **{"stdout": subprocess.PIPE, **streams})
 
 
+@pytest.mark.slow
 def test_a_training_whose_messages_cannot_be_shown_completes_and_logs_them():
     with open("/dev/full", "w") as full:
         done = python(*TRAIN, stderr=full)

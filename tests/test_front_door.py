@@ -116,6 +116,7 @@ def train_two(queue):
     queue.put((run.facts["processes"], run.metrics["test_loss"]))
 
 
+@pytest.mark.slow
 def test_in_a_process_that_may_have_no_children():
     spawn = multiprocessing.get_context("spawn")
     queue = spawn.Queue()

@@ -38,6 +38,7 @@ def test_it_learns_the_same_in_every_engine(mlfound, kind):
     assert fast.json("run.json")["network"] == network[kind.partition(",")[0]]
 
 
+@pytest.mark.slow
 def test_it_goes_on_from_a_checkpoint_to_the_same_bits_in_several_networks(mlfound):
     options = (*SAMPLE, *RESNET, "replicates=2", "schedule=constant")
     whole = mlfound(*options, "epochs=2")

@@ -46,6 +46,7 @@ def test_it_is_compiled_once_and_the_folder_is_the_users_own(tmp_path):
 
 
 @needs_compiler
+@pytest.mark.slow
 def test_two_processes_may_compile_at_once(tmp_path):
     both = [started(tmp_path, PRINT) for _ in range(2)]
     assert [process.communicate(timeout=60)[0].strip() for process in both] == ["None"] * 2
