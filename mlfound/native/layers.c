@@ -119,15 +119,17 @@ static void NAME(weight_gradients)(const struct layer *layer, const REAL *x, ptr
         ptrdiff_t columns = MIN(vectors * LANES, layer->in - i);
         for (ptrdiff_t o = 0; o < layer->out; o += units) {
             NAME(vector) sums[GRADIENT_ROWS][GRADIENT_VECTORS];
-            units = some_rows(layer->out - o);
-            NAME(sum_tile)(rows, dout + o, 1, dout_row, x + i, x_row, units, vectors, sums);
-            for (ptrdiff_t n = 0; n < units; n++)
-                NAME(take)(update, layer->w + (o + n) * layer->in + i, (REAL *)sums[n], columns);
+            ptrdiff_t at = layer->w + o * layer->in + i;
+            struct NAME(target) target = {
+                {update->p + at, update->states[0] + at, update->states[1] + at}, layer->in};
+            units = some(layer->out - o, GRADIENT_ROWS);
+            NAME(sum_tile)(rows, dout + o, 1, dout_row, x + i, x_row, units, vectors, &target, sums);
+            NAME(take)(update, at, layer->in, (REAL *)sums, GRADIENT_VECTORS * LANES, units, columns);
         }
     }
     memset(scratch, 0, layer->out * sizeof(REAL));
     for (ptrdiff_t r = 0; r < rows; r++)
         for (ptrdiff_t o = 0; o < layer->out; o++)
             scratch[o] += dout[r * dout_row + o];
-    NAME(take)(update, layer->b, scratch, layer->out);
+    NAME(take)(update, layer->b, 0, scratch, 0, 1, layer->out);
 }

@@ -31,57 +31,65 @@ static struct NAME(update)
                                  c->step, c->ahead, c->eps,      p,        {first, second}, g};
 }
 
-/* The parameters from number `at` on, of which `g` is the gradient. */
+/* The parameters from number `at` on, of which `g` is the gradient: `rows` of `count` numbers each, `row` apart, and
+ * those of g `g_row`. */
 static inline __attribute__((always_inline)) void NAME(rule)(const struct NAME(update) * update, ptrdiff_t at,
-                                                             const REAL *restrict g, ptrdiff_t count)
+                                                             ptrdiff_t row, const REAL *from, ptrdiff_t from_row,
+                                                             ptrdiff_t rows, ptrdiff_t count)
 {
-    REAL *restrict p = update->p + at, *restrict s = update->states[0] + at, *restrict v = update->states[1] + at;
     const REAL l2 = update->l2, decay = update->decay, momentum = update->momentum, gradient = update->gradient_share,
                step = update->step, ahead = update->ahead, eps = update->eps, beta2 = update->beta2, rest = 1 - beta2;
-    const struct rule *rule = update->rule;
-    if (rule->kind == SGD)
-        for (ptrdiff_t i = 0; i < count; i++) {
-            REAL own = FMA(ahead, s[i], p[i] * decay), slope = FMA(l2, p[i], g[i]);
-            s[i] = FMA(momentum, s[i], gradient * slope);
-            p[i] = FMA(step, s[i], own);
-        }
-    else if (rule->kind == ADAM)
-        for (ptrdiff_t i = 0; i < count; i++) {
-            REAL slope = FMA(l2, p[i], g[i]);
-            s[i] = FMA(gradient, slope - s[i], s[i]);
-            v[i] = FMA(rest, FMA(slope, slope, -v[i]), v[i]);
-            p[i] = FMA(step, s[i] / (ROOT(v[i]) + eps), p[i] * decay);
-        }
-    else if (rule->has_velocity)
-        for (ptrdiff_t i = 0; i < count; i++) {
-            REAL slope = FMA(l2, p[i], g[i]);
-            s[i] = FMA(rest * slope, slope, beta2 * s[i]);
-            v[i] = FMA(momentum, v[i], slope / (ROOT(s[i]) + eps));
-            p[i] = FMA(step, v[i], p[i] * decay);
-        }
-    else
-        for (ptrdiff_t i = 0; i < count; i++) {
-            REAL slope = FMA(l2, p[i], g[i]);
-            s[i] = FMA(rest * slope, slope, beta2 * s[i]);
-            p[i] = FMA(step, slope / (ROOT(s[i]) + eps), p[i] * decay);
-        }
+    const int64_t kind = update->rule->kind, has_velocity = update->rule->has_velocity;
+    for (; rows; rows--, at += row, from += from_row) {
+        const REAL *restrict g = from;
+        REAL *restrict p = update->p + at, *restrict s = update->states[0] + at, *restrict v = update->states[1] + at;
+        if (kind == SGD)
+            for (ptrdiff_t i = 0; i < count; i++) {
+                REAL own = FMA(ahead, s[i], p[i] * decay), slope = FMA(l2, p[i], g[i]);
+                s[i] = FMA(momentum, s[i], gradient * slope);
+                p[i] = FMA(step, s[i], own);
+            }
+        else if (kind == ADAM)
+            for (ptrdiff_t i = 0; i < count; i++) {
+                REAL slope = FMA(l2, p[i], g[i]);
+                s[i] = FMA(gradient, slope - s[i], s[i]);
+                v[i] = FMA(rest, FMA(slope, slope, -v[i]), v[i]);
+                p[i] = FMA(step, s[i] / (ROOT(v[i]) + eps), p[i] * decay);
+            }
+        else if (has_velocity)
+            for (ptrdiff_t i = 0; i < count; i++) {
+                REAL slope = FMA(l2, p[i], g[i]);
+                s[i] = FMA(rest * slope, slope, beta2 * s[i]);
+                v[i] = FMA(momentum, v[i], slope / (ROOT(s[i]) + eps));
+                p[i] = FMA(step, v[i], p[i] * decay);
+            }
+        else
+            for (ptrdiff_t i = 0; i < count; i++) {
+                REAL slope = FMA(l2, p[i], g[i]);
+                s[i] = FMA(rest * slope, slope, beta2 * s[i]);
+                p[i] = FMA(step, slope / (ROOT(s[i]) + eps), p[i] * decay);
+            }
+    }
 }
 
-static void NAME(apply)(const struct NAME(update) * update, ptrdiff_t at, const REAL *g, ptrdiff_t count)
+static void NAME(apply)(const struct NAME(update) * update, ptrdiff_t at, ptrdiff_t row, const REAL *g, ptrdiff_t g_row,
+                        ptrdiff_t rows, ptrdiff_t count)
 {
-    if (count == GRADIENT_VECTORS * LANES) /* a row of a tile: known when it is compiled */
-        NAME(rule)(update, at, g, GRADIENT_VECTORS * LANES);
+    if (count == GRADIENT_VECTORS * LANES) /* of a whole tile: known when it is compiled */
+        NAME(rule)(update, at, row, g, g_row, rows, GRADIENT_VECTORS * LANES);
     else
-        NAME(rule)(update, at, g, count);
+        NAME(rule)(update, at, row, g, g_row, rows, count);
 }
 
 /* A part of the gradient is ready: it is used at once, or kept until the norm of the whole is known. */
-static inline void NAME(take)(const struct NAME(update) * update, ptrdiff_t at, const REAL *g, ptrdiff_t count)
+static inline void NAME(take)(const struct NAME(update) * update, ptrdiff_t at, ptrdiff_t row, const REAL *g,
+                              ptrdiff_t g_row, ptrdiff_t rows, ptrdiff_t count)
 {
-    if (update->gradient)
-        memcpy(update->gradient + at, g, count * sizeof(REAL));
+    if (!update->gradient)
+        NAME(apply)(update, at, row, g, g_row, rows, count);
     else
-        NAME(apply)(update, at, g, count);
+        for (ptrdiff_t n = 0; n < rows; n++)
+            memcpy(update->gradient + at + n * row, g + n * g_row, count * sizeof(REAL));
 }
 
 /* The sum of squares in double, in 16 lanes that are added in a fixed tree. */

@@ -9,7 +9,7 @@
 #define CHUNK_BYTES (256 * 1024) /* of images: they stay in the second cache while all weights pass by */
 #if VECTOR_BYTES == 64
 #define DOT_ROWS 4
-#define DOT_COLUMNS 4
+#define DOT_COLUMNS 6
 #define GRADIENT_ROWS 6
 #define GRADIENT_VECTORS 4
 #else
@@ -19,8 +19,8 @@
 #define GRADIENT_VECTORS 3
 #endif
 
-/* Of a gradient that has so many left: the rows and vectors of the next tile. */
-static inline ptrdiff_t some_rows(ptrdiff_t left) { return left >= GRADIENT_ROWS ? GRADIENT_ROWS : left >= 2 ? 2 : 1; }
+/* Where so many are left: how many the next tile has, `most`, 2 or 1. */
+static inline ptrdiff_t some(ptrdiff_t left, ptrdiff_t most) { return left >= most ? most : left >= 2 ? 2 : 1; }
 static inline ptrdiff_t some_vectors(ptrdiff_t columns, ptrdiff_t lanes)
 {
     return columns > (GRADIENT_VECTORS - 1) * lanes ? GRADIENT_VECTORS : 1;
@@ -38,13 +38,13 @@ static inline __attribute__((always_inline)) void NAME(dots)(ptrdiff_t depth, co
         NAME(vector) sum[DOT_ROWS][DOT_COLUMNS] = {0};
         for (ptrdiff_t l = piece * LANES; l < depth; l += WIDE) {
             NAME(vector) right[DOT_COLUMNS];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
             for (int j = 0; j < columns; j++)
                 right[j] = NAME(loaded)(w + j * w_row + l);
 #pragma GCC unroll 4
             for (int i = 0; i < rows; i++) {
                 NAME(vector) left = NAME(loaded)(x + i * x_row + l);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
                 for (int j = 0; j < columns; j++)
                     sum[i][j] = NAME(fused)(left, right[j], sum[i][j]);
             }
@@ -67,17 +67,21 @@ static inline __attribute__((always_inline)) void NAME(dots)(ptrdiff_t depth, co
             out[i][j] = sums[i * columns + j];
 }
 
-/* The same where `rows` is DOT_ROWS or 1, and `columns` DOT_COLUMNS or 1: known when it is compiled, so that the sums
+/* The same where `rows` is DOT_ROWS or 1, and `columns` what `some` says: known when it is compiled, so that the sums
  * stay in registers. */
 static void NAME(dot_tile)(ptrdiff_t depth, const REAL *x, ptrdiff_t x_row, const REAL *w, ptrdiff_t w_row,
                            ptrdiff_t rows, ptrdiff_t columns, REAL out[DOT_ROWS][DOT_COLUMNS])
 {
     if (rows == DOT_ROWS && columns == DOT_COLUMNS)
         NAME(dots)(depth, x, x_row, w, w_row, DOT_ROWS, DOT_COLUMNS, out);
+    else if (rows == DOT_ROWS && columns == 2)
+        NAME(dots)(depth, x, x_row, w, w_row, DOT_ROWS, 2, out);
     else if (rows == DOT_ROWS)
         NAME(dots)(depth, x, x_row, w, w_row, DOT_ROWS, 1, out);
     else if (columns == DOT_COLUMNS)
         NAME(dots)(depth, x, x_row, w, w_row, 1, DOT_COLUMNS, out);
+    else if (columns == 2)
+        NAME(dots)(depth, x, x_row, w, w_row, 1, 2, out);
     else
         NAME(dots)(depth, x, x_row, w, w_row, 1, 1, out);
 }
@@ -97,7 +101,7 @@ static void NAME(linear)(const REAL *x, ptrdiff_t x_row, const REAL *w, const RE
     int is_aligned = in == depth && (uintptr_t)w % WIDE_BYTES == 0;
     for (ptrdiff_t o = 0, columns, here; o < out; o += columns) {
         const REAL *own = w + o * in;
-        columns = out - o >= DOT_COLUMNS ? DOT_COLUMNS : 1;
+        columns = some(out - o, DOT_COLUMNS);
         if (!is_aligned) {
             for (ptrdiff_t j = 0; j < columns; j++) {
                 memcpy(scratch + j * depth, own + j * in, in * sizeof(REAL));
@@ -117,15 +121,25 @@ static void NAME(linear)(const REAL *x, ptrdiff_t x_row, const REAL *w, const RE
     }
 }
 
+/* What a tile of sums will change, in matrices with rows of `row` numbers: brought near meanwhile, for it takes as long
+ * to come as the sums do. */
+struct NAME(target) {
+    const REAL *matrices[3];
+    ptrdiff_t row;
+};
+
 /* out (rows, vectors x LANES) = a (rows, depth), of any strides, times b (depth, vectors x LANES). */
 static inline __attribute__((always_inline)) void NAME(sums)(ptrdiff_t depth, const REAL *a, ptrdiff_t a_row,
                                                              ptrdiff_t a_col, const REAL *b, ptrdiff_t b_row, int rows,
-                                                             int vectors,
+                                                             int vectors, const struct NAME(target) * target,
                                                              NAME(vector) out[GRADIENT_ROWS][GRADIENT_VECTORS])
 {
     NAME(vector) sum[GRADIENT_ROWS][GRADIENT_VECTORS] = {0};
     for (ptrdiff_t l = 0; l < depth; l++, a += a_col, b += b_row) {
         NAME(vector) right[GRADIENT_VECTORS];
+        if (target && l < rows * vectors)
+            for (int n = 0; n < 3; n++)
+                __builtin_prefetch(target->matrices[n] + l / vectors * target->row + l % vectors * LANES, 1);
 #pragma GCC unroll 4
         for (int j = 0; j < vectors; j++)
             right[j] = NAME(loaded)(b + j * LANES);
@@ -142,23 +156,23 @@ static inline __attribute__((always_inline)) void NAME(sums)(ptrdiff_t depth, co
             out[i][j] = sum[i][j];
 }
 
-/* The same where `vectors` is GRADIENT_VECTORS or 1, and `rows` is what `some_rows` says. */
+/* The same where `vectors` is GRADIENT_VECTORS or 1, and `rows` is what `some` says. */
 static void NAME(sum_tile)(ptrdiff_t depth, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_col, const REAL *b,
                            ptrdiff_t b_row, ptrdiff_t rows, ptrdiff_t vectors,
-                           NAME(vector) out[GRADIENT_ROWS][GRADIENT_VECTORS])
+                           const struct NAME(target) * target, NAME(vector) out[GRADIENT_ROWS][GRADIENT_VECTORS])
 {
     if (vectors == GRADIENT_VECTORS && rows == GRADIENT_ROWS)
-        NAME(sums)(depth, a, a_row, a_col, b, b_row, GRADIENT_ROWS, GRADIENT_VECTORS, out);
+        NAME(sums)(depth, a, a_row, a_col, b, b_row, GRADIENT_ROWS, GRADIENT_VECTORS, target, out);
     else if (vectors == GRADIENT_VECTORS && rows == 2)
-        NAME(sums)(depth, a, a_row, a_col, b, b_row, 2, GRADIENT_VECTORS, out);
+        NAME(sums)(depth, a, a_row, a_col, b, b_row, 2, GRADIENT_VECTORS, target, out);
     else if (vectors == GRADIENT_VECTORS)
-        NAME(sums)(depth, a, a_row, a_col, b, b_row, 1, GRADIENT_VECTORS, out);
+        NAME(sums)(depth, a, a_row, a_col, b, b_row, 1, GRADIENT_VECTORS, target, out);
     else if (rows == GRADIENT_ROWS)
-        NAME(sums)(depth, a, a_row, a_col, b, b_row, GRADIENT_ROWS, 1, out);
+        NAME(sums)(depth, a, a_row, a_col, b, b_row, GRADIENT_ROWS, 1, target, out);
     else if (rows == 2)
-        NAME(sums)(depth, a, a_row, a_col, b, b_row, 2, 1, out);
+        NAME(sums)(depth, a, a_row, a_col, b, b_row, 2, 1, target, out);
     else
-        NAME(sums)(depth, a, a_row, a_col, b, b_row, 1, 1, out);
+        NAME(sums)(depth, a, a_row, a_col, b, b_row, 1, 1, target, out);
 }
 
 /* dx (rows, in) = dout (rows, out) w. Some columns of w, copied, stay in the second cache while all rows pass by.
@@ -176,8 +190,8 @@ static void NAME(input_gradient)(const REAL *dout, ptrdiff_t dout_row, const REA
         }
         for (ptrdiff_t r = 0; r < rows; r += here) {
             NAME(vector) sums[GRADIENT_ROWS][GRADIENT_VECTORS];
-            here = some_rows(rows - r);
-            NAME(sum_tile)(out, dout + r * dout_row, dout_row, 1, scratch, width, here, vectors, sums);
+            here = some(rows - r, GRADIENT_ROWS);
+            NAME(sum_tile)(out, dout + r * dout_row, dout_row, 1, scratch, width, here, vectors, 0, sums);
             for (ptrdiff_t n = 0; n < here; n++)
                 memcpy(dx + (r + n) * dx_row + i, sums[n], vectors * sizeof(NAME(vector)));
         }

@@ -152,7 +152,7 @@ void NAME(train)(const struct network *network, REAL *parameters, REAL *first_st
 
         if (clips) {
             NAME(shorten)(gradient, parameter_count, rule->clip_norm);
-            NAME(apply)(&update, 0, gradient, parameter_count);
+            NAME(apply)(&update, 0, 0, gradient, 0, 1, parameter_count);
         }
         for (const struct layer *layer = layers; limits && layer < layers + network->layers; layer++)
             for (ptrdiff_t o = 0; layer->is_limited && o < layer->out; o++)
