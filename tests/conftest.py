@@ -1,9 +1,19 @@
 """What all tests share: nothing they do lands outside their own folder, and the real MNIST where it can be had."""
 
+import gc
 import os
 import signal
 
 import pytest
+
+# tests run side by side, some in several threads: those that wait for each other soon leave their core to the others
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def pytest_collection_finish():
+    """What was imported and collected stays: the garbage collector need not look at all of it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

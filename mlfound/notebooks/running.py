@@ -90,8 +90,11 @@ def run(
         tags = {*cell.tags, SKIP} if cell.number in left_out else {*cell.tags}
         node.cells.append(make.new_code_cell(cell.source, metadata={"tags": sorted(tags)}))
     client = NotebookClient(node, kernel_name=kernel, timeout=timeout, record_timing=False)
-    start = perf_counter()
-    done, failure = asyncio.run(run_cells(client, notebook, on_progress))
+    start, manager = perf_counter(), client.create_kernel_manager()
+    try:
+        done, failure = asyncio.run(run_cells(client, notebook, on_progress))
+    finally:
+        kill_what_is_left(manager)
     ran = sum(cell.number not in left_out for cell in notebook.cells[:done])
     return Outcome(ran, left_out, perf_counter() - start, failure, json.loads(make.writes(node))["cells"])
 
@@ -102,7 +105,7 @@ async def run_cells(client: Any, notebook: Notebook, on_progress: OnProgress) ->
 
     replies: list[Any] = []
     client.on_cell_error = lambda execute_reply, **_: replies.append(execute_reply["content"])
-    manager, cell, done, now = client.create_kernel_manager(), None, 0, True
+    manager, cell, done, now = client.km, None, 0, True
     try:
         await client.async_start_new_kernel(cwd=str(notebook.path.parent), **DISCARDED)
         await client.async_start_new_kernel_client()
@@ -128,6 +131,14 @@ async def run_cells(client: Any, notebook: Notebook, on_progress: OnProgress) ->
             client.kc.stop_channels()
         if manager.has_kernel:
             await manager.shutdown_kernel(now=now)
+
+
+def kill_what_is_left(manager: Any) -> None:
+    """End a kernel whose shutdown was interrupted."""
+    process = getattr(manager.provisioner, "process", None)
+    if process is not None and process.poll() is None:
+        process.kill()
+        process.wait()
 
 
 def one_line(text: str) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from mlfound.notebooks import documents
+from mlfound.notebooks import running as notebooks
 from tests.support.commands import refused_at_once
 from tests.support.pages import code, notebook, old_notebook, text, write
 
@@ -211,6 +213,20 @@ def test_interrupted(number, code, tmp_path):
     [path] = tmp_path.glob("runs/*-notebook-test")
     assert json.loads((path / "run.json").read_text())["status"] == "interrupted"
     assert not Path("begun").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="processes as Linux shows them")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of sockets left open
+def test_interrupted_once_more_while_the_kernel_is_shut_down(monkeypatch):
+    async def interrupted(self, **_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jupyter_client.manager.AsyncKernelManager.shutdown_kernel", interrupted)
+    path = write(Path("01_a.ipynb"), "import os\nopen('pid', 'w').write(str(os.getpid()))", "1 / 0")
+    with pytest.raises(KeyboardInterrupt):
+        notebooks.run(documents.read(path), "python3", 60)
+    assert finished(int(Path("pid").read_text()))
 
 
 def refused(outcome, *words):
