@@ -14,6 +14,7 @@ def pytest_collection_finish():
     """What was imported and collected stays: the garbage collector need not look at all of it again and again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @pytest.fixture(autouse=True)

@@ -38,7 +38,7 @@ def weights(path):
 @pytest.fixture
 def broken_off(mlfound):
     """A run of four epochs that says it was broken off; its last checkpoint is that of the end."""
-    path = mlfound("train", *QUICK, "--set", "epochs=4", "--set", "schedule=constant").path
+    path = mlfound("train", "--no-plots", *QUICK, "--set", "epochs=4", "--set", "schedule=constant").path
     edited(path, status="interrupted")
     return path
 
@@ -205,7 +205,7 @@ def test_a_schedule_that_was_planned_cannot(mlfound):
 )
 def test_what_cannot_change(mlfound, broken_off, options, words):
     before = {file: file.read_bytes() for file in broken_off.rglob("*") if file.is_file()}
-    refused(mlfound("train", "--resume", broken_off, *options), *words)
+    refused(mlfound("train", "--no-plots", "--resume", broken_off, *options), *words)
     assert {file: file.read_bytes() for file in broken_off.rglob("*") if file.is_file()} == before
 
 
@@ -218,9 +218,9 @@ def test_what_cannot_change(mlfound, broken_off, options, words):
     ],
 )
 def test_a_section_can_be_neither_left_out_nor_added(mlfound, then, now):
-    path = mlfound("train", *QUICK, then).path
+    path = mlfound("train", "--no-plots", *QUICK, then).path
     edited(path, status="interrupted")
-    outcome = mlfound("train", "--resume", path, now)
+    outcome = mlfound("train", "--no-plots", "--resume", path, now)
     refused(outcome, now.partition("=")[0], "where the checkpoint has", "cannot change it")
 
 
@@ -301,21 +301,21 @@ def test_another_cpu_or_torch_is_refused(mlfound, broken_off):
 def test_a_run_that_someone_else_holds(mlfound, broken_off):
     lock = folder.lock(broken_off)
     try:
-        refused(mlfound("train", "--resume", broken_off), str(broken_off))
+        refused(mlfound("train", "--no-plots", "--resume", broken_off), str(broken_off))
     finally:
         lock.release()
 
 
 def test_no_such_run_and_no_train_run(mlfound):
-    refused(mlfound("train", "--resume", "nowhere"), "nowhere", "no such run")
-    path = mlfound("normalize-check", "--set", "data.dataset=mnist-sample").path
-    refused(mlfound("train", "--resume", path), "only a train run")
+    refused(mlfound("train", "--no-plots", "--resume", "nowhere"), "nowhere", "no such run")
+    path = mlfound("normalize-check", "--no-plots", "--set", "data.dataset=mnist-sample").path
+    refused(mlfound("train", "--no-plots", "--resume", path), "only a train run")
 
 
 @pytest.mark.parametrize("name", ["run.json", "config.yaml"])
 def test_a_folder_that_lacks_something(mlfound, broken_off, name):
     (broken_off / name).unlink()
-    refused(mlfound("train", "--resume", broken_off), name)
+    refused(mlfound("train", "--no-plots", "--resume", broken_off), name)
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_again(mlfound, broken_off):
@@ -331,11 +331,13 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(mlfound, broken_o
 
 def test_a_diverged_run_says_where_and_does_not_go_on(mlfound):
     options = [*QUICK, "--set", "optimizer.lr=1e25", "--set", "schedule=constant"]
-    outcome = mlfound("train", *options)
+    outcome = mlfound("train", "--no-plots", *options)
     assert outcome.code == 1
     assert "diverged at step 2, in epoch 1: the loss of seed 0" in outcome.out
-    assert "diverged at step 2" in mlfound("train", *options, "--quiet").err, "errors are said all the same"
+    assert "diverged at step 2" in mlfound("train", "--no-plots", *options, "--quiet").err, (
+        "errors are said all the same"
+    )
     assert outcome.json("run.json")["status"] == "diverged"
     assert not (outcome.path / "model.safetensors").exists()
     assert yaml.safe_load((outcome.path / "config.yaml").read_text())["optimizer"]["lr"] == 1e25
-    refused(mlfound("train", "--resume", outcome.path), "diverged", "optimizer.lr")
+    refused(mlfound("train", "--no-plots", "--resume", outcome.path), "diverged", "optimizer.lr")

@@ -54,7 +54,7 @@ def checks_of(outcome):
 
 
 def test_check_only_needs_no_data_and_has_a_check_a_stage_and_tensor(mlfound, tmp_path):
-    outcome = mlfound("backprop-bench", "--check-only", "--data-dir", tmp_path / "nothing")
+    outcome = mlfound("backprop-bench", "--no-plots", "--check-only", "--data-dir", tmp_path / "nothing")
     assert outcome.code == 0, outcome
     path, checks = outcome.path, checks_of(outcome)
     names = [*STAGES, "torch-nn"]
@@ -71,7 +71,7 @@ def test_check_only_needs_no_data_and_has_a_check_a_stage_and_tensor(mlfound, tm
 
 def test_a_wrong_gradient_is_seen_and_not_timed(mlfound, monkeypatch):
     monkeypatch.setattr(functions, "relu_grad", lambda dout, x: dout)
-    assert mlfound("backprop-bench", "--check-only").code == 1
+    assert mlfound("backprop-bench", "--no-plots", "--check-only").code == 1
     outcome = mlfound(*SAMPLE, *TWO, "--rows", "64", "--verbose")
     assert outcome.code == 1, outcome
     assert "modules was not timed: its gradients are wrong." in outcome.out
@@ -380,7 +380,7 @@ def test_a_model_that_cannot_be_compared(mlfound, tmp_path, content, words):
     path.write_text(content)
     rows = ["--rows", "640"] if "641" in content else []
     arguments = ["--workload", "step", "--impl", "torch-nn", "--model", path, *rows]
-    refused_at_once(mlfound("backprop-bench", "--dataset", "mnist-sample", *arguments), *words)
+    refused_at_once(mlfound("backprop-bench", "--no-plots", "--dataset", "mnist-sample", *arguments), *words)
 
 
 LAYERS = (
@@ -524,7 +524,7 @@ def test_a_peer_trains_to_the_same_weights_twice(peer, optimizer):
     ],
 )
 def test_bad_input(mlfound, arguments, words):
-    refused_at_once(mlfound("backprop-bench", "--dataset", "mnist-sample", *arguments), *words)
+    refused_at_once(mlfound("backprop-bench", "--no-plots", "--dataset", "mnist-sample", *arguments), *words)
 
 
 def test_sizes_beyond_memory(mlfound, monkeypatch):

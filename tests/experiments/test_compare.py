@@ -58,15 +58,15 @@ def test_a_real_difference(mlfound):
 
 def test_the_order_of_the_runs_is_whose_side_it_is_told_from(mlfound):
     a, b = made("a"), made("b", WIDER, model__hidden=[100])
-    outcome = mlfound("compare", b, a)
+    outcome = mlfound("compare", "--no-plots", b, a)
     assert (
         "hidden [50] is worse than hidden [100]: validation loss higher by 0.0042 (0.0033 to" in outcome.out
     )
-    accuracy = mlfound("compare", b, a, "--metric", "valid_accuracy")
+    accuracy = mlfound("compare", "--no-plots", b, a, "--metric", "valid_accuracy")
     assert "validation accuracy lower by 0.42 percentage points (0.33 to 0.51), p < 0.0001" in accuracy.out
     assert "10 seeds; 41.8 of 10,000 validation images." in accuracy.out
     assert "Caution" not in accuracy.out
-    wrong = mlfound("compare", a, b, "--metric", "test_wrong")
+    wrong = mlfound("compare", "--no-plots", a, b, "--metric", "test_wrong")
     assert "is better than hidden [50]: wrong test images lower by 41.8 images (32.9 to 50.7)" in wrong.out
 
 
@@ -79,20 +79,23 @@ def test_who_chooses_by_the_test_set_is_warned():
 
 def test_no_difference_says_how_many_seeds_would_show_one(mlfound):
     a, b = made("a"), made("b", SHIFTED, model__relu_shift=0.5)
-    outcome = mlfound("compare", a, b)
+    outcome = mlfound("compare", "--no-plots", a, b)
     assert (
         "No difference seen between relu_shift 0.5 and relu_shift 0.0: validation loss lower by 0.0001 "
         "(-0.0009 to +0.0007), p = 0.81, 10 seeds; these are enough to see 0.005 in most trials."
     ) in outcome.out
     by_accuracy = "compare", a, b, "--metric", "valid_accuracy"
     assert "; 13 seeds would be needed to see 0.1 percentage points." in mlfound(*by_accuracy).out
-    assert "; 45 seeds would be needed to see 0.0005." in mlfound("compare", a, b, "--difference", 0.0005).out
+    assert (
+        "; 45 seeds would be needed to see 0.0005."
+        in mlfound("compare", "--no-plots", a, b, "--difference", 0.0005).out
+    )
     assert "more than 10,000 seeds" in mlfound(*by_accuracy, "--difference", 0.0001).out
 
 
 def test_different_seeds_are_not_paired(mlfound):
     a, b = made("a"), made("b", WIDER, first_seed=20, model__hidden=[100])
-    outcome = mlfound("compare", a, b)
+    outcome = mlfound("compare", "--no-plots", a, b)
     assert "hidden [100] is better than hidden [50]: validation loss lower by 0.0042 (" in outcome.out
     assert "Welch's t-test decides" in outcome.out
     [row] = outcome.rows("comparisons")
@@ -103,7 +106,7 @@ def test_different_seeds_are_not_paired(mlfound):
 @pytest.mark.parametrize(("first_seed", "test"), [(5, "paired t"), (6, "Welch's t")])
 def test_partly_the_same_seeds_are_paired_from_half_on(mlfound, first_seed, test):
     a, b = made("a"), made("b", WIDER, first_seed=first_seed, model__hidden=[100])
-    outcome = mlfound("compare", a, b)
+    outcome = mlfound("compare", "--no-plots", a, b)
     [row] = outcome.rows("comparisons")
     assert row["test"] == test
     left = "Paired by common seeds; left out: 5 of hidden [50], 5 of hidden [100]."
@@ -112,7 +115,7 @@ def test_partly_the_same_seeds_are_paired_from_half_on(mlfound, first_seed, test
 
 def test_a_few_common_seeds_do_not_throw_many_away(mlfound):
     a, b = made("a"), made("b", WIDER[:4], model__hidden=[100])
-    outcome = mlfound("compare", a, b)
+    outcome = mlfound("compare", "--no-plots", a, b)
     [row] = outcome.rows("comparisons")
     assert (row["test"], row["seeds_first"], row["seeds_second"]) == ("Welch's t", "10", "4")
     assert ", 4 and 10 seeds." in outcome.out
@@ -120,16 +123,16 @@ def test_a_few_common_seeds_do_not_throw_many_away(mlfound):
 
 def test_five_pairs_are_told_what_they_cannot_do(mlfound):
     a, b = made("a", WRONG[:5]), made("b", WIDER[:5], model__hidden=[100])
-    outcome = mlfound("compare", a, b)
+    outcome = mlfound("compare", "--no-plots", a, b)
     assert "5 pairs are too few for sign flips to reach 0.05, six are enough." in outcome.out
     assert "is better" in outcome.out, "the t-test decides"
-    six = mlfound("compare", made("c", WRONG[:6]), made("d", WIDER[:6], model__hidden=[100]))
+    six = mlfound("compare", "--no-plots", made("c", WRONG[:6]), made("d", WIDER[:6], model__hidden=[100]))
     assert "too few" not in six.out
 
 
 def test_one_seed_against_one_of_older_runs(mlfound):
     a, b = made("a", WRONG[:1], old=True), made("b", WIDER[:1], old=True, model__hidden=[100])
-    outcome = mlfound("compare", a, b)
+    outcome = mlfound("compare", "--no-plots", a, b)
     assert outcome.code == 0, outcome
     assert (
         "hidden [100] against hidden [50]: validation loss lower by 0.0035, 1 seed; "
@@ -142,12 +145,12 @@ def test_one_seed_against_one_of_older_runs(mlfound):
 
 def test_a_run_with_itself_and_a_repeat_of_it(mlfound):
     a, again = made("a"), made("again")
-    outcome = mlfound("compare", a, a)
+    outcome = mlfound("compare", "--no-plots", a, a)
     assert outcome.code == 0
     assert "the validation loss is the same in every seed, 10 seeds." in outcome.out
     assert "are the same run" in outcome.out
     assert "nan" not in outcome.out
-    outcome = mlfound("compare", a, again)
+    outcome = mlfound("compare", "--no-plots", a, again)
     assert "No difference between 20261123-1200-train-again and 20261123-1200-train-a" in outcome.out
     assert "have the same settings, but for the seeds." in outcome.out
     assert not (outcome.path / "tables" / "settings.csv").exists()
@@ -155,23 +158,23 @@ def test_a_run_with_itself_and_a_repeat_of_it(mlfound):
 
 def test_pairs_that_all_differ_alike(mlfound):
     a, b = made("a", [300] * 3), made("b", [297] * 3, model__hidden=[100])
-    outcome = mlfound("compare", a, b)
+    outcome = mlfound("compare", "--no-plots", a, b)
     assert "validation loss lower by 0.0003 in every seed, p = 0.25, 3 seeds." in outcome.out
     assert "the sign flips decide" in outcome.out
-    many = mlfound("compare", made("c", [300] * 7), made("d", [297] * 7, model__hidden=[100]))
+    many = mlfound("compare", "--no-plots", made("c", [300] * 7), made("d", [297] * 7, model__hidden=[100]))
     assert "validation loss lower by 0.0003, p = 0.016, 7 seeds" in many.out
 
 
 def test_several_runs_are_held_against_the_first(mlfound):
     runs = made("a"), made("b", WIDER, model__hidden=[100]), made("c", SHIFTED, model__relu_shift=0.5)
-    outcome = mlfound("compare", *runs)
+    outcome = mlfound("compare", "--no-plots", *runs)
     rows = outcome.rows("comparisons")
     assert [(row["first"], row["second"]) for row in rows] == [
         ("relu_shift 0.0, hidden [50]", "relu_shift 0.0, hidden [100]"),
         ("relu_shift 0.0, hidden [50]", "relu_shift 0.5, hidden [50]"),
     ]
     assert [row["verdict"] for row in rows] == ["better", "no difference seen"]
-    alone = mlfound("compare", *runs[:2]).rows("comparisons")
+    alone = mlfound("compare", "--no-plots", *runs[:2]).rows("comparisons")
     assert float(rows[0]["p"]) == pytest.approx(2 * float(alone[0]["p"])), "Holm"
     assert (float(rows[0]["level"]), float(rows[1]["level"])) == (0.975, 0.95)
     assert float(rows[0]["difference_low"]) < float(alone[0]["difference_low"])
@@ -180,7 +183,7 @@ def test_several_runs_are_held_against_the_first(mlfound):
 
 def test_runs_that_differ_in_much_are_called_by_their_ids(mlfound):
     a, b = made("a"), made("b", WIDER, model__hidden=[100], model__relu_shift=0.5, epochs=3)
-    outcome = mlfound("compare", a, b)
+    outcome = mlfound("compare", "--no-plots", a, b)
     assert "20261123-1200-train-b is better than 20261123-1200-train-a" in outcome.out
     assert "differs in 3 settings: model.relu_shift, model.hidden, epochs; it may be any." in outcome.out
 
@@ -193,7 +196,7 @@ def test_environments_that_differ_are_shown(mlfound):
         },
         "threads": 2,
     }  # fmt: skip
-    outcome = mlfound("compare", made("a"), made("b", SHIFTED, facts=other), "--verbose")
+    outcome = mlfound("compare", "--no-plots", made("a"), made("b", SHIFTED, facts=other), "--verbose")
     facts = {row["fact"]: list(row.values())[1:] for row in outcome.rows("environment")}
     assert facts == {
         "python": ["3.11.2", "3.12.0"],
@@ -291,7 +294,7 @@ def test_runs_of_another_command_stand_side_by_side(mlfound):
         (run / "summary.json").write_text(
             json.dumps({"metrics": {"median_s": seconds, "words": "no number"}})
         )
-    outcome = mlfound("compare", *runs)
+    outcome = mlfound("compare", "--no-plots", *runs)
     assert outcome.code == 0, outcome
     [row] = outcome.rows("figures")
     assert list(row.values()) == ["median_s", "1.0", "2.0", "2.0"]
@@ -302,32 +305,36 @@ def test_runs_of_another_command_stand_side_by_side(mlfound):
 def test_hostile_names_and_values_do_no_harm(mlfound):
     a = made("a", model__relu_shift=0.5)
     b = made("b", SHIFTED, facts={"id": "<script>\x1b[31m$\\frac{", "device": "\x1b[2J"})
-    outcome = mlfound("compare", a, b)
+    outcome = mlfound("compare", "--no-plots", a, b)
     assert outcome.code == 0, outcome
     assert "\x1b" not in outcome.out + outcome.err
 
 
 def test_bad_input(mlfound):
     a, b = made("a"), made("b", SHIFTED)
-    refused(mlfound("compare"), "fewer than two runs")
-    refused(mlfound("compare", a), "fewer than two runs")
-    refused(mlfound("compare", a, "nothing"), "nothing: no such run")
-    refused(mlfound("compare", a, "20261123"), "several runs begin so", a.name, b.name)
-    refused(mlfound("compare", a, "latest"), "latest: there is none")
-    refused(mlfound("compare", a, made("d", status="diverged")), "diverged, not completed")
-    refused(mlfound("compare", a, made("r", status="running")), "crashed, not completed")
+    refused(mlfound("compare", "--no-plots"), "fewer than two runs")
+    refused(mlfound("compare", "--no-plots", a), "fewer than two runs")
+    refused(mlfound("compare", "--no-plots", a, "nothing"), "nothing: no such run")
+    refused(mlfound("compare", "--no-plots", a, "20261123"), "several runs begin so", a.name, b.name)
+    refused(mlfound("compare", "--no-plots", a, "latest"), "latest: there is none")
+    refused(mlfound("compare", "--no-plots", a, made("d", status="diverged")), "diverged, not completed")
+    refused(mlfound("compare", "--no-plots", a, made("r", status="running")), "crashed, not completed")
     other = made("other", command="matmul-bench")
-    refused(mlfound("compare", a, other), "a run of matmul-bench", "one of train")
+    refused(mlfound("compare", "--no-plots", a, other), "a run of matmul-bench", "one of train")
     data = made("data", facts={"dataset": {"name": "fashion-mnist", "digest": 64 * "b"}})
     refused(
-        mlfound("compare", a, data),
+        mlfound("compare", "--no-plots", a, data),
         "other data (fashion-mnist bbbbbbbb) than",
         "(mnist aaaaaaaa)",
         "the same data",
     )
-    refused(mlfound("compare", a, b, "--metric", "test_acuracy"), "--metric test_acuracy", "'test_accuracy'")
-    refused(mlfound("compare", a, b, "--difference", "0"), "--difference 0", "above 0")
-    refused(mlfound("compare", "nothing.yaml"), "nothing.yaml: there is no such file")
+    refused(
+        mlfound("compare", "--no-plots", a, b, "--metric", "test_acuracy"),
+        "--metric test_acuracy",
+        "'test_accuracy'",
+    )
+    refused(mlfound("compare", "--no-plots", a, b, "--difference", "0"), "--difference 0", "above 0")
+    refused(mlfound("compare", "--no-plots", "nothing.yaml"), "nothing.yaml: there is no such file")
 
 
 DAMAGES = [
@@ -351,7 +358,7 @@ DAMAGES = [
 def test_a_damaged_run_is_left_out_of_a_group(mlfound, file, content):
     made("a"), made("b", SHIFTED, model__relu_shift=0.5)
     (made("torn") / file).write_text(content)
-    outcome = mlfound("compare", "--group", "model.relu_shift")
+    outcome = mlfound("compare", "--no-plots", "--group", "model.relu_shift")
     assert outcome.code == 0, outcome.err
     assert "Left out: 1 damaged." in outcome.out
 
@@ -360,7 +367,7 @@ def test_a_damaged_run_is_left_out_of_a_group(mlfound, file, content):
 def test_damaged_runs(mlfound, file, content):
     a, b = made("a"), made("b", SHIFTED)
     (b / file).write_text(content)
-    refused(mlfound("compare", a, b), Path(file).name)
+    refused(mlfound("compare", "--no-plots", a, b), Path(file).name)
 
 
 def test_a_metric_that_a_run_does_not_have(mlfound):
@@ -368,7 +375,7 @@ def test_a_metric_that_a_run_does_not_have(mlfound):
     write_csv(
         b / "tables" / "seeds.csv", [{"seed": 0, "test_accuracy": ""}, {"seed": 1, "test_accuracy": "nan"}]
     )
-    outcome = mlfound("compare", a, b)
+    outcome = mlfound("compare", "--no-plots", a, b)
     assert outcome.err.startswith("2 runs of train\n")
     refused(replace(outcome, err=outcome.err.partition("\n")[2]), "no seed of", "valid_loss")
 

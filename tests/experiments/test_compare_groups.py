@@ -34,7 +34,7 @@ def labels(key, *runs):
 
 def test_groups_of_all_train_runs(mlfound):
     made("zero"), made("half", SHIFTED, model__relu_shift=0.5), made("two", WIDER, model__relu_shift=0.2)
-    outcome = mlfound("compare", "--group", "model.relu_shift")
+    outcome = mlfound("compare", "--no-plots", "--group", "model.relu_shift")
     assert outcome.code == 0, outcome
     pairs = [(row["first"], row["second"]) for row in outcome.rows("comparisons")]
     assert pairs == [("relu_shift 0.0", "relu_shift 0.2"), ("relu_shift 0.0", "relu_shift 0.5")]
@@ -45,7 +45,7 @@ def test_single_seed_runs_of_a_group_are_pooled_and_the_newest_repeat_counts(mlf
         made(f"a{seed}", WRONG[seed : seed + 1], first_seed=seed, old=True, threads=1)
         made(f"b{seed}", WIDER[seed : seed + 1], first_seed=seed, old=True, model__hidden=[100])
     made("later", [500], first_seed=5, threads=2)
-    outcome = mlfound("compare", "--group", "model.hidden")
+    outcome = mlfound("compare", "--no-plots", "--group", "model.hidden")
     [row] = outcome.rows("comparisons")
     assert (row["seeds_first"], row["seeds_second"]) == ("6", "6")
     assert "Seeds trained again, of which the newest run counts: 1 of hidden [50]." in outcome.out
@@ -75,18 +75,20 @@ def test_runs_that_differ_in_more_than_the_group_are_not_lumped_together(mlfound
 def test_a_group_of_named_runs_only(mlfound):
     a, b = made("a"), made("b", SHIFTED, model__relu_shift=0.5)
     made("c", WIDER, model__relu_shift=0.7)
-    outcome = mlfound("compare", a, b, "--group", "model.relu_shift")
+    outcome = mlfound("compare", "--no-plots", a, b, "--group", "model.relu_shift")
     assert len(outcome.rows("comparisons")) == 1
 
 
 def test_a_repeat_compares_the_same_runs_again(mlfound):
     made("a"), made("b", SHIFTED, model__relu_shift=0.5)
-    first = mlfound("compare", "--group", "model.relu_shift")
+    first = mlfound("compare", "--no-plots", "--group", "model.relu_shift")
     made("c", WIDER, model__relu_shift=0.7)
-    again = mlfound("compare", first.path / "config.yaml")
+    again = mlfound("compare", "--no-plots", first.path / "config.yaml")
     assert again.code == 0, again
     assert again.rows("comparisons") == first.rows("comparisons")
-    assert mlfound("compare", "--group", "model.relu_shift").rows("comparisons") != first.rows("comparisons")
+    assert mlfound("compare", "--no-plots", "--group", "model.relu_shift").rows("comparisons") != first.rows(
+        "comparisons"
+    )
 
 
 def test_a_key_that_is_younger_than_a_run_has_its_default(mlfound):
@@ -94,8 +96,11 @@ def test_a_key_that_is_younger_than_a_run_has_its_default(mlfound):
     config = (a / "config.yaml").read_text()
     assert "  relu_shift: 0.0\n" in config
     (a / "config.yaml").write_text(config.replace("  relu_shift: 0.0\n", ""))
-    assert "relu_shift 0.5 and relu_shift 0.0" in mlfound("compare", "--group", "model.relu_shift").out
-    assert "relu_shift 0.5 and relu_shift 0.0" in mlfound("compare", a, b).out
+    assert (
+        "relu_shift 0.5 and relu_shift 0.0"
+        in mlfound("compare", "--no-plots", "--group", "model.relu_shift").out
+    )
+    assert "relu_shift 0.5 and relu_shift 0.0" in mlfound("compare", "--no-plots", a, b).out
 
 
 def test_a_run_has_the_defaults_of_its_own_kind_only(mlfound):
@@ -103,12 +108,14 @@ def test_a_run_has_the_defaults_of_its_own_kind_only(mlfound):
     a, b = made("a"), made("b", SHIFTED, optimizer__name="adam", optimizer__weight_decay=0.005)
     config = (b / "config.yaml").read_text()
     (b / "config.yaml").write_text(config.replace("  beta2: 0.999\n", ""))
-    rows = {row["key"]: list(row.values())[1:] for row in mlfound("compare", a, b).rows("settings")}
+    rows = {
+        row["key"]: list(row.values())[1:] for row in mlfound("compare", "--no-plots", a, b).rows("settings")
+    }
     assert rows["optimizer.momentum"] == ["0.9", ""]
     assert rows["optimizer.beta2"] == ["", "0.999"]
     assert "optimizer.weight_decay" not in rows
     made("c", SHIFTED, optimizer__name="adam", optimizer__weight_decay=0.005, optimizer__beta2=0.99)
-    outcome = mlfound("compare", "--group", "optimizer.beta2")
+    outcome = mlfound("compare", "--no-plots", "--group", "optimizer.beta2")
     assert "between beta2 0.99 and beta2 0.999" in " ".join(outcome.out.split()), "adam's default comes first"
 
 
@@ -130,20 +137,23 @@ def test_a_run_has_the_defaults_of_its_own_kind_only(mlfound):
 )
 def test_groups_that_cannot_be(mlfound, group, words):
     made("a"), made("b", SHIFTED, model__relu_shift=0.5)
-    refused(mlfound("compare", "--group", group), *words)
+    refused(mlfound("compare", "--no-plots", "--group", group), *words)
 
 
 def test_what_else_differs_is_said_where_nothing_can_be_grouped(mlfound):
     made("a"), made("b", SHIFTED, loss="mse", model__outputs=1)
     made("c", SHIFTED, loss="mse", model__outputs=1, facts={"dataset": SAMPLE}, epochs=3)
     ends = "20261123-1200-train-a and 20261123-1200-train-c differ in data, model.outputs, epochs too\n"
-    assert mlfound("compare", "--group", "loss").err.endswith(ends)
-    refused(mlfound("compare", "--group", "data.dataset"), "figures of different data are not compared")
+    assert mlfound("compare", "--no-plots", "--group", "loss").err.endswith(ends)
+    refused(
+        mlfound("compare", "--no-plots", "--group", "data.dataset"),
+        "figures of different data are not compared",
+    )
 
 
 def test_no_runs_at_all(mlfound):
-    refused(mlfound("compare", "--group", "epochs"), "no two of 0 runs")
-    refused(mlfound("compare", "--group", "epoch"), "did you mean 'epochs'")
+    refused(mlfound("compare", "--no-plots", "--group", "epochs"), "no two of 0 runs")
+    refused(mlfound("compare", "--no-plots", "--group", "epoch"), "did you mean 'epochs'")
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -232,11 +242,11 @@ def test_schedules_in_words():
 
 def test_kinds_by_the_command(mlfound):
     made("a"), made("b", WIDER, optimizer__name="adam")
-    outcome = mlfound("compare", "--group", "optimizer.name")
+    outcome = mlfound("compare", "--no-plots", "--group", "optimizer.name")
     assert outcome.code == 0, outcome
     assert "adam is better than sgd: validation loss lower by" in outcome.out
     assert "adam differs in 4 settings: optimizer.name, optimizer.lr" in outcome.out
-    named = mlfound("compare", *sorted(RUNS.glob("*-train-[ab]")))
+    named = mlfound("compare", "--no-plots", *sorted(RUNS.glob("*-train-[ab]")))
     assert "adam is better than sgd: validation loss lower by" in named.out
 
 

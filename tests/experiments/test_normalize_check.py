@@ -91,7 +91,7 @@ def rows_of(outcome, table):
 
 
 def test_the_lessons_numbers_on_the_whole_mnist(mlfound, mnist_dir):
-    outcome = mlfound("normalize-check", "--data-dir", mnist_dir, "--verbose")
+    outcome = mlfound("normalize-check", "--no-plots", "--data-dir", mnist_dir, "--verbose")
     assert failed(outcome) == set()
     rows = rows_of(outcome, "normalize")
     assert list(rows) == ["train", "train, lesson", "valid", "valid, lesson", "test"]
@@ -307,7 +307,7 @@ def test_known_counts_are_held_to_the_image(sample):
 
 @pytest.mark.parametrize("how", NORMALIZATIONS)
 def test_own_files_of_any_shape(mlfound, own, how):
-    outcome = mlfound("normalize-check", *own(), "--set", f"data.normalize={how}")
+    outcome = mlfound("normalize-check", "--no-plots", *own(), "--set", f"data.normalize={how}")
     assert failed(outcome) == ({MEAN, STD} if how == "none" else set())
 
 
@@ -386,7 +386,9 @@ def test_bad_input(quick, arguments, words):
 def test_fashion_mnist_is_sound_too(mlfound):
     if not FASHION.is_dir():
         pytest.skip(f"needs {FASHION}, from Debian's package dataset-fashion-mnist")
-    outcome = mlfound("normalize-check", "--set", f"data.dataset={FASHION}", "--set", "tolerance=1e-4")
+    outcome = mlfound(
+        "normalize-check", "--no-plots", "--set", f"data.dataset={FASHION}", "--set", "tolerance=1e-4"
+    )
     assert failed(outcome) == set()
     with gzip.open(FASHION / f"{NAMES[0]}.gz") as file:
         pixels = np.frombuffer(file.read(), np.uint8, offset=16)[: 50_000 * 784]
