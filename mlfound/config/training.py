@@ -126,11 +126,6 @@ class TrainConfig(Config):
         if self.engine == "native" and self.product != "auto":
             message = "the compiled engine has products of its own; write product: auto, or engine: buffers"
             raise clash(message, "product", "engine")
-        if self.engine == "native" and self.threads not in ("auto", 1):
-            message = (
-                "the compiled engine trains a network by one thread; write threads: auto, or engine: buffers"
-            )
-            raise clash(message, "threads", "engine")
         if self.engine == "modules" and self.product == "onednn":
             message = "the readable engine multiplies by matmul; write product: auto, or engine: buffers"
             raise clash(message, "product", "engine")

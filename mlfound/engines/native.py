@@ -17,7 +17,10 @@ from mlfound.native import training as native
 
 
 class Native:
-    """See `Engine`. `workers` threads share out the networks: compiled code runs side by side in one process."""
+    """See `Engine`. `workers` threads share out the networks: compiled code runs side by side in one process.
+
+    Where there is one, as many threads as torch has take each step together.
+    """
 
     def __init__(
         self,
@@ -38,7 +41,8 @@ class Native:
         self.x, self.y = x.contiguous(), y.long().contiguous()
         self.storage = Storage(recipe, initial, new_memory(recipe, len(initial), x.new_empty))
         self.networks, self.optimizer = self.storage.networks, self.storage.optimizer
-        description, states = described(recipe), self.storage.optimizer_state
+        threads = torch.get_num_threads() if workers == 1 else 1
+        description, states = described(recipe, threads), self.storage.optimizer_state
         self.steps = [
             native.Steps(description, self.storage.parameters[n], [state[n] for state in states])
             for n in range(len(initial))
@@ -80,10 +84,10 @@ def lacking(recipe: Recipe) -> str | None:
     return f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no compiled code" if names else None
 
 
-def described(recipe: Recipe) -> native.Description:
+def described(recipe: Recipe, threads: int) -> native.Description:
     """The recipe as C has it."""
     layers, rule = [*layers_of(recipe)], rule_of(recipe.optimizer)
-    return native.Description(layers, rule, recipe.loss, recipe.batch_size, recipe.max_norm)
+    return native.Description(layers, rule, recipe.loss, recipe.batch_size, recipe.max_norm, threads)
 
 
 def layers_of(recipe: Recipe) -> Iterator[native.Layer]:

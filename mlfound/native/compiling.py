@@ -23,7 +23,7 @@ MAIN = "library.c"  # includes the others
 # No -ffast-math: lanes are explicit, nan and infinities stay, and a repeat gives the same bits
 FLAGS = (
     "-std=gnu11", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC",
-    "-shared",
+    "-shared", "-pthread",
 )  # fmt: skip
 COMPILERS = ("cc", "gcc", "clang")  # where CC does not say which
 MAX_COMPILE_SECONDS = 60

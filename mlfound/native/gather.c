@@ -7,11 +7,12 @@ struct NAME(images) {
     ptrdiff_t left, size; /* how many these are, and the numbers of each */
 };
 
-/* Rows of `x`, of `row` numbers each. */
-static void NAME(gather)(const struct NAME(images) * images, ptrdiff_t rows, REAL *x, ptrdiff_t row)
+/* Images from number `first` on: rows of `x`, of `row` numbers each. */
+static void NAME(gather)(const struct NAME(images) * images, ptrdiff_t first, ptrdiff_t rows, REAL *x, ptrdiff_t row)
 {
+    const int64_t *order = images->order + first;
     for (ptrdiff_t r = 0; r < rows; r++)
-        memcpy(x + r * row, images->all + images->order[r] * images->size, images->size * sizeof(REAL));
+        memcpy(x + r * row, images->all + order[r] * images->size, images->size * sizeof(REAL));
 }
 
 /* Some rows on their way: where they end, how far they are, and how many cache lines come at once. */

@@ -109,14 +109,14 @@ static void NAME(draw_masks)(const struct layer *layer, ptrdiff_t count, ptrdiff
     }
 }
 
-/* The gradients of a linear layer from `dout`, taken by `update` as they come, a tile of registers at a time. */
+/* The gradients of the weights from some `columns` of the inputs, from number `first` on: `update` takes them as they
+ * come, a tile of registers at a time. */
 static void NAME(weight_gradients)(const struct layer *layer, const REAL *x, ptrdiff_t x_row, const REAL *dout,
-                                   ptrdiff_t dout_row, ptrdiff_t rows, const struct NAME(update) * update,
-                                   REAL *scratch)
+                                   ptrdiff_t dout_row, ptrdiff_t rows, ptrdiff_t first, ptrdiff_t columns,
+                                   const struct NAME(update) * update)
 {
-    for (ptrdiff_t i = 0, vectors, units; i < layer->in; i += vectors * LANES) {
-        vectors = some_vectors(layer->in - i, LANES);
-        ptrdiff_t columns = MIN(vectors * LANES, layer->in - i);
+    for (ptrdiff_t i = first, vectors, units; i < first + columns; i += vectors * LANES) {
+        vectors = some_vectors(first + columns - i, LANES);
         for (ptrdiff_t o = 0; o < layer->out; o += units) {
             NAME(vector) sums[GRADIENT_ROWS][GRADIENT_VECTORS];
             ptrdiff_t at = layer->w + o * layer->in + i;
@@ -124,9 +124,16 @@ static void NAME(weight_gradients)(const struct layer *layer, const REAL *x, ptr
                 {update->p + at, update->states[0] + at, update->states[1] + at}, layer->in};
             units = some(layer->out - o, GRADIENT_ROWS);
             NAME(sum_tile)(rows, dout + o, 1, dout_row, x + i, x_row, units, vectors, &target, sums);
-            NAME(take)(update, at, layer->in, (REAL *)sums, GRADIENT_VECTORS * LANES, units, columns);
+            NAME(take)(update, at, layer->in, (REAL *)sums, GRADIENT_VECTORS * LANES, units,
+                       MIN(vectors * LANES, first + columns - i));
         }
     }
+}
+
+/* Those of the biases. */
+static void NAME(bias_gradients)(const struct layer *layer, const REAL *dout, ptrdiff_t dout_row, ptrdiff_t rows,
+                                 const struct NAME(update) * update, REAL *scratch)
+{
     memset(scratch, 0, layer->out * sizeof(REAL));
     for (ptrdiff_t r = 0; r < rows; r++)
         for (ptrdiff_t o = 0; o < layer->out; o++)

@@ -31,6 +31,7 @@ int has_fma(void)
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define FMA_F64 __builtin_fma
 
+#include "team.c"
 #include "random.c"
 #include "elementary.c"
 

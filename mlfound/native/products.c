@@ -6,6 +6,7 @@
 
 #ifndef PIECES
 #define PIECES (WIDE_BYTES / VECTOR_BYTES)
+#define PART_COLUMNS (4 * DOT_COLUMNS) /* of outputs: for one thread at a time */
 #define CHUNK_BYTES (256 * 1024) /* of images: they stay in the second cache while all weights pass by */
 #if VECTOR_BYTES == 64
 #define DOT_ROWS 4
@@ -95,30 +96,32 @@ static inline ptrdiff_t NAME(chunk)(ptrdiff_t in)
 /* y (rows, out) = x (rows, in) w^T + b, for a chunk of rows. A few rows of w, copied where they do not begin at a
  * multiple of WIDE, stay in the first cache while the chunk passes by. */
 static void NAME(linear)(const REAL *x, ptrdiff_t x_row, const REAL *w, const REAL *b, ptrdiff_t rows, ptrdiff_t in,
-                         ptrdiff_t out, REAL *y, ptrdiff_t y_row, REAL *scratch, struct NAME(ahead) * ahead)
+                         ptrdiff_t out, REAL *y, ptrdiff_t y_row, REAL *scratch, const struct member *member,
+                         struct NAME(ahead) * ahead)
 {
     ptrdiff_t depth = NAME(padded)(in);
     int is_aligned = in == depth && (uintptr_t)w % WIDE_BYTES == 0;
-    for (ptrdiff_t o = 0, columns, here; o < out; o += columns) {
-        const REAL *own = w + o * in;
-        columns = some(out - o, DOT_COLUMNS);
-        if (!is_aligned) {
-            for (ptrdiff_t j = 0; j < columns; j++) {
-                memcpy(scratch + j * depth, own + j * in, in * sizeof(REAL));
-                memset(scratch + j * depth + in, 0, (depth - in) * sizeof(REAL));
+    for (ptrdiff_t o, columns, here; (o = next_part(member, PART_COLUMNS)) < out;)
+        for (ptrdiff_t end = MIN(o + PART_COLUMNS, out); o < end; o += columns) {
+            const REAL *own = w + o * in;
+            columns = some(end - o, DOT_COLUMNS);
+            if (!is_aligned) {
+                for (ptrdiff_t j = 0; j < columns; j++) {
+                    memcpy(scratch + j * depth, own + j * in, in * sizeof(REAL));
+                    memset(scratch + j * depth + in, 0, (depth - in) * sizeof(REAL));
+                }
+                own = scratch;
             }
-            own = scratch;
+            for (ptrdiff_t r = 0; r < rows; r += here) {
+                REAL sums[DOT_ROWS][DOT_COLUMNS];
+                here = rows - r >= DOT_ROWS ? DOT_ROWS : 1;
+                NAME(bring)(ahead);
+                NAME(dot_tile)(depth, x + r * x_row, x_row, own, depth, here, columns, sums);
+                for (ptrdiff_t i = 0; i < here; i++)
+                    for (ptrdiff_t j = 0; j < columns; j++)
+                        y[(r + i) * y_row + o + j] = sums[i][j] + b[o + j];
+            }
         }
-        for (ptrdiff_t r = 0; r < rows; r += here) {
-            REAL sums[DOT_ROWS][DOT_COLUMNS];
-            here = rows - r >= DOT_ROWS ? DOT_ROWS : 1;
-            NAME(bring)(ahead);
-            NAME(dot_tile)(depth, x + r * x_row, x_row, own, depth, here, columns, sums);
-            for (ptrdiff_t i = 0; i < here; i++)
-                for (ptrdiff_t j = 0; j < columns; j++)
-                    y[(r + i) * y_row + o + j] = sums[i][j] + b[o + j];
-        }
-    }
 }
 
 /* What a tile of sums will change, in matrices with rows of `row` numbers: brought near meanwhile, for it takes as long
@@ -175,18 +178,19 @@ static void NAME(sum_tile)(ptrdiff_t depth, const REAL *a, ptrdiff_t a_row, ptrd
         NAME(sums)(depth, a, a_row, a_col, b, b_row, 1, 1, target, out);
 }
 
-/* dx (rows, in) = dout (rows, out) w. Some columns of w, copied, stay in the second cache while all rows pass by.
- * The numbers between the end of a row and the next multiple of WIDE are unspecified. */
+/* Some `columns` of dx (rows, in) = dout (rows, out) w, from number `first` on. Those of w, copied, stay in the second
+ * cache while all rows pass by. The numbers between the end of a row and the next multiple of WIDE are unspecified. */
 static void NAME(input_gradient)(const REAL *dout, ptrdiff_t dout_row, const REAL *w, ptrdiff_t rows, ptrdiff_t in,
-                                 ptrdiff_t out, REAL *dx, ptrdiff_t dx_row, REAL *scratch)
+                                 ptrdiff_t out, ptrdiff_t first, ptrdiff_t columns, REAL *dx, ptrdiff_t dx_row,
+                                 REAL *scratch)
 {
     const ptrdiff_t width = GRADIENT_VECTORS * LANES;
-    for (ptrdiff_t i = 0, vectors, here; i < in; i += vectors * LANES) {
-        vectors = some_vectors(in - i, LANES);
-        ptrdiff_t columns = MIN(vectors * LANES, in - i);
+    for (ptrdiff_t i = first, vectors, here; i < first + columns; i += vectors * LANES) {
+        vectors = some_vectors(first + columns - i, LANES);
+        ptrdiff_t whole = MIN(vectors * LANES, first + columns - i);
         for (ptrdiff_t o = 0; o < out; o++) {
-            memcpy(scratch + o * width, w + o * in + i, columns * sizeof(REAL));
-            memset(scratch + o * width + columns, 0, (vectors * LANES - columns) * sizeof(REAL));
+            memcpy(scratch + o * width, w + o * in + i, whole * sizeof(REAL));
+            memset(scratch + o * width + whole, 0, (vectors * LANES - whole) * sizeof(REAL));
         }
         for (ptrdiff_t r = 0; r < rows; r += here) {
             NAME(vector) sums[GRADIENT_ROWS][GRADIENT_VECTORS];

@@ -6,19 +6,46 @@
 
 /* As training.py has it. */
 struct network {
-    int64_t layers, batch_size, loss;
+    int64_t layers, batch_size, loss, threads;
     double max_norm;
     struct rule rule;
     const struct layer *layer;
 };
+
+#define ROWS 4 /* that a thread takes at once where they are all alike */
 #endif
 
 /* Where a step works: rows begin at cache lines. */
 struct NAME(work) {
     REAL **outputs;        /* of each layer (batch, out), and before them the gathered images */
     REAL *gradients[2];    /* of an output, and of the input of its layer */
-    REAL *scratch, *masks; /* of one layer; of all dropout layers, one after the other */
+    REAL *scratch, *masks; /* of one layer, for each thread; of all dropout layers, one after the other */
     double *exponentials;
+    int64_t scratch_size; /* numbers of a thread */
+};
+
+/* What `train` was given. */
+struct NAME(training) {
+    const struct network *network;
+    REAL *parameters, *first_state, *second_state, *gradient;
+    ptrdiff_t parameter_count;
+    const REAL *images;
+    const int64_t *labels, *order;
+    ptrdiff_t rows;
+    const struct coefficients *coefficients;
+    struct generator *generator;
+    const struct NAME(work) * work;
+    REAL *losses;
+};
+
+/* A step as one of its threads has it. */
+struct NAME(step) {
+    const struct NAME(training) * training;
+    const struct member *member;
+    struct NAME(images) images;
+    struct NAME(update) update;
+    ptrdiff_t rows;
+    REAL *scratch;
 };
 
 /* The loss of a batch; `out` (rows, outputs) becomes its gradient. */
@@ -52,76 +79,187 @@ static double NAME(loss)(int64_t kind, REAL *out, ptrdiff_t row, const int64_t *
     return sum * share;
 }
 
-/* A linear layer, in chunks of rows. The first layer has `images`: each chunk is gathered, and the next one, which may
- * be of the next step, brought near. */
-static void NAME(linear_chunks)(const struct layer *layer, const REAL *parameters, REAL *x, ptrdiff_t rows, REAL *y,
-                                REAL *scratch, const struct NAME(images) * images)
+/* The factors of all dropout layers, which follow each other in one stream of random numbers. */
+static void NAME(draw_own_masks)(const struct NAME(step) * step)
 {
+    const struct NAME(training) *all = step->training;
+    if (!step->member->number)
+        NAME(draw_masks)(all->network->layer, all->network->layers, step->rows, all->generator, all->work->masks);
+}
+
+/* Rows of the images from `first` on, by all threads. */
+static void NAME(gather_rows)(const struct NAME(step) * step, ptrdiff_t first, ptrdiff_t rows)
+{
+    ptrdiff_t row = NAME(padded)(step->images.size);
+    REAL *x = step->training->work->outputs[0];
+    for (ptrdiff_t r; (r = next_part(step->member, ROWS)) < rows;)
+        NAME(gather)(&step->images, first + r, MIN(ROWS, rows - r), x + (first + r) * row, row);
+}
+
+/* Layer `n`, a linear one, in chunks of rows. Where it is the first each chunk is gathered, and the next one, which may
+ * be of the next step, brought near. */
+static void NAME(linear_chunks)(const struct NAME(step) * step, ptrdiff_t n)
+{
+    const struct NAME(work) *work = step->training->work;
+    const struct layer *layer = step->training->network->layer + n;
+    const struct NAME(images) *images = &step->images;
+    const ptrdiff_t threads = step->training->network->threads;
+    const REAL *w = step->update.p + layer->w, *b = step->update.p + layer->b;
     ptrdiff_t x_row = NAME(padded)(layer->in), y_row = NAME(padded)(layer->out), chunk = NAME(chunk)(layer->in);
-    ptrdiff_t tiles = MIN(rows, chunk) / DOT_ROWS * (layer->out / DOT_COLUMNS) + 1;
-    for (ptrdiff_t r = 0; r < rows; r += chunk) {
-        ptrdiff_t here = MIN(chunk, rows - r);
-        struct NAME(images) now = {0};
-        struct NAME(ahead) ahead = {&now, 0, here, 0, 0};
-        if (images) {
-            now = (struct NAME(images)){images->all, images->order + r, images->left - r, images->size};
-            ahead.end = MIN(here + chunk, now.left);
-            ahead.lines = (ahead.end - here) * (now.size / WIDE + 2) / tiles + 1;
-            NAME(gather)(&now, here, x + r * x_row, x_row);
+    ptrdiff_t tiles = MIN(step->rows, chunk) / DOT_ROWS * (layer->out / DOT_COLUMNS);
+    for (ptrdiff_t r = 0; r < step->rows; r += chunk) {
+        ptrdiff_t here = MIN(chunk, step->rows - r);
+        struct NAME(ahead) ahead = {images, 0, r + here, 0, 0};
+        if (!n) {
+            NAME(gather_rows)(step, r, here);
+            meet(step->member);
+            if (!r)
+                NAME(draw_own_masks)(step);
+            ahead.end = step->member->number ? 0 : MIN(ahead.row + chunk, images->left);
+            ahead.lines = (ahead.end - ahead.row) * (images->size / WIDE + 2) * threads / (tiles + threads) + 1;
         }
-        NAME(linear)(x + r * x_row, x_row, parameters + layer->w, parameters + layer->b, here, layer->in, layer->out,
-                     y + r * y_row, y_row, scratch, &ahead);
+        NAME(linear)(work->outputs[n] + r * x_row, x_row, w, b, here, layer->in, layer->out,
+                     work->outputs[n + 1] + r * y_row, y_row, step->scratch, step->member, &ahead);
+        meet(step->member);
     }
 }
 
 /* Forward: the outputs of all layers. */
-static void NAME(forward)(const struct network *network, const REAL *parameters, ptrdiff_t rows,
-                          const struct NAME(work) * work, const struct NAME(images) * images)
+static void NAME(forward)(const struct NAME(step) * step)
 {
-    const REAL *mask = work->masks;
+    const struct network *network = step->training->network;
+    const struct NAME(work) *work = step->training->work;
+    const REAL *masks = work->masks;
     if (network->layer->kind != LINEAR) {
-        NAME(gather)(images, rows, work->outputs[0], NAME(padded)(images->size));
-        images = 0;
+        NAME(gather_rows)(step, 0, step->rows);
+        NAME(draw_own_masks)(step);
+        meet(step->member);
     }
-    for (ptrdiff_t n = 0; n < network->layers; n++, images = 0) {
+    for (ptrdiff_t n = 0; n < network->layers; n++) {
         const struct layer *layer = network->layer + n;
-        REAL *x = work->outputs[n], *y = work->outputs[n + 1];
-        if (layer->kind == LINEAR)
-            NAME(linear_chunks)(layer, parameters, x, rows, y, work->scratch, images);
-        else if (layer->kind == DROPOUT) {
-            NAME(drop)(x, NAME(padded)(layer->in), mask, rows, layer->in, y);
-            mask += rows * layer->in;
-        } else
-            NAME(activate)(layer, x, rows * NAME(padded)(layer->in), y);
+        ptrdiff_t row = NAME(padded)(layer->in);
+        if (layer->kind == LINEAR) {
+            NAME(linear_chunks)(step, n);
+            continue;
+        }
+        for (ptrdiff_t r; (r = next_part(step->member, ROWS)) < step->rows;) {
+            REAL *x = work->outputs[n] + r * row, *y = work->outputs[n + 1] + r * row;
+            ptrdiff_t rows = MIN(ROWS, step->rows - r);
+            if (layer->kind == DROPOUT)
+                NAME(drop)(x, row, masks + r * layer->in, rows, layer->in, y);
+            else
+                NAME(activate)(layer, x, rows * row, y);
+        }
+        masks += layer->kind == DROPOUT ? step->rows * layer->in : 0;
+        meet(step->member);
     }
 }
 
-/* Backward from the gradient `d` of the outputs: all weight gradients, of which `update` makes its step. */
-static void NAME(backward)(const struct network *network, const struct NAME(update) * update, REAL *d, ptrdiff_t rows,
-                           const struct NAME(work) * work)
+/* The gradients of a linear layer's parameters from `d`, which `update` takes, and `dx`, that of its input, if it is
+ * wanted. Some columns of the weights are for one thread, which needs them for the one before it changes them for the
+ * other. */
+static void NAME(linear_backward)(const struct NAME(step) * step, const struct layer *layer, const REAL *x,
+                                  const REAL *d, REAL *dx)
 {
+    ptrdiff_t x_row = NAME(padded)(layer->in), d_row = NAME(padded)(layer->out);
+    if (!step->member->number)
+        NAME(bias_gradients)(layer, d, d_row, step->rows, &step->update, step->scratch);
+    for (ptrdiff_t i, columns; (i = next_part(step->member, GRADIENT_VECTORS * LANES)) < layer->in;) {
+        columns = MIN(GRADIENT_VECTORS * LANES, layer->in - i);
+        if (dx)
+            NAME(input_gradient)(d, d_row, step->update.p + layer->w, step->rows, layer->in, layer->out, i, columns,
+                                 dx, x_row, step->scratch);
+        NAME(weight_gradients)(layer, x, x_row, d, d_row, step->rows, i, columns, &step->update);
+    }
+    meet(step->member);
+}
+
+/* Backward from the gradient of the outputs, which is in their place: all parameters' gradients, of which `update`
+ * makes its step. */
+static void NAME(backward)(const struct NAME(step) * step)
+{
+    const struct network *network = step->training->network;
+    const struct NAME(work) *work = step->training->work;
     const struct layer *layers = network->layer, *first = layers;
-    const REAL *mask = work->masks;
-    REAL *other = work->gradients[0];
+    const REAL *masks = work->masks;
+    REAL *d = work->outputs[network->layers], *other = work->gradients[0];
     for (; first->kind != LINEAR; first++) /* before the first parameters no gradient is needed */
         ;
     for (ptrdiff_t n = 0; n < network->layers; n++)
-        mask += layers[n].kind == DROPOUT ? rows * layers[n].in : 0;
+        masks += layers[n].kind == DROPOUT ? step->rows * layers[n].in : 0;
     for (ptrdiff_t n = network->layers - 1; layers + n >= first; n--) {
         const struct layer *layer = layers + n;
-        ptrdiff_t x_row = NAME(padded)(layer->in), y_row = NAME(padded)(layer->out);
+        ptrdiff_t row = NAME(padded)(layer->in);
         if (layer->kind == LINEAR) {
-            if (layer > first)
-                NAME(input_gradient)(d, y_row, update->p + layer->w, rows, layer->in, layer->out, other, x_row,
-                                     work->scratch);
-            NAME(weight_gradients)(layer, work->outputs[n], x_row, d, y_row, rows, update, work->scratch);
+            NAME(linear_backward)(step, layer, work->outputs[n], d, layer > first ? other : 0);
             d = other;
             other = work->gradients[d == work->gradients[0]];
-        } else if (layer->kind == DROPOUT) {
-            mask -= rows * layer->in;
-            NAME(drop)(d, y_row, mask, rows, layer->in, d);
-        } else
-            NAME(activate_backward)(layer, work->outputs[n], work->outputs[n + 1], rows * x_row, d);
+            continue;
+        }
+        masks -= layer->kind == DROPOUT ? step->rows * layer->in : 0;
+        for (ptrdiff_t r; (r = next_part(step->member, ROWS)) < step->rows;) {
+            REAL *own = d + r * row;
+            ptrdiff_t rows = MIN(ROWS, step->rows - r);
+            if (layer->kind == DROPOUT)
+                NAME(drop)(own, row, masks + r * layer->in, rows, layer->in, own);
+            else
+                NAME(activate_backward)(layer, work->outputs[n] + r * row, work->outputs[n + 1] + r * row, rows * row,
+                                        own);
+        }
+        meet(step->member);
+    }
+}
+
+/* What comes after the gradients: clipping, with the update that waited for it, and the limit of weights. */
+static void NAME(finish)(const struct NAME(step) * step)
+{
+    const struct NAME(training) *all = step->training;
+    const struct network *network = all->network;
+    if (step->update.gradient) {
+        if (!step->member->number) {
+            NAME(shorten)(all->gradient, all->parameter_count, network->rule.clip_norm);
+            NAME(apply)(&step->update, 0, 0, all->gradient, 0, 1, all->parameter_count);
+        }
+        meet(step->member);
+    }
+    for (ptrdiff_t n = 0; n < network->layers && network->max_norm < __builtin_inf(); n++) {
+        const struct layer *layer = network->layer + n;
+        if (!layer->is_limited)
+            continue;
+        for (ptrdiff_t o; (o = next_part(step->member, 1)) < layer->out;)
+            NAME(shorten)(all->parameters + layer->w + o * layer->in, layer->in, network->max_norm);
+        meet(step->member);
+    }
+}
+
+/* All steps, as one of the threads takes them. */
+static void NAME(steps)(const void *with, const struct member *member)
+{
+    const struct NAME(training) *all = with;
+    const struct network *network = all->network;
+    const struct NAME(work) *work = all->work;
+    const int64_t *order = all->order;
+    const ptrdiff_t outputs = network->layer[network->layers - 1].out;
+    for (ptrdiff_t left = all->rows, here, n = 0; left; left -= here, order += here, n++) {
+        here = MIN(network->batch_size, left);
+        REAL *kept = network->rule.clip_norm < __builtin_inf() ? all->gradient : 0;
+        struct NAME(step) step = {
+            .training = all,
+            .member = member,
+            .images = {all->images, order, left, network->layer->in},
+            .update = NAME(update_of)(&network->rule, all->coefficients + n, all->parameters, all->first_state,
+                                      all->second_state, kept),
+            .rows = here,
+            .scratch = work->scratch + member->number * work->scratch_size,
+        };
+
+        NAME(forward)(&step);
+        if (!member->number)
+            all->losses[n] = NAME(loss)(network->loss, work->outputs[network->layers], NAME(padded)(outputs),
+                                        all->labels, order, here, outputs, work->exponentials);
+        meet(member);
+        NAME(backward)(&step);
+        NAME(finish)(&step);
     }
 }
 
@@ -133,29 +271,9 @@ void NAME(train)(const struct network *network, REAL *parameters, REAL *first_st
                  ptrdiff_t rows, const struct coefficients *coefficients, struct generator *generator,
                  const struct NAME(work) * work, REAL *losses)
 {
-    const struct layer *layers = network->layer;
-    const struct rule *rule = &network->rule;
-    const ptrdiff_t size = layers->in, outputs = layers[network->layers - 1].out;
-    const int clips = rule->clip_norm < __builtin_inf(), limits = network->max_norm < __builtin_inf();
-    for (ptrdiff_t here; rows; rows -= here, order += here, losses++, coefficients++) {
-        here = MIN(network->batch_size, rows);
-        struct NAME(images) from = {images, order, rows, size};
-        struct NAME(update) update =
-            NAME(update_of)(rule, coefficients, parameters, first_state, second_state, clips ? gradient : 0);
-        REAL *out = work->outputs[network->layers];
-
-        NAME(draw_masks)(layers, network->layers, here, generator, work->masks);
-        NAME(forward)(network, parameters, here, work, &from);
-        *losses = NAME(loss)(network->loss, out, NAME(padded)(outputs), labels, order, here, outputs,
-                             work->exponentials);
-        NAME(backward)(network, &update, out, here, work);
-
-        if (clips) {
-            NAME(shorten)(gradient, parameter_count, rule->clip_norm);
-            NAME(apply)(&update, 0, 0, gradient, 0, 1, parameter_count);
-        }
-        for (const struct layer *layer = layers; limits && layer < layers + network->layers; layer++)
-            for (ptrdiff_t o = 0; layer->is_limited && o < layer->out; o++)
-                NAME(shorten)(parameters + layer->w + o * layer->in, layer->in, network->max_norm);
-    }
+    struct NAME(training) training = {
+        network, parameters, first_state, second_state, gradient,  parameter_count, images,
+        labels,  order,      rows,        coefficients, generator, work,            losses,
+    };
+    in_threads(network->threads, NAME(steps), &training);
 }

@@ -40,7 +40,7 @@ class Network(Structure):
     """What a step does."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("layers", "batch_size", "loss")),
+        *((name, c_int64) for name in ("layers", "batch_size", "loss", "threads")),
         ("max_norm", c_double),
         ("rule", Rule),
         ("layer", POINTER),
@@ -54,18 +54,20 @@ class Work(Structure):
         ("outputs", POINTER),
         ("gradients", POINTER * 2),
         *((name, POINTER) for name in ("scratch", "masks", "exponentials")),
+        ("scratch_size", c_int64),
     )
 
 
 @dataclass(frozen=True)
 class Description:
-    """What steps do, whatever the network's numbers. `loss` is one of LOSSES."""
+    """What steps do, whatever the network's numbers. `loss` is one of LOSSES; `threads` take each step together."""
 
     layers: Sequence[Layer]
     rule: Rule
     loss: str
     batch_size: int
     max_norm: float
+    threads: int = 1
 
 
 class Steps:
@@ -76,29 +78,32 @@ class Steps:
         self.parameters, self.states, dtype = parameters, states, parameters.dtype
         layers, rule = description.layers, description.rule
         self.layers, loss = (Layer * len(layers))(*layers), LOSSES.index(description.loss)
-        numbers = len(layers), description.batch_size, loss, description.max_norm
+        numbers = len(layers), description.batch_size, loss, description.threads, description.max_norm
         self.network = Network(*numbers, rule, ctypes.addressof(self.layers))
         self.gradient = aligned(len(parameters) if rule.clip_norm < math.inf else 0, dtype)
-        self.work = self.allocated(layers, description.batch_size, dtype)
+        self.work = self.allocated(description, dtype)
         pointers = [*[POINTER] * 5, SIZE, *[POINTER] * 3, SIZE, *[POINTER] * 4]
         self.call = function(f"train_{SUFFIXES[dtype]}", *pointers)
 
-    def allocated(self, layers: Sequence[Layer], batch_size: int, dtype: torch.dtype) -> Work:
+    def allocated(self, description: Description, dtype: torch.dtype) -> Work:
         """Memory for a step, kept in `memory` and `outputs`."""
-        line = LINE_BYTES // dtype.itemsize
+        layers, batch_size, line = description.layers, description.batch_size, LINE_BYTES // dtype.itemsize
         sizes = [layers[0].fan_in, *(layer.fan_out for layer in layers)]
         rows = [-(-size // line) * line for size in sizes]  # each begins at a cache line
         widest = max(rows)
         dropped = sum(layer.fan_in for layer in layers if layer.kind == LAYERS.index("dropout"))
         counts = [
             *(batch_size * row for row in (*rows, widest, widest)),
-            MAX_COLUMNS * widest,
+            description.threads * MAX_COLUMNS * widest,
             batch_size * dropped,
         ]
         self.memory = [*(aligned(count, dtype) for count in counts), aligned(widest, torch.float64)]
         *outputs, one, other, scratch, masks, exponentials = (each.data_ptr() for each in self.memory)
         self.outputs = (POINTER * len(outputs))(*outputs)
-        return Work(ctypes.addressof(self.outputs), (POINTER * 2)(one, other), scratch, masks, exponentials)
+        gradients = (POINTER * 2)(one, other)
+        return Work(
+            ctypes.addressof(self.outputs), gradients, scratch, masks, exponentials, MAX_COLUMNS * widest
+        )
 
     def __call__(
         self, x: Tensor, y: Tensor, order: Tensor, coefficients: Tensor, generator: Generator

@@ -24,6 +24,9 @@ WORTH_COMPILING = 1e10
 # Of a convolution's multiplications. Most of its time goes into copying windows: on two cores a step of resnet.yaml
 # takes 0.83 of the time, at batches of 256 0.7, where one of mlp-wide.yaml takes 0.53
 SHARED_BY_THREADS = 0.1
+# Threads of compiled code take what is left one after the other, so a product half as large is worth them: on two
+# cores a step of 784-512 at batches of 128 takes 0.6 of the time, and beside a program that keeps one core busy 1.8
+COMPILED_PRODUCT_COUNTS = 2
 MULTIPLY_BY_LIBRARY = ("buffers", "graph")  # the engines that multiply by `product`
 
 
@@ -84,7 +87,7 @@ def machine(config: TrainConfig, recipe: Recipe, splits: Splits, group: Group = 
     whole = (
         3 * len(splits.train.y) * config.epochs * config.replicates * sum(n.multiplications for n in layers)
     )
-    engine, fallback = engine_for(config, recipe, device, largest, whole)
+    engine, fallback = engine_for(config, recipe, device, whole)
     product = product_for(config, engine, device, splits.train.x.dtype)
 
     # a CPU's networks are shared out among all cores that this process may use, with one thread each
@@ -93,8 +96,9 @@ def machine(config: TrainConfig, recipe: Recipe, splits: Splits, group: Group = 
     )  # nor may that have children
     side_by_side = engine == "native" or (engine == "buffers" and device.type == "cpu" and may_fork)
     shared = config.replicates > 1 and side_by_side
-    one = config.threads == "auto" and (shared or engine == "native")
-    threads = hardware.use_threads(1 if one else config.threads, largest)
+    one = config.threads == "auto" and shared
+    counted = largest * (COMPILED_PRODUCT_COUNTS if engine == "native" else 1)
+    threads = hardware.use_threads(1 if one else config.threads, counted)
     workers = min(config.replicates, hardware.cores()) if shared and threads == 1 else 1
     return Machine(device, engine, product, threads, workers, fallback=fallback)
 
@@ -126,12 +130,10 @@ def largest_product(layers: Sequence[Costs]) -> float:
     return max(n.multiplications * (SHARED_BY_THREADS if n.places > 1 else 1) for n in layers)
 
 
-def engine_for(
-    config: TrainConfig, recipe: Recipe, device: torch.device, largest: float, whole: float
-) -> tuple[str, str]:
-    """The engine and the fallback of `Machine`, for so many multiplications in a product and in the training."""
+def engine_for(config: TrainConfig, recipe: Recipe, device: torch.device, whole: float) -> tuple[str, str]:
+    """The engine and the fallback of `Machine`, for so many multiplications in the training."""
     if config.engine == "auto":
-        return fastest(config, recipe, device, largest, whole)
+        return fastest(config, recipe, device, whole)
     if reason := ladder.unavailable(config.engine, device):
         raise UserError(f"{reason}; write auto, or buffers", key="engine")
     if config.engine == "native" and (reason := native.lacking(recipe)):
@@ -139,16 +141,10 @@ def engine_for(
     return config.engine, ""
 
 
-def fastest(
-    config: TrainConfig, recipe: Recipe, device: torch.device, largest: float, whole: float
-) -> tuple[str, str]:
-    """The same where it may be chosen: `native` on a CPU if it can all, on one thread, and the work is worth it."""
+def fastest(config: TrainConfig, recipe: Recipe, device: torch.device, whole: float) -> tuple[str, str]:
+    """The same where it may be chosen: `native` on a CPU if it can all, and the work is worth it."""
     engine = ladder.fastest(device)
-    of_one = config.replicates > 1 or largest < hardware.WORTH_MORE_THREADS or hardware.cores() == 1
-    one_thread = config.threads == 1 or (config.threads == "auto" and of_one)
-    suits = (
-        config.product == "auto" and one_thread and whole >= WORTH_COMPILING and not native.lacking(recipe)
-    )
+    suits = config.product == "auto" and whole >= WORTH_COMPILING and not native.lacking(recipe)
     if engine != "buffers" or not suits:
         return engine, ""
     if reason := ladder.unavailable("native", device):

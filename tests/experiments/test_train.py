@@ -285,6 +285,18 @@ def test_several_threads_work_where_most_of_the_time_goes_into_products(monkeypa
 
 
 @needs_compiler
+def test_compiled_steps_are_shared_by_threads_from_half_as_large_a_product_on(monkeypatch):
+    monkeypatch.setattr(hardware, "cores", lambda: 4)
+
+    def threads(*changes):
+        return planned("engine=native", *changes, rows=50_000).config.threads
+
+    assert [threads("threads=auto", f"batch_size={rows}") for rows in (1275, 1276)] == [1, 4]
+    assert threads("threads=2") == 2
+    assert threads("threads=auto", "batch_size=1276", "replicates=2") == 1, "a thread for each network"
+
+
+@needs_compiler
 def test_networks_are_shared_out_among_threads_of_the_compiled_engine(monkeypatch):
     monkeypatch.setattr(hardware, "cores", lambda: 4)
     facts = planned("replicates=10", "threads=auto", "engine=native").facts
@@ -298,10 +310,10 @@ def test_compiled_code_is_taken_where_it_can_all_and_the_work_is_worth_it():
 
     assert engine() == "native"
     assert engine("replicates=3", "threads=auto", "batch_size=50000") == "native"
-    for change in ("epochs=1", "product=matmul", "threads=2", "model.name=cnn", "optimizer.name=lamb"):
+    assert engine("threads=2") == "native"
+    for change in ("epochs=1", "product=matmul", "model.name=cnn", "optimizer.name=lamb"):
         assert engine(change) == "buffers", change
     assert engine(rows=500) == "buffers"
-    assert engine("threads=auto", "batch_size=50000") == "buffers", "a product worth several threads"
     assert planned(rows=50_000).config.product == "auto", "it has products of its own"
 
 
@@ -338,12 +350,6 @@ def test_a_cpu_without_fused_multiply_adds_stays_on_buffers_unless_told(monkeypa
     assert made.config.engine == "buffers"
     assert cautions(made) == ["engine native would be slow here: this CPU has no fused multiply-add"]
     assert planned("engine=native").config.engine == "native"
-
-
-@needs_compiler
-def test_where_there_is_one_core_a_large_product_is_compiled_too(monkeypatch):
-    monkeypatch.setattr(hardware, "cores", lambda: 1)
-    assert planned("threads=auto", "batch_size=50000", rows=50_000).config.engine == "native"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system with CPU affinities")

@@ -37,6 +37,7 @@ OPTIONS = [
     {"activation": Tanh, "optimizer": SGD(0.1, "l2", nesterov=True), "dropout": 0.2},
     {"activation": GELU, "optimizer": Adam(clip_norm=0.3, eps=1e-3)},
     {"optimizer": RMSprop(momentum=0.9, eps=1e-3), "loss": "mse", "input_dropout": 0.2},
+    {"optimizer": SGD(clip_norm=0.3), "max_norm": 0.7},
 ]
 
 
@@ -109,6 +110,23 @@ def test_a_network_has_the_same_bits_wherever_it_lies_in_memory():
         alone, [own] = replace(task, networks=1, first=number).train(Native)
         assert torch.equal(own, losses[number])
         assert all(torch.equal(p, network[name]) for name, p in alone.networks[0].items())
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_any_number_of_threads_gives_the_same_bits(threads, option):
+    """On one core and on many: who comes first to a part takes it."""
+    tasks = [
+        Task(recipe(hidden=hidden, batch_size=batch_size, inputs=inputs, **option), 1, dtype, shape=(inputs,))
+        for hidden, batch_size, inputs in (((9, 6), 8, 11), ((70, 133), 33, 11), ((40,), 20, 5000))
+        for dtype in (torch.float32, torch.float64)
+    ]
+    by_one = [digest(*task.train(Native)) for task in tasks]
+    torch.set_num_threads(threads)
+    try:
+        assert [digest(*task.train(Native)) for task in tasks] == by_one
+    finally:
+        torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
