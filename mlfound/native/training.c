@@ -79,8 +79,8 @@ static double NAME(loss)(int64_t kind, REAL *out, ptrdiff_t row, const int64_t *
     return sum * share;
 }
 
-/* The factors of all dropout layers, which follow each other in one stream of random numbers. */
-static void NAME(draw_own_masks)(const struct NAME(step) * step)
+/* The factors of all dropout layers, which follow each other in one stream of random numbers: by one thread. */
+static void NAME(draw_all_masks)(const struct NAME(step) * step)
 {
     const struct NAME(training) *all = step->training;
     if (!step->member->number)
@@ -114,7 +114,7 @@ static void NAME(linear_chunks)(const struct NAME(step) * step, ptrdiff_t n)
             NAME(gather_rows)(step, r, here);
             meet(step->member);
             if (!r)
-                NAME(draw_own_masks)(step);
+                NAME(draw_all_masks)(step);
             ahead.end = step->member->number ? 0 : MIN(ahead.row + chunk, images->left);
             ahead.lines = (ahead.end - ahead.row) * (images->size / WIDE + 2) * threads / (tiles + threads) + 1;
         }
@@ -132,7 +132,7 @@ static void NAME(forward)(const struct NAME(step) * step)
     const REAL *masks = work->masks;
     if (network->layer->kind != LINEAR) {
         NAME(gather_rows)(step, 0, step->rows);
-        NAME(draw_own_masks)(step);
+        NAME(draw_all_masks)(step);
         meet(step->member);
     }
     for (ptrdiff_t n = 0; n < network->layers; n++) {

@@ -14,7 +14,7 @@ from mlfound.native.arguments import LINE_BYTES, POINTER, SIZE, SUFFIXES, aligne
 LAYERS = ("linear", "relu", "floor", "tanh", "gelu", "dropout")
 RULES = ("sgd", "rmsprop", "adam")
 LOSSES = ("cross-entropy", "mse")
-MAX_COLUMNS = 64  # of weights that are copied at once
+MAX_COLUMNS = 64  # of weights that are copied at once, and that a thread takes at once in the backward pass
 
 
 class Layer(Structure):
@@ -60,7 +60,9 @@ class Work(Structure):
 
 @dataclass(frozen=True)
 class Description:
-    """What steps do, whatever the network's numbers. `loss` is one of LOSSES; `threads` take each step together."""
+    """What steps do, whatever the network's numbers. `loss` is one of LOSSES. Each is taken by `threads` together,
+    or by as many as the widest layer has parts for.
+    """
 
     layers: Sequence[Layer]
     rule: Rule
@@ -78,7 +80,8 @@ class Steps:
         self.parameters, self.states, dtype = parameters, states, parameters.dtype
         layers, rule = description.layers, description.rule
         self.layers, loss = (Layer * len(layers))(*layers), LOSSES.index(description.loss)
-        numbers = len(layers), description.batch_size, loss, description.threads, description.max_norm
+        self.threads = min(description.threads, max(layer.fan_in for layer in layers) // MAX_COLUMNS + 1)
+        numbers = len(layers), description.batch_size, loss, self.threads, description.max_norm
         self.network = Network(*numbers, rule, ctypes.addressof(self.layers))
         self.gradient = aligned(len(parameters) if rule.clip_norm < math.inf else 0, dtype)
         self.work = self.allocated(description, dtype)
@@ -94,7 +97,7 @@ class Steps:
         dropped = sum(layer.fan_in for layer in layers if layer.kind == LAYERS.index("dropout"))
         counts = [
             *(batch_size * row for row in (*rows, widest, widest)),
-            description.threads * MAX_COLUMNS * widest,
+            self.threads * MAX_COLUMNS * widest,
             batch_size * dropped,
         ]
         self.memory = [*(aligned(count, dtype) for count in counts), aligned(widest, torch.float64)]
