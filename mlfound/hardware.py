@@ -14,8 +14,8 @@ import torch
 
 from mlfound.errors import UserError
 
-# Multiplications of one product. Two threads save at most a third of the time of smaller ones, and take many times
-# as long as one as soon as another program wants the second core: they wait for each other at every product.
+# Multiplications of a product by torch. Two threads save at most a third of the time of smaller ones, and take many
+# times as long as one as soon as another program wants the second core: they wait for each other at every product.
 WORTH_MORE_THREADS = 1e8
 
 CPU = torch.device("cpu")

@@ -206,8 +206,8 @@ FLAGS: dict[str, Flag] = {
     "seed": text("N", "Seed of the random numbers; default: 0.", kind=int),
     "device": text("DEVICE", "auto, cpu, cuda, cuda:N or mps; default: auto."),
     "device:cpu": text("DEVICE", "auto, cpu, cuda, cuda:N or mps; default: cpu."),
-    "threads": number("N|auto", "CPU threads that torch may use; default: auto."),
-    "threads:one": number("N|auto", "CPU threads that torch may use; default: 1."),
+    "threads": number("N|auto", "CPU threads that work on one network; default: auto."),
+    "threads:one": number("N|auto", "CPU threads that work together; default: 1."),
     "dataset": text(
         "NAME", f"{rungs('data/registry.py', 'DATASETS')}, or a folder of IDX files; default: mnist."
     ),

@@ -19,7 +19,7 @@ from mlfound.native import training as native
 class Native:
     """See `Engine`. `workers` threads share out the networks: compiled code runs side by side in one process.
 
-    Where there is one, as many threads as torch has take each step together.
+    With one worker each step is taken by as many threads as torch has, together.
     """
 
     def __init__(

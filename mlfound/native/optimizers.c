@@ -108,11 +108,14 @@ static double NAME(square_sum)(const REAL *x, ptrdiff_t count)
     return lanes[0];
 }
 
-/* Shorten x to `limit` if it is longer. */
-static void NAME(shorten)(REAL *x, ptrdiff_t count, double limit)
+/* By what x must be multiplied to be at most as long as `limit`. */
+static REAL NAME(shortening)(const REAL *x, ptrdiff_t count, double limit)
 {
-    double norm = __builtin_sqrt(NAME(square_sum)(x, count));
-    REAL factor = limit / at_least(norm, limit);
+    return limit / at_least(__builtin_sqrt(NAME(square_sum)(x, count)), limit);
+}
+
+static void NAME(scale)(REAL *x, ptrdiff_t count, REAL factor)
+{
     for (ptrdiff_t i = 0; i < count; i++)
         x[i] *= factor;
 }

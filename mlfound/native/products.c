@@ -6,7 +6,6 @@
 
 #ifndef PIECES
 #define PIECES (WIDE_BYTES / VECTOR_BYTES)
-#define PART_COLUMNS (4 * DOT_COLUMNS) /* of outputs: for one thread at a time */
 #define CHUNK_BYTES (256 * 1024) /* of images: they stay in the second cache while all weights pass by */
 #if VECTOR_BYTES == 64
 #define DOT_ROWS 4
@@ -25,6 +24,13 @@ static inline ptrdiff_t some(ptrdiff_t left, ptrdiff_t most) { return left >= mo
 static inline ptrdiff_t some_vectors(ptrdiff_t columns, ptrdiff_t lanes)
 {
     return columns > (GRADIENT_VECTORS - 1) * lanes ? GRADIENT_VECTORS : 1;
+}
+
+/* Of so many outputs: those that a thread takes at once, some parts for each. */
+static inline ptrdiff_t part_of(ptrdiff_t out, const struct member *member)
+{
+    ptrdiff_t tiles = out / DOT_COLUMNS / (4 * member->team->size);
+    return MAX(MIN(tiles, 4), 1) * DOT_COLUMNS;
 }
 #endif
 
@@ -99,10 +105,10 @@ static void NAME(linear)(const REAL *x, ptrdiff_t x_row, const REAL *w, const RE
                          ptrdiff_t out, REAL *y, ptrdiff_t y_row, REAL *scratch, const struct member *member,
                          struct NAME(ahead) * ahead)
 {
-    ptrdiff_t depth = NAME(padded)(in);
+    ptrdiff_t depth = NAME(padded)(in), part = part_of(out, member);
     int is_aligned = in == depth && (uintptr_t)w % WIDE_BYTES == 0;
-    for (ptrdiff_t o, columns, here; (o = next_part(member, PART_COLUMNS)) < out;)
-        for (ptrdiff_t end = MIN(o + PART_COLUMNS, out); o < end; o += columns) {
+    for (ptrdiff_t o, columns, here; (o = next_part(member, part)) < out;)
+        for (ptrdiff_t end = MIN(o + part, out); o < end; o += columns) {
             const REAL *own = w + o * in;
             columns = some(end - o, DOT_COLUMNS);
             if (!is_aligned) {

@@ -1,6 +1,7 @@
-/* Threads that take each step together. Between two meetings every one takes the next part of the work that nobody has
- * begun, so one that the system holds up delays the others by a part at most. Each number is computed by one thread in
- * one order: the bits do not depend on how many there are. */
+/* Threads that take each step together. Between two meetings every one takes the next part that nobody has begun, so a
+ * slow one takes fewer. Each number is computed by one thread in one order: how many there are decides no bit.
+ *
+ * Every thread comes to every meeting, and between two of them is at most one loop over parts. */
 
 #include <pthread.h>
 #include <sched.h>
@@ -9,8 +10,10 @@
 #define MAX_THREADS 256
 
 struct team {
-    int64_t size, arrived, meetings;
-    ptrdiff_t next; /* the first number whose part nobody has begun */
+    int64_t size, arrived;
+    ptrdiff_t next;     /* the first number whose part nobody has begun */
+    char apart[64]; /* who waits looks at another cache line than that in which others work */
+    int64_t meetings;
 };
 
 struct member {
@@ -20,7 +23,7 @@ struct member {
     const void *with;
 };
 
-/* The first number of the next `part` of them; from `meet` to `meet` they begin at 0. */
+/* The first number of the next `part` of them; after a meeting they begin at 0. */
 static ptrdiff_t next_part(const struct member *member, ptrdiff_t part)
 {
     return __atomic_fetch_add(&member->team->next, part, __ATOMIC_RELAXED);
@@ -31,12 +34,15 @@ static void meet(const struct member *member)
 {
     struct team *team = member->team;
     int64_t before = __atomic_load_n(&team->meetings, __ATOMIC_ACQUIRE);
-    if (__atomic_add_fetch(&team->arrived, 1, __ATOMIC_ACQ_REL) == __atomic_load_n(&team->size, __ATOMIC_ACQUIRE)) {
+    int64_t here = __atomic_add_fetch(&team->arrived, 1, __ATOMIC_ACQ_REL);
+    if (here == __atomic_load_n(&team->size, __ATOMIC_ACQUIRE)) {
         team->arrived = team->next = 0;
         __atomic_store_n(&team->meetings, before + 1, __ATOMIC_RELEASE);
     }
-    for (int looks = 0; __atomic_load_n(&team->meetings, __ATOMIC_ACQUIRE) == before; looks++)
-        if (looks > PATIENCE)
+    for (int looks = 0; __atomic_load_n(&team->meetings, __ATOMIC_ACQUIRE) == before;)
+        if (looks < PATIENCE)
+            looks++;
+        else
             sched_yield();
 }
 
@@ -56,10 +62,9 @@ static void in_threads(int64_t count, void (*work)(const void *, const struct me
     int64_t started = 1;
     for (int64_t n = 0; n < team.size; n++)
         members[n] = (struct member){&team, n, work, with};
-    while (started < count && started < MAX_THREADS &&
-           !pthread_create(&threads[started], 0, begin, &members[started]))
+    while (started < team.size && !pthread_create(&threads[started], 0, begin, &members[started]))
         started++;
-    __atomic_store_n(&team.size, started, __ATOMIC_RELEASE);
+    __atomic_store_n(&team.size, started, __ATOMIC_RELEASE); /* before this thread comes to a meeting */
     begin(&members[0]);
     for (int64_t n = 1; n < started; n++)
         pthread_join(threads[n], 0);

@@ -12,7 +12,9 @@ struct network {
     const struct layer *layer;
 };
 
-#define ROWS 4 /* that a thread takes at once where they are all alike */
+/* What a thread takes at once where all are alike: rows of outputs, and numbers of a gradient. */
+#define ROWS 4
+#define NUMBERS 4096
 #endif
 
 /* Where a step works: rows begin at cache lines. */
@@ -97,7 +99,7 @@ static void NAME(gather_rows)(const struct NAME(step) * step, ptrdiff_t first, p
 }
 
 /* Layer `n`, a linear one, in chunks of rows. Where it is the first each chunk is gathered, and the next one, which may
- * be of the next step, brought near. */
+ * be of the next step, brought near: by one thread, with each of its tiles, to a cache that most processors share. */
 static void NAME(linear_chunks)(const struct NAME(step) * step, ptrdiff_t n)
 {
     const struct NAME(work) *work = step->training->work;
@@ -156,8 +158,7 @@ static void NAME(forward)(const struct NAME(step) * step)
 }
 
 /* The gradients of a linear layer's parameters from `d`, which `update` takes, and `dx`, that of its input, if it is
- * wanted. Some columns of the weights are for one thread, which needs them for the one before it changes them for the
- * other. */
+ * wanted. Each thread has some columns of the weights to itself: it reads them for `dx` before it updates them. */
 static void NAME(linear_backward)(const struct NAME(step) * step, const struct layer *layer, const REAL *x,
                                   const REAL *d, REAL *dx)
 {
@@ -216,9 +217,12 @@ static void NAME(finish)(const struct NAME(step) * step)
     const struct NAME(training) *all = step->training;
     const struct network *network = all->network;
     if (step->update.gradient) {
-        if (!step->member->number) {
-            NAME(shorten)(all->gradient, all->parameter_count, network->rule.clip_norm);
-            NAME(apply)(&step->update, 0, 0, all->gradient, 0, 1, all->parameter_count);
+        REAL factor = NAME(shortening)(all->gradient, all->parameter_count, network->rule.clip_norm);
+        meet(step->member); /* all have read the gradient that is scaled now */
+        for (ptrdiff_t at; (at = next_part(step->member, NUMBERS)) < all->parameter_count;) {
+            ptrdiff_t count = MIN(NUMBERS, all->parameter_count - at);
+            NAME(scale)(all->gradient + at, count, factor);
+            NAME(apply)(&step->update, at, 0, all->gradient + at, 0, 1, count);
         }
         meet(step->member);
     }
@@ -226,8 +230,10 @@ static void NAME(finish)(const struct NAME(step) * step)
         const struct layer *layer = network->layer + n;
         if (!layer->is_limited)
             continue;
-        for (ptrdiff_t o; (o = next_part(step->member, 1)) < layer->out;)
-            NAME(shorten)(all->parameters + layer->w + o * layer->in, layer->in, network->max_norm);
+        for (ptrdiff_t o; (o = next_part(step->member, 1)) < layer->out;) {
+            REAL *w = all->parameters + layer->w + o * layer->in;
+            NAME(scale)(w, layer->in, NAME(shortening)(w, layer->in, network->max_norm));
+        }
         meet(step->member);
     }
 }

@@ -14,7 +14,8 @@ from mlfound.native.arguments import LINE_BYTES, POINTER, SIZE, SUFFIXES, aligne
 LAYERS = ("linear", "relu", "floor", "tanh", "gelu", "dropout")
 RULES = ("sgd", "rmsprop", "adam")
 LOSSES = ("cross-entropy", "mse")
-MAX_COLUMNS = 64  # of weights that are copied at once, and that a thread takes at once in the backward pass
+MAX_COLUMNS = 64  # of weights that are copied at once
+NUMBERS_OF_THREAD = 64  # of the widest layer: more threads would have less to do than to wait for
 
 
 class Layer(Structure):
@@ -60,27 +61,26 @@ class Work(Structure):
 
 @dataclass(frozen=True)
 class Description:
-    """What steps do, whatever the network's numbers. `loss` is one of LOSSES. Each is taken by `threads` together,
-    or by as many as the widest layer has parts for.
-    """
+    """What steps do, whatever the network's numbers. `loss` is one of LOSSES; `threads` take each step together."""
 
     layers: Sequence[Layer]
     rule: Rule
     loss: str
     batch_size: int
     max_norm: float
-    threads: int = 1
+    threads: int
 
 
 class Steps:
-    """Steps on one network, in memory of its own: not for two threads at once."""
+    """Steps on one network, in memory of its own: not to be called by two threads at once."""
 
     def __init__(self, description: Description, parameters: Tensor, states: Sequence[Tensor]) -> None:
         """`parameters` and each of the optimiser's one or two `states` are flat, (numbers,), and are changed."""
         self.parameters, self.states, dtype = parameters, states, parameters.dtype
         layers, rule = description.layers, description.rule
         self.layers, loss = (Layer * len(layers))(*layers), LOSSES.index(description.loss)
-        self.threads = min(description.threads, max(layer.fan_in for layer in layers) // MAX_COLUMNS + 1)
+        widest = max(max(layer.fan_in, layer.fan_out) for layer in layers)
+        self.threads = min(description.threads, -(-widest // NUMBERS_OF_THREAD))
         numbers = len(layers), description.batch_size, loss, self.threads, description.max_norm
         self.network = Network(*numbers, rule, ctypes.addressof(self.layers))
         self.gradient = aligned(len(parameters) if rule.clip_norm < math.inf else 0, dtype)

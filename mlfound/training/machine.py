@@ -24,8 +24,8 @@ WORTH_COMPILING = 1e10
 # Of a convolution's multiplications. Most of its time goes into copying windows: on two cores a step of resnet.yaml
 # takes 0.83 of the time, at batches of 256 0.7, where one of mlp-wide.yaml takes 0.53
 SHARED_BY_THREADS = 0.1
-# Threads of compiled code take what is left one after the other, so a product half as large is worth them: on two
-# cores a step of 784-512 at batches of 128 takes 0.6 of the time, and beside a program that keeps one core busy 1.8
+# Threads of compiled code share a step out in small parts, so a product half as large is worth them: on two cores a
+# step of 784-512 at batches of 128 takes 0.6 of the time, and beside a program that keeps one core busy 1.8
 COMPILED_PRODUCT_COUNTS = 2
 MULTIPLY_BY_LIBRARY = ("buffers", "graph")  # the engines that multiply by `product`
 

@@ -23,6 +23,7 @@ from mlfound.foundations.model_initialization import FITTED, FITTED_ROWS
 from mlfound.foundations.models import MODELS
 from mlfound.foundations.optimizers import OPTIMIZERS, Optimizer
 from mlfound.foundations.schedules import PIECES, SCHEDULES, Piece, polynomial, rates
+from mlfound.native.training import MAX_COLUMNS
 from mlfound.training.evaluation import LEAST_ROWS, NUMBERS_AT_ONCE
 from mlfound.training.machine import Machine, machine
 from mlfound.training.refusals import (
@@ -211,6 +212,8 @@ def require_memory(planned: Plan, splits: Splits) -> None:
     each = of_one * copies + batches + rows * 2 * 8  # and an epoch's order, twice
     if planned.augment:  # two parts of images
         each += 2 * max(map(len, parts(rows, size))) * math.prod(planned.image) * 4
+    if planned.machine.engine == "native":  # weights that each thread has copied
+        each += planned.machine.threads * MAX_COLUMNS * row_costs(planned).outputs * 4
     each += len(splits.valid.y) * 6 * 4  # what each network answers, and its losses
     fitted = FITTED_ROWS * row_costs(planned).outputs if planned.init in FITTED else 0
     evaluated = max(NUMBERS_AT_ONCE, LEAST_ROWS * row_costs(planned).outputs)

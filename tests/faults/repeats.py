@@ -45,8 +45,6 @@ def failure(seed: int, number: int, runs: Path) -> str | None:
     rng = Random(f"{seed}-{number}")
     settings = {key: rng.choice(values) for key, values in SETTINGS.items()}
     settings["model.outputs"] = 1 if settings["loss"] == "mse" else 10
-    if settings["engine"] == "native":
-        settings["threads"] = 1
     if settings["model.hidden"] == "[]":  # nothing to leave out
         settings["model.dropout"] = 0
     flags = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]

@@ -1,7 +1,7 @@
 """Compiled training: sizes about the edges of tiles, numbers that are none, and the same bits from every compiler."""
 
 import hashlib
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,14 @@ OPTIONS = [
     {"optimizer": RMSprop(momentum=0.9, eps=1e-3), "loss": "mse", "input_dropout": 0.2},
     {"optimizer": SGD(clip_norm=0.3), "max_norm": 0.7},
 ]
+
+
+@contextmanager
+def threads_of(count):
+    """So many threads take a step together, until the end."""
+    torch.set_num_threads(count)
+    yield
+    torch.set_num_threads(1)
 
 
 def digest(engine, losses):
@@ -81,6 +89,8 @@ def test_every_compiler_gives_the_same_bits(target, tmp_path):
     here = [digest(*task.train(Native)) for task in tasks]
     with compiled_for(target, tmp_path):
         assert [digest(*task.train(Native)) for task in tasks] == here
+        with threads_of(3):
+            assert [digest(*task.train(Native)) for task in tasks] == here
 
 
 # of the weights, with torch 2.13
@@ -114,19 +124,17 @@ def test_a_network_has_the_same_bits_wherever_it_lies_in_memory():
 
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("threads", [2, 3, 7])
-def test_any_number_of_threads_gives_the_same_bits(threads, option):
-    """On one core and on many: who comes first to a part takes it."""
+def test_any_number_of_threads_gives_the_same_bits(threads, option, monkeypatch):
+    """Who comes first to a part takes it; of the smallest network more threads than have a part."""
     tasks = [
         Task(recipe(hidden=hidden, batch_size=batch_size, inputs=inputs, **option), 1, dtype, shape=(inputs,))
         for hidden, batch_size, inputs in (((9, 6), 8, 11), ((70, 433), 33, 129), ((40,), 20, 2000))
         for dtype in (torch.float32, torch.float64)
     ]
     by_one = [digest(*task.train(Native)) for task in tasks]
-    torch.set_num_threads(threads)
-    try:
+    monkeypatch.setattr("mlfound.native.training.NUMBERS_OF_THREAD", 1)
+    with threads_of(threads):
         assert [digest(*task.train(Native)) for task in tasks] == by_one
-    finally:
-        torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])

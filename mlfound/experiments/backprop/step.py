@@ -60,7 +60,7 @@ FLOAT32_BOUND = 5e-7  # of the typical weight then: rounding leaves 1e-8, produc
 
 
 def largest_product(config: BackpropBenchConfig, splits: Splits) -> float:
-    """In the largest product of a step, as `train` counts them."""
+    """In the largest product of a step, as `train` counts those of torch."""
     loaded = training_settings(config, splits.classes)
     with located(loaded):
         model = model_for(loaded.config, splits.shape)
