@@ -74,6 +74,7 @@ def test_config_that_is_missing_a_folder_or_not_utf8(mlfound):
         (["--set", "model.hidden=[1000000,1000000]"], ["--set model.hidden", "GB", "write"]),
         (["--set", "engine=graph", "--device", "cpu"], ["--set engine=graph", "CUDA", "auto, or buffers"]),
         (["--set", "engine=quick"], ["--set engine=quick", "buffers"]),
+        (["engine.name=native"], ["engine.name=native", "engine is no section, write engine: VALUE"]),
         (["--set", "engine=modules", "--set", "product=onednn"], ["product=onednn", "readable engine"]),
         (["engine=native", "product=matmul"], ["product=matmul", "write product: auto, or engine: buffers"]),
         (["--replicates", "0"], ["--replicates 0", "from 1"]),

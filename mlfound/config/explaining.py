@@ -68,6 +68,8 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     message = f"unknown key {shown(key)}"
     section, _, word = key.rpartition(".")
     beside = [name for name in known if name.rpartition(".")[0] == section]
+    if section in known and not beside:
+        return f"{message}; {section} is no section, write {section}: VALUE"
     for names in (beside, known):
         words = {name.rpartition(".")[2]: name for name in names}
         if near := get_close_matches(word, words, n=1, cutoff=0.75):
