@@ -179,8 +179,11 @@ ON_THE_COMMAND_LINE = [
     ("model.hidden=100", f"model.hidden: 100 is not valid; write [100] ({HIDDEN[6:]})"),
     ("lr=1", "unknown key 'lr'; did you mean 'optimizer.lr'?"),
     ("modle.hidden=1", "unknown key 'modle.hidden'; did you mean 'model.hidden'?"),
-    ("epochs.x=1", f"unknown key 'epochs.x'; {TOP}"),
-    ("model.hidden.0=1", "unknown key 'model.hidden.0'; " + TOP),
+    ("epochs.x=1", "unknown key 'epochs.x'; epochs is no section, write epochs: VALUE"),
+    (
+        "model.hidden.0=1",
+        "unknown key 'model.hidden.0'; model.hidden is no section, write model.hidden: VALUE",
+    ),
     ("model=3", f"model: 3 is not valid; {MODEL}"),
     ("model=", f"model: null is not valid; {MODEL}"),
     ("model={hidden: [0]}", f"model.hidden: [0] is not valid; {HIDDEN}"),
