@@ -11,7 +11,7 @@
 
 struct team {
     int64_t size, arrived;
-    ptrdiff_t next;     /* the first number whose part nobody has begun */
+    ptrdiff_t next; /* the first number whose part nobody has begun */
     char apart[64]; /* who waits looks at another cache line than that in which others work */
     int64_t meetings;
 };

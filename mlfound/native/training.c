@@ -26,7 +26,9 @@ struct NAME(work) {
     int64_t scratch_size; /* numbers of a thread */
 };
 
-/* What `train` was given. */
+/* Steps with these `coefficients`, each on as many rows as a batch has, the last on what is left of `rows`.
+ * `parameters` are of one network, the states of its optimiser, and `gradient`, as large, is needed where norms are
+ * clipped. Fills `losses`, each before its step. As training.py has it. */
 struct NAME(training) {
     const struct network *network;
     REAL *parameters, *first_state, *second_state, *gradient;
@@ -269,17 +271,7 @@ static void NAME(steps)(const void *with, const struct member *member)
     }
 }
 
-/* Steps with these `coefficients`, each on as many rows as a batch has, the last on what is left of `rows`.
- * `parameters` are of one network, the states of its optimiser, and `gradient`, as large, is needed where norms are
- * clipped. Fills `losses`, each before its step. */
-void NAME(train)(const struct network *network, REAL *parameters, REAL *first_state, REAL *second_state, REAL *gradient,
-                 ptrdiff_t parameter_count, const REAL *images, const int64_t *labels, const int64_t *order,
-                 ptrdiff_t rows, const struct coefficients *coefficients, struct generator *generator,
-                 const struct NAME(work) * work, REAL *losses)
+void NAME(train)(const struct NAME(training) * training)
 {
-    struct NAME(training) training = {
-        network, parameters, first_state, second_state, gradient,  parameter_count, images,
-        labels,  order,      rows,        coefficients, generator, work,            losses,
-    };
-    in_threads(network->threads, NAME(steps), &training);
+    in_threads(training->network->threads, NAME(steps), training);
 }

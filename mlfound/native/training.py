@@ -59,6 +59,18 @@ class Work(Structure):
     )
 
 
+class Training(Structure):
+    """What `train` is given."""
+
+    _fields_ = (
+        *((name, POINTER) for name in ("network", "parameters", "first_state", "second_state", "gradient")),
+        ("parameter_count", SIZE),
+        *((name, POINTER) for name in ("images", "labels", "order")),
+        ("rows", SIZE),
+        *((name, POINTER) for name in ("coefficients", "generator", "work", "losses")),
+    )
+
+
 @dataclass(frozen=True)
 class Description:
     """What steps do, whatever the network's numbers. `loss` is one of LOSSES; `threads` take each step together."""
@@ -85,8 +97,7 @@ class Steps:
         self.network = Network(*numbers, rule, ctypes.addressof(self.layers))
         self.gradient = aligned(len(parameters) if rule.clip_norm < math.inf else 0, dtype)
         self.work = self.allocated(description, dtype)
-        pointers = [*[POINTER] * 5, SIZE, *[POINTER] * 3, SIZE, *[POINTER] * 4]
-        self.call = function(f"train_{SUFFIXES[dtype]}", *pointers)
+        self.call = function(f"train_{SUFFIXES[dtype]}", POINTER)
 
     def allocated(self, description: Description, dtype: torch.dtype) -> Work:
         """Memory for a step, kept in `memory` and `outputs`."""
@@ -113,21 +124,22 @@ class Steps:
     ) -> Tensor:
         """A step for each row of `coefficients`, float64, on the next rows in this `order`; their losses (steps,)."""
         state, losses = generator.get_state(), x.new_empty(len(coefficients))
-        self.call(
-            ctypes.addressof(self.network),
-            self.parameters.data_ptr(),
-            self.states[0].data_ptr(),
-            self.states[-1].data_ptr(),
-            self.gradient.data_ptr(),
-            len(self.parameters),
-            x.data_ptr(),
-            y.data_ptr(),
-            order.data_ptr(),
-            len(order),
-            coefficients.data_ptr(),
-            state.data_ptr(),
-            ctypes.addressof(self.work),
-            losses.data_ptr(),
+        training = Training(
+            network=ctypes.addressof(self.network),
+            parameters=self.parameters.data_ptr(),
+            first_state=self.states[0].data_ptr(),
+            second_state=self.states[-1].data_ptr(),
+            gradient=self.gradient.data_ptr(),
+            parameter_count=len(self.parameters),
+            images=x.data_ptr(),
+            labels=y.data_ptr(),
+            order=order.data_ptr(),
+            rows=len(order),
+            coefficients=coefficients.data_ptr(),
+            generator=state.data_ptr(),
+            work=ctypes.addressof(self.work),
+            losses=losses.data_ptr(),
         )
+        self.call(ctypes.addressof(training))
         generator.set_state(state)
         return losses
