@@ -11,7 +11,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def pytest_collection_finish():
-    """What was imported and collected stays: the garbage collector need not look at all of it again and again."""
+    """What was imported and collected stays; the garbage collector leaves it out, and runs more rarely."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000)

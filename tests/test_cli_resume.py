@@ -86,7 +86,7 @@ def test_weights_that_were_fitted_to_images_repeat_and_go_on(mlfound, model):
 
 
 def test_its_config_can_be_looked_at(mlfound, broken_off):
-    outcome = mlfound("train", "--no-plots", "--resume", broken_off, "--print-config")
+    outcome = mlfound("train", "--resume", broken_off, "--print-config")
     assert (outcome.code, outcome.out) == (0, (broken_off / "config.yaml").read_text())
 
 
@@ -95,7 +95,7 @@ def test_its_config_is_not_read_from_elsewhere(mlfound, broken_off):
     (broken_off / "config.yaml").symlink_to(Path("elsewhere.yaml").resolve())
     for options in ((), ("--print-config",)):
         refused(
-            mlfound("train", "--no-plots", "--resume", broken_off, *options),
+            mlfound("train", "--resume", broken_off, *options),
             "config.yaml: a link, not a file",
         )
 
@@ -129,7 +129,7 @@ def test_a_complete_run_without_its_checkpoints_is_not_trained_again(mlfound):
     path = mlfound("train", *QUICK, "--set", "schedule=constant").path
     shutil.rmtree(path / "checkpoints")
     refused(
-        mlfound("train", "--no-plots", "--resume", path, "--set", "epochs=5"),
+        mlfound("train", "--resume", path, "--set", "epochs=5"),
         "checkpoints",
         "2 epochs",
         "config.yaml",
@@ -171,7 +171,7 @@ def test_pieces_that_differ_cannot_be_trained_further(mlfound):
     pieces = f"[{HALF}, {HALF.replace('from: 0.5', 'from: 1')}]"
     path = mlfound("train", *QUICK, "--set", f"schedule={pieces}").path
     refused(
-        mlfound("train", "--no-plots", "--resume", path, "--set", "epochs=5"),
+        mlfound("train", "--resume", path, "--set", "epochs=5"),
         "epochs=5",
         "only a constant schedule",
     )
@@ -182,7 +182,7 @@ def test_a_schedule_that_was_planned_cannot(mlfound):
     outcome = mlfound("train", "--no-plots", "--resume", path, "--set", "epochs=5")
     refused(outcome, "--set epochs=5", "one-cycle", "only a constant schedule")
     refused(
-        mlfound("train", "--no-plots", "--resume", path, "--set", "schedule=constant", "--set", "epochs=5"),
+        mlfound("train", "--resume", path, "--set", "schedule=constant", "--set", "epochs=5"),
         "schedule",
     )
 
@@ -205,7 +205,7 @@ def test_a_schedule_that_was_planned_cannot(mlfound):
 )
 def test_what_cannot_change(mlfound, broken_off, options, words):
     before = {file: file.read_bytes() for file in broken_off.rglob("*") if file.is_file()}
-    refused(mlfound("train", "--no-plots", "--resume", broken_off, *options), *words)
+    refused(mlfound("train", "--resume", broken_off, *options), *words)
     assert {file: file.read_bytes() for file in broken_off.rglob("*") if file.is_file()} == before
 
 
@@ -241,7 +241,7 @@ def test_other_data_and_other_versions_are_refused(mlfound, broken_off):
     facts = json.loads((broken_off / "run.json").read_text())
     edited(broken_off, dataset={**facts["dataset"], "digest": "0" * 64})
     refused(
-        mlfound("train", "--no-plots", "--resume", broken_off),
+        mlfound("train", "--resume", broken_off),
         "data.dataset",
         "not what this run was begun with",
     )
@@ -291,9 +291,7 @@ def test_another_cpu_or_torch_is_refused(mlfound, broken_off):
     for other in ({"cpu": "Zilog Z80"}, {"torch": "1.0"}):
         edited(broken_off, bits={**bits, **other})
         [(name, value)] = other.items()
-        refused(
-            mlfound("train", "--no-plots", "--resume", broken_off), f"{name} is {bits[name]}, then {value}"
-        )
+        refused(mlfound("train", "--resume", broken_off), f"{name} is {bits[name]}, then {value}")
     edited(broken_off, bits=None)
     refused(mlfound("train", "--resume", broken_off), "then not set")
 
@@ -301,21 +299,21 @@ def test_another_cpu_or_torch_is_refused(mlfound, broken_off):
 def test_a_run_that_someone_else_holds(mlfound, broken_off):
     lock = folder.lock(broken_off)
     try:
-        refused(mlfound("train", "--no-plots", "--resume", broken_off), str(broken_off))
+        refused(mlfound("train", "--resume", broken_off), str(broken_off))
     finally:
         lock.release()
 
 
 def test_no_such_run_and_no_train_run(mlfound):
-    refused(mlfound("train", "--no-plots", "--resume", "nowhere"), "nowhere", "no such run")
+    refused(mlfound("train", "--resume", "nowhere"), "nowhere", "no such run")
     path = mlfound("normalize-check", "--no-plots", "--set", "data.dataset=mnist-sample").path
-    refused(mlfound("train", "--no-plots", "--resume", path), "only a train run")
+    refused(mlfound("train", "--resume", path), "only a train run")
 
 
 @pytest.mark.parametrize("name", ["run.json", "config.yaml"])
 def test_a_folder_that_lacks_something(mlfound, broken_off, name):
     (broken_off / name).unlink()
-    refused(mlfound("train", "--no-plots", "--resume", broken_off), name)
+    refused(mlfound("train", "--resume", broken_off), name)
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_again(mlfound, broken_off):
@@ -340,4 +338,4 @@ def test_a_diverged_run_says_where_and_does_not_go_on(mlfound):
     assert outcome.json("run.json")["status"] == "diverged"
     assert not (outcome.path / "model.safetensors").exists()
     assert yaml.safe_load((outcome.path / "config.yaml").read_text())["optimizer"]["lr"] == 1e25
-    refused(mlfound("train", "--no-plots", "--resume", outcome.path), "diverged", "optimizer.lr")
+    refused(mlfound("train", "--resume", outcome.path), "diverged", "optimizer.lr")

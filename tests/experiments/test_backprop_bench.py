@@ -380,7 +380,7 @@ def test_a_model_that_cannot_be_compared(mlfound, tmp_path, content, words):
     path.write_text(content)
     rows = ["--rows", "640"] if "641" in content else []
     arguments = ["--workload", "step", "--impl", "torch-nn", "--model", path, *rows]
-    refused_at_once(mlfound("backprop-bench", "--no-plots", "--dataset", "mnist-sample", *arguments), *words)
+    refused_at_once(mlfound("backprop-bench", "--dataset", "mnist-sample", *arguments), *words)
 
 
 LAYERS = (
@@ -524,7 +524,7 @@ def test_a_peer_trains_to_the_same_weights_twice(peer, optimizer):
     ],
 )
 def test_bad_input(mlfound, arguments, words):
-    refused_at_once(mlfound("backprop-bench", "--no-plots", "--dataset", "mnist-sample", *arguments), *words)
+    refused_at_once(mlfound("backprop-bench", "--dataset", "mnist-sample", *arguments), *words)
 
 
 def test_sizes_beyond_memory(mlfound, monkeypatch):

@@ -312,29 +312,25 @@ def test_hostile_names_and_values_do_no_harm(mlfound):
 
 def test_bad_input(mlfound):
     a, b = made("a"), made("b", SHIFTED)
-    refused(mlfound("compare", "--no-plots"), "fewer than two runs")
-    refused(mlfound("compare", "--no-plots", a), "fewer than two runs")
-    refused(mlfound("compare", "--no-plots", a, "nothing"), "nothing: no such run")
-    refused(mlfound("compare", "--no-plots", a, "20261123"), "several runs begin so", a.name, b.name)
-    refused(mlfound("compare", "--no-plots", a, "latest"), "latest: there is none")
-    refused(mlfound("compare", "--no-plots", a, made("d", status="diverged")), "diverged, not completed")
-    refused(mlfound("compare", "--no-plots", a, made("r", status="running")), "crashed, not completed")
+    refused(mlfound("compare"), "fewer than two runs")
+    refused(mlfound("compare", a), "fewer than two runs")
+    refused(mlfound("compare", a, "nothing"), "nothing: no such run")
+    refused(mlfound("compare", a, "20261123"), "several runs begin so", a.name, b.name)
+    refused(mlfound("compare", a, "latest"), "latest: there is none")
+    refused(mlfound("compare", a, made("d", status="diverged")), "diverged, not completed")
+    refused(mlfound("compare", a, made("r", status="running")), "crashed, not completed")
     other = made("other", command="matmul-bench")
-    refused(mlfound("compare", "--no-plots", a, other), "a run of matmul-bench", "one of train")
+    refused(mlfound("compare", a, other), "a run of matmul-bench", "one of train")
     data = made("data", facts={"dataset": {"name": "fashion-mnist", "digest": 64 * "b"}})
     refused(
-        mlfound("compare", "--no-plots", a, data),
+        mlfound("compare", a, data),
         "other data (fashion-mnist bbbbbbbb) than",
         "(mnist aaaaaaaa)",
         "the same data",
     )
-    refused(
-        mlfound("compare", "--no-plots", a, b, "--metric", "test_acuracy"),
-        "--metric test_acuracy",
-        "'test_accuracy'",
-    )
-    refused(mlfound("compare", "--no-plots", a, b, "--difference", "0"), "--difference 0", "above 0")
-    refused(mlfound("compare", "--no-plots", "nothing.yaml"), "nothing.yaml: there is no such file")
+    refused(mlfound("compare", a, b, "--metric", "test_acuracy"), "--metric test_acuracy", "'test_accuracy'")
+    refused(mlfound("compare", a, b, "--difference", "0"), "--difference 0", "above 0")
+    refused(mlfound("compare", "nothing.yaml"), "nothing.yaml: there is no such file")
 
 
 DAMAGES = [
@@ -367,7 +363,7 @@ def test_a_damaged_run_is_left_out_of_a_group(mlfound, file, content):
 def test_damaged_runs(mlfound, file, content):
     a, b = made("a"), made("b", SHIFTED)
     (b / file).write_text(content)
-    refused(mlfound("compare", "--no-plots", a, b), Path(file).name)
+    refused(mlfound("compare", a, b), Path(file).name)
 
 
 def test_a_metric_that_a_run_does_not_have(mlfound):

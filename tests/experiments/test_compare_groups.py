@@ -137,7 +137,7 @@ def test_a_run_has_the_defaults_of_its_own_kind_only(mlfound):
 )
 def test_groups_that_cannot_be(mlfound, group, words):
     made("a"), made("b", SHIFTED, model__relu_shift=0.5)
-    refused(mlfound("compare", "--no-plots", "--group", group), *words)
+    refused(mlfound("compare", "--group", group), *words)
 
 
 def test_what_else_differs_is_said_where_nothing_can_be_grouped(mlfound):
@@ -145,15 +145,12 @@ def test_what_else_differs_is_said_where_nothing_can_be_grouped(mlfound):
     made("c", SHIFTED, loss="mse", model__outputs=1, facts={"dataset": SAMPLE}, epochs=3)
     ends = "20261123-1200-train-a and 20261123-1200-train-c differ in data, model.outputs, epochs too\n"
     assert mlfound("compare", "--no-plots", "--group", "loss").err.endswith(ends)
-    refused(
-        mlfound("compare", "--no-plots", "--group", "data.dataset"),
-        "figures of different data are not compared",
-    )
+    refused(mlfound("compare", "--group", "data.dataset"), "figures of different data are not compared")
 
 
 def test_no_runs_at_all(mlfound):
-    refused(mlfound("compare", "--no-plots", "--group", "epochs"), "no two of 0 runs")
-    refused(mlfound("compare", "--no-plots", "--group", "epoch"), "did you mean 'epochs'")
+    refused(mlfound("compare", "--group", "epochs"), "no two of 0 runs")
+    refused(mlfound("compare", "--group", "epoch"), "did you mean 'epochs'")
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -225,11 +225,11 @@ def test_a_network_without_a_finite_loss_has_diverged(mlfound):
     ],
 )
 def test_what_cannot_work_is_refused(mlfound, settings, words):
-    refused_at_once(mlfound("lr-find", "--no-plots", SAMPLE, *settings), *words)
+    refused_at_once(mlfound("lr-find", SAMPLE, *settings), *words)
 
 
 def test_its_keys_are_not_those_of_a_training(mlfound):
-    refused_at_once(mlfound("train", "--no-plots", SAMPLE, "steps=50"), "unknown key 'steps'")
+    refused_at_once(mlfound("train", SAMPLE, "steps=50"), "unknown key 'steps'")
 
 
 def test_it_takes_the_config_of_a_training_from_its_run(mlfound):

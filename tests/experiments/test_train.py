@@ -285,6 +285,14 @@ def test_several_threads_work_where_most_of_the_time_goes_into_products(monkeypa
 
 
 @needs_compiler
+def test_the_weights_that_compiled_threads_copy_are_part_of_the_memory(monkeypatch):
+    monkeypatch.setattr(hardware, "memory_bytes", lambda device: 10**9)
+    with pytest.raises(UserError, match="a network 784-10000-10 needs"):
+        planned("engine=native", "model.hidden=[10000]", "threads=256")
+    assert planned("engine=native", "model.hidden=[10000]").config.threads == 1
+
+
+@needs_compiler
 def test_compiled_steps_are_shared_by_threads_from_half_as_large_a_product_on(monkeypatch):
     monkeypatch.setattr(hardware, "cores", lambda: 4)
 
@@ -310,7 +318,7 @@ def test_compiled_code_is_taken_where_it_can_all_and_the_work_is_worth_it():
 
     assert engine() == "native"
     assert engine("replicates=3", "threads=auto", "batch_size=50000") == "native"
-    assert engine("threads=2") == "native"
+    assert engine("threads=2") == engine("threads=auto", "batch_size=50000") == "native"
     for change in ("epochs=1", "product=matmul", "model.name=cnn", "optimizer.name=lamb"):
         assert engine(change) == "buffers", change
     assert engine(rows=500) == "buffers"

@@ -45,8 +45,10 @@ OPTIONS = [
 def threads_of(count):
     """So many threads take a step together, until the end."""
     torch.set_num_threads(count)
-    yield
-    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(1)
 
 
 def digest(engine, losses):
