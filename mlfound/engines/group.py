@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -11,6 +12,10 @@ class Group:
 
     rank, size = 0, 1
     local_rank, local_size = 0, 1  # among those on this machine
+
+    def way(self, device: torch.device) -> str:
+        """By what the tensors of this device are added up."""
+        return ""
 
     def rows(self, count: int) -> slice:
         """Which of so many rows this process has: the first ranks have one more where they cannot be equal."""

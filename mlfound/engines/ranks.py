@@ -1,17 +1,19 @@
 """The processes that torchrun started: how they meet, add up, agree, and notice that one of them has ended.
 
-What is large goes by `torch.distributed` (gloo between CPUs, NCCL between GPUs); what is said once, and why a rank
-ended, goes by the store that torchrun keeps, which outlives every rank.
+What is large goes by shared memory where all ranks are on one machine, else by `torch.distributed` (gloo between
+CPUs, NCCL between GPUs); what is said once, and why a rank ended, goes by the store that torchrun keeps, which
+outlives every rank.
 """
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from traceback import clear_frames
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 import torch.distributed as dist
@@ -20,6 +22,10 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 
 from mlfound.engines.group import Group
 from mlfound.errors import UserError, printable
+from mlfound.native import compiling
+
+if TYPE_CHECKING:
+    from mlfound.native.all_reduce import AllReduce
 
 POLL_SECONDS = 0.02
 ALIVE_SECONDS = 20.0  # until a rank that lives notices that one is missing; torchrun ends them all after 30
@@ -62,12 +68,36 @@ class Ranks(Group):
         self.local_size = size if local_size is None else local_size
         self.has_agreed = self.is_stopped = False
         self.exchanges = 0
+        self.memory: AllReduce | None = None
 
     def connect(self) -> None:
-        """With the others, all of which must be there; on GPUs sums then go by NCCL, all else by gloo."""
+        """With the others, all of which must be there."""
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         store = PrefixStore("sums", self.store)
         dist.init_process_group(backend, store=store, rank=self.rank, world_size=self.size, timeout=TIMEOUT)
+        if sys.platform == "linux" and self.local_size == self.size > 1:
+            self.memory = self.shared_memory()
+
+    def shared_memory(self) -> "AllReduce | None":
+        """The first rank's, which all others open; None where one of them cannot."""
+        from mlfound.native.all_reduce import AllReduce, new_memory, path_of  # which Windows has not
+
+        path, memory, descriptor = "", None, -1
+        with suppress(OSError):
+            if self.rank == 0 and not compiling.unavailable():  # it compiles what the others then find
+                descriptor = new_memory(self.size)
+                path = path_of(descriptor)
+        path = self.exchange(path)[0]
+        with suppress(OSError):
+            if path and not compiling.unavailable():
+                own = os.open(path, os.O_RDWR) if self.rank else descriptor
+                memory = AllReduce(own, self.rank, self.size)
+        return memory if all(self.exchange(memory is not None)) else None
+
+    def way(self, device: torch.device) -> str:
+        if device.type == "cuda":
+            return "NCCL"
+        return "shared memory" if self.memory else "gloo"
 
     def close(self) -> None:
         """After the last sum: no rank leaves before the first one has had it."""
@@ -79,7 +109,10 @@ class Ranks(Group):
     def sum(self, x: Tensor) -> Tensor:
         """See `Group.sum`; `RankError` where another rank has."""
         with self.noticing():
-            dist.all_reduce(x)
+            if self.memory and x.is_cpu and x.dtype in self.memory.slots:
+                self.memory.sum(x.view(-1))
+            else:
+                dist.all_reduce(x)
         return x
 
     @contextmanager
@@ -97,7 +130,7 @@ class Ranks(Group):
     def stopped(self, flag: bool) -> bool:
         """Whether some rank was told to stop, now or before: all ranks ask at the same points."""
         if not self.is_stopped:
-            self.is_stopped = bool(self.sum(torch.tensor([int(flag)])))
+            self.is_stopped = bool(self.sum(torch.tensor([float(flag)])))
         return self.is_stopped
 
     def spread(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -127,7 +160,7 @@ class Ranks(Group):
                 raise UserError(message) if other["code"] == 2 else ChildProcessError(message)
         return [other["facts"] for other in every]
 
-    def exchange(self, words: Mapping[str, Any]) -> list[Any]:
+    def exchange(self, words: Any) -> list[Any]:
         """What every rank says, in their order."""
         self.exchanges += 1
         self.store.set(f"words {self.exchanges} of {self.rank}", json.dumps(words))

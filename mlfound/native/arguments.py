@@ -15,10 +15,10 @@ LINE_BYTES = 64  # a cache line: an aligned vector lies in one
 
 
 @cache
-def function(name: str, *types: Any) -> Any:
-    """A function of the library that takes arguments of these types and gives nothing."""
+def function(name: str, *types: Any, gives: Any = None) -> Any:
+    """A function of the library that takes arguments of these types, and gives nothing or one of that type."""
     found = getattr(library(), name)
-    found.argtypes, found.restype = types, None
+    found.argtypes, found.restype = types, gives
     return found
 
 

@@ -32,6 +32,7 @@ int has_fma(void)
 #define FMA_F64 __builtin_fma
 
 #include "team.c"
+#include "meeting.c"
 #include "random.c"
 #include "elementary.c"
 

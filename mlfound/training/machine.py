@@ -40,6 +40,7 @@ class Machine:
     threads: int
     workers: int
     ranks: int = 1  # processes that torchrun started, which train one network together
+    sums: str = ""  # by what these add up their gradients
     fallback: str = ""  # why the engine is not `native`, where that would be faster or was asked for
 
     @property
@@ -73,7 +74,7 @@ class Machine:
         if self.workers > 1:
             words.append(f"{self.workers} {'at a time' if self.engine == 'native' else 'processes'}")
         if self.ranks > 1:
-            words.append(f"{self.ranks} ranks")
+            words.append(f"{self.ranks} ranks, all-reduce by {self.sums}")
         return ", ".join(words)
 
 
@@ -122,7 +123,8 @@ def machine_of_rank(config: TrainConfig, recipe: Recipe, splits: Splits, group: 
         largest = config.batch_size * largest_product(costs(recipe.model, (1, math.prod(splits.shape))))
         is_worth = largest / group.size >= hardware.WORTH_MORE_THREADS
         threads = max(1, hardware.cores() // group.local_size) if is_worth else 1
-    return Machine(device, "buffers", product, hardware.use_threads(threads, 0), 1, group.size)
+    threads = hardware.use_threads(threads, 0)
+    return Machine(device, "buffers", product, threads, 1, group.size, group.way(device))
 
 
 def largest_product(layers: Sequence[Costs]) -> float:

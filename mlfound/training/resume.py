@@ -41,6 +41,8 @@ def what_decides_bits(machine: Machine, environment: Mapping[str, Any]) -> dict[
         bits["compiled"] = compiling.digest()  # its compiler and the CPU decide none of the engine's bits
     if machine.ranks > 1:
         bits["ranks"] = str(machine.ranks)  # by which sums are cut in parts
+    if machine.ranks > 2:
+        bits["sums"] = machine.sums  # each in an order of its own
     return bits | {name: os.environ[name] for name in KERNEL_VARIABLES if name in os.environ}
 
 

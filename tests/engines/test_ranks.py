@@ -34,6 +34,7 @@ from tests.support.ranks import in_ranks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+WAYS = "shared memory", "gloo"
 SIDE = 6
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -109,10 +110,10 @@ def trained(ranks, tasks):
     return found
 
 
-def errors(size, tasks):
+def errors(size, tasks, way):
     """Of each task the largest relative error of any tensor in any rank, against one process."""
     alone = trained(None, tasks)
-    every = in_ranks(size, trained, tasks)
+    every = in_ranks(size, trained, tasks, way=way)
     assert all(
         (own[name] == first[name]).all()
         for mine in every
@@ -125,23 +126,26 @@ def errors(size, tasks):
     ]
 
 
-def test_three_ranks_end_where_one_process_does():
+@pytest.mark.parametrize("way", WAYS)
+def test_three_ranks_end_where_one_process_does(way):
     few = "nesterov", "clipped", "batch norm", "running-batch norm"
-    found = errors(3, [replace(TASKS[name], steps=10) for name in few])
+    found = errors(3, [replace(TASKS[name], steps=10) for name in few], way)
     assert max(found) <= 1e-10, found
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_the_result_does_not_depend_on_the_number_of_ranks(size):
-    found = dict(zip(TASKS, errors(size, [*TASKS.values()]), strict=True))
+def test_the_result_does_not_depend_on_the_number_of_ranks(size, way):
+    found = dict(zip(TASKS, errors(size, [*TASKS.values()], way), strict=True))
     assert max(found.values()) <= 1e-10, found
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("size", [2, 3])
-def test_nor_does_that_of_a_model_that_is_shipped(size):
-    found = dict(zip(SHIPPED, errors(size, [shipped(*each) for each in SHIPPED.values()]), strict=True))
+def test_nor_does_that_of_a_model_that_is_shipped(size, way):
+    found = dict(zip(SHIPPED, errors(size, [shipped(*each) for each in SHIPPED.values()], way), strict=True))
     assert max(found.values()) <= 1e-10, found
 
 

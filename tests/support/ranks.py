@@ -10,16 +10,18 @@ import torch.distributed as dist
 from mlfound.engines.ranks import Ranks
 
 
-def in_ranks(size, work, *arguments, dies=None):
+def in_ranks(size, work, *arguments, dies=None, way="shared memory"):
     """What `work(ranks, *arguments)` gives in each of so many processes, in the order of their ranks.
 
-    That of one which `dies` is None.
+    That of one which `dies` is None. To add up by gloo they are told that each has a machine of its own.
     """
     fork = multiprocessing.get_context("fork")
     with TemporaryDirectory() as folder:
         pipes, theirs = zip(*(fork.Pipe(duplex=False) for _ in range(size)), strict=True)
         workers = [
-            fork.Process(target=one, args=(pipe, f"{folder}/store", rank, size, work, arguments), daemon=True)
+            fork.Process(
+                target=one, args=(pipe, f"{folder}/store", rank, size, way, work, arguments), daemon=True
+            )
             for rank, pipe in enumerate(theirs)
         ]
         for worker in workers:
@@ -37,10 +39,11 @@ def in_ranks(size, work, *arguments, dies=None):
     return [result for _, result in found]
 
 
-def one(pipe, path, rank, size, work, arguments):
+def one(pipe, path, rank, size, way, work, arguments):
     """A rank's life; tensors are sent as lists of numbers, which need no memory in common."""
     torch.set_num_threads(1)
-    ranks = Ranks(dist.FileStore(path, size), rank, size)
+    here = (0, 1) if way == "gloo" else (rank, size)
+    ranks = Ranks(dist.FileStore(path, size), rank, size, *here)
     try:
         ranks.connect()
         result = True, work(ranks, *arguments)

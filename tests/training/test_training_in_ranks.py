@@ -25,6 +25,7 @@ from mlfound.training.resume import other_bits, refuse_differences, what_decides
 from tests.support.ranks import in_ranks
 from tests.support.recorders import Memory
 
+WAYS = "shared memory", "gloo"
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SMALL = "batch_size=32", "threads=1", "device=cpu", "model.hidden=[8]", "checkpoint.seconds=0", "epochs=2"
@@ -105,6 +106,18 @@ def test_another_number_of_ranks_has_other_bits():
     assert "ranks is 1, then 2" in other_bits(one, two)
 
 
+@pytest.mark.parametrize("size", [2, 3])
+def test_another_way_to_add_up_has_other_bits_but_of_two_ranks(size):
+    group, found = Group(), []
+    group.size = size
+    for way in WAYS:
+        group.way = lambda device, way=way: way
+        machine = plan(config_of(), images(), group).machine
+        assert f"{size} ranks, all-reduce by {way}" in str(machine)
+        found.append(what_decides_bits(machine, {"cpu": "", "cpu_id": ""}))
+    assert other_bits(*found) == ("sums is shared memory, then gloo" if size > 2 else "")
+
+
 def test_ranks_must_have_the_same_data():
     refuse_differences([{"dataset": "a"}, {"dataset": "a"}])
     with pytest.raises(UserError, match="dataset is a for rank 0 and b for rank 1; give all the same data"):
@@ -152,9 +165,10 @@ def left(ranks, victim, cause, late=0.0):
     return str(ended), ended.speaks
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("victim", "cause"), [(0, ""), (1, ""), (2, "no memory"), (0, "no memory")])
-def test_one_rank_says_which_has_ended_and_why(victim, cause):
-    found = in_ranks(3, left, victim, cause, dies=victim)
+def test_one_rank_says_which_has_ended_and_why(victim, cause, way):
+    found = in_ranks(3, left, victim, cause, dies=victim, way=way)
     found.pop(victim)
     said = f"rank {victim} has ended" + (f": {cause}" if cause else ", or cannot be reached")
     assert [text for text, _ in found] == [said, said]
@@ -163,7 +177,10 @@ def test_one_rank_says_which_has_ended_and_why(victim, cause):
 
 
 def waited(ranks):
-    """The first is killed in a sum that the second waits in, and the third comes to late; when they notice."""
+    """The first is killed in a sum that the second waits in, and the third comes to late; when they notice.
+
+    In shared memory the first has done its part of that sum, so that the others may notice at the next one.
+    """
     ranks.agree({})
     if ranks.rank == 0:
         threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGKILL]).start()
@@ -171,15 +188,16 @@ def waited(ranks):
         time.sleep(0.4)
     start = time.monotonic()
     try:
-        ranks.sum(torch.zeros(1000))
+        [ranks.sum(torch.zeros(1000)) for _ in range(2)]
     except RankError:
         seconds = time.monotonic() - start
         ranks.wait_for([alive(1), alive(2)], 5.0)  # here, where the error with all its frames is still there
         return seconds
 
 
-def test_a_rank_that_waits_for_another_than_the_one_that_ended_notices_too():
-    _, second, third = in_ranks(3, waited, dies=0)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_rank_that_waits_for_another_than_the_one_that_ended_notices_too(way):
+    _, second, third = in_ranks(3, waited, dies=0, way=way)
     assert second < 2
     assert third < 2
 
@@ -187,6 +205,6 @@ def test_a_rank_that_waits_for_another_than_the_one_that_ended_notices_too():
 @pytest.mark.slow
 def test_a_rank_that_is_held_up_has_not_ended():
     """A disk may hold up the first rank, which writes checkpoints, for longer than a sum takes."""
-    found = in_ranks(3, left, 2, "", 8.0, dies=2)
+    found = in_ranks(3, left, 2, "", 8.0, dies=2, way="gloo")
     said = "rank 2 has ended, or cannot be reached"
     assert found[:2] == [(said, True), (said, False)]
