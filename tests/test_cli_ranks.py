@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sys
 
 import pytest
@@ -29,7 +30,7 @@ def test_one_run_of_two_ranks_is_that_of_one_process(tmp_path, own_folder):
     [run] = (path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
     assert out.splitlines()[-1] == f"runs/{run.name}"
     assert sum(line.startswith("epoch ") for line in err) == 1, "more than one rank shows what it does"
-    assert "2 ranks" in (run / "log.txt").read_text()
+    assert "2 ranks, all-reduce by shared memory" in (run / "log.txt").read_text()
     facts = read_facts(run)
     assert (facts["status"], facts["ranks"], facts["threads"]) == ("completed", 2, 1)
     assert facts["command_line"].startswith("torchrun --nproc-per-node 2 -m mlfound train data.dataset=")
@@ -157,6 +158,29 @@ def test_two_torchruns_at_once_do_not_meet(tmp_path):
         assert [each.end()[0] for each in (one, other)] == [0, 0]
     seen = [json.loads((begun(folder / "runs") / "run.json").read_text())["ranks"] for folder in folders]
     assert seen == [2, 3]
+
+
+@pytest.mark.slow
+def test_two_machines_make_one_run_where_the_first_rank_is(tmp_path):
+    """Each of them a torchrun of its own: what they add up goes by gloo."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        endpoint = f"localhost:{free.getsockname()[1]}"
+    options = "--nnodes=2", "--rdzv-backend=c10d", f"--rdzv-endpoint={endpoint}", "--local-addr=localhost"
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    with (
+        Torchrun(folders[0], 1, "train", *SHORT, *QUICK, options=options) as one,
+        Torchrun(folders[1], 1, "train", *SHORT, *QUICK, options=options) as other,
+    ):
+        ends = [each.end() for each in (one, other)]
+    assert [(code, err) for code, _, err in ends] == [(0, [])] * 2
+    [run] = (begun(folder / "runs") for folder in folders if (folder / "runs").exists())
+    facts = read_facts(run)
+    assert facts["command_line"].startswith("torchrun --nnodes 2 --nproc-per-node 1 -m mlfound train ")
+    assert (facts["status"], facts["ranks"]) == ("completed", 2)
+    assert "2 ranks, all-reduce by gloo" in (run / "log.txt").read_text()
 
 
 @pytest.mark.slow

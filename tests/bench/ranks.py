@@ -1,15 +1,18 @@
 """What more ranks save, measured where it can be and planned beyond: `python -m tests.bench.ranks [PICTURE]`.
 
-One process and two take the same steps in turn, in short blocks, so that both meet the same load of the machine; the
-fastest block counts. The plan for more ranks takes a step's time to be
+One process and two take the same steps in turn, in short blocks, so that both meet the same load of the machine. The
+plan for more ranks takes a step's time to be
 
-    compute(R) + sums 2 (R - 1) latency + 2 (R - 1) / R bytes / bandwidth
+    compute(R) + sums meetings latency + bytes / bandwidth                      in shared memory
+    compute(R) + sums 2 (R - 1) latency + 2 (R - 1) / R bytes / bandwidth       over a network
 
-where compute(R) is the processor time of one of R ranks whose sums send nothing, the others are measured of the sum
-alone, and a ring has 2 (R - 1) stages, each with 1 / R of the bytes (Patarasu and Yuan 2009).
+where compute(R) is the processor time of one of R ranks whose sums send nothing. A sum in shared memory takes one
+meeting, or two where each rank adds up a part; a ring has 2 (R - 1) stages, each with 1 / R of the bytes (Patarasu
+and Yuan 2009).
 """
 
 import math
+import statistics
 import sys
 import time
 from dataclasses import dataclass
@@ -28,6 +31,7 @@ from mlfound.engines.storage import parameter_count
 from mlfound.foundations.layers import every
 from mlfound.foundations.norms import BatchNorm, RunningBatchNorm
 from mlfound.foundations.randomness import generator
+from mlfound.native.all_reduce import SHARED_BYTES
 from mlfound.report.terminal import screen, show
 from mlfound.results import Column, Result, Table
 from mlfound.training.build import initial
@@ -49,15 +53,33 @@ BYTES = (4, 1_000, 10_000, 100_000, 1_000_000, 4_000_000)
 
 
 @dataclass(frozen=True)
-class Link:
-    """Between two ranks: seconds of a message, bytes a second."""
+class Memory:
+    """Of one machine: seconds of a meeting, bytes a second of all that a sum of two ranks reads and writes."""
 
     latency: float
     bandwidth: float
 
+    def seconds(self, ranks: int, messages: int, gradient: int) -> float:
+        """Of the sums of a step, one of which has so many bytes."""
+        meetings = 0 if ranks == 1 else messages + (ranks > 2 and gradient >= SHARED_BYTES)
+        return meetings * self.latency + (ranks > 1) * gradient / self.bandwidth
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A network: seconds of a message, bytes a second."""
+
+    latency: float
+    bandwidth: float
+
+    def seconds(self, ranks: int, messages: int, gradient: int) -> float:
+        """See `Memory.seconds`."""
+        stages = 2 * (ranks - 1)
+        return stages * messages * self.latency + stages / ranks * gradient / self.bandwidth
+
 
 # what is usual of TCP over Ethernet: no machine of these was at hand
-LINKS = {"1 Gbit/s": Link(100e-6, 0.11e9), "10 Gbit/s": Link(50e-6, 1.1e9)}
+NETWORKS = {"1 Gbit/s": Ring(100e-6, 0.11e9), "10 Gbit/s": Ring(50e-6, 1.1e9)}
 
 
 @dataclass(frozen=True)
@@ -71,18 +93,17 @@ class Step:
     messages: int
     alone: float  # measured, of one process
     shared: float  # of two
-    busy: float  # processor time of the busier of the two
+    speedup_of_pairs: float  # in the median of a block of one process and the next of two
+    speedup_by_gloo: float  # the same, where two add up by gloo
     native: float | None  # of one process in compiled code, where that can run it
 
-    def predicted(self, ranks: int, link: Link) -> float:
-        stages = 2 * (ranks - 1)
-        sent = stages / ranks * self.gradient
-        return self.compute[ranks] + stages * self.messages * link.latency + sent / link.bandwidth
+    def predicted(self, ranks: int, link: Memory | Ring) -> float:
+        return self.compute[ranks] + link.seconds(ranks, self.messages, self.gradient)
 
-    def speedup(self, ranks: int, link: Link) -> float:
+    def speedup(self, ranks: int, link: Memory | Ring) -> float:
         return self.predicted(1, link) / self.predicted(ranks, link)
 
-    def most(self, link: Link) -> int:
+    def most(self, link: Memory | Ring) -> int:
         """The largest power of two of ranks that is 1.2 times as fast as half as many."""
         ranks = 1
         while 2 * ranks <= self.batch and self.predicted(ranks, link) >= 1.2 * self.predicted(
@@ -151,7 +172,7 @@ def processor_seconds(words):
 
 
 def side_by_side(ranks, words):
-    """Wall seconds of a step of one process and of all ranks, in turn; and this rank's processor seconds."""
+    """Wall seconds of a step of one process and of all ranks, in turn."""
     recipe, make = prepared(words)
     batch, alone, shared = recipe.batch_size, make(Buffers), make(Shared, group=ranks)
     meet = lambda: ranks.sum(torch.zeros(1))  # noqa: E731
@@ -165,10 +186,10 @@ def side_by_side(ranks, words):
         found = []
         for engine, takes_part in ((alone, ranks.rank == 0), (shared, True)):
             meet()
-            start, busy = time.perf_counter(), time.process_time()
+            start = time.perf_counter()
             if takes_part:
                 run(engine, batch, steps)
-            found += [(time.perf_counter() - start) / steps, (time.process_time() - busy) / steps]
+            found.append((time.perf_counter() - start) / steps)
         times.append(found)
     return times
 
@@ -182,18 +203,18 @@ def sum_seconds(ranks):
     return found
 
 
-def link_of(found):
-    """The line through the times of two ranks: 2 latencies and all bytes once; fewer bytes than 1,000 are special."""
-    latency, large = found[1_000] / 2, max(found)
-    return Link(latency, large / (found[large] - found[1_000]))
+def memory_of(found):
+    """The line through the times of two ranks."""
+    large = max(found)
+    return Memory(found[1_000], large / (found[large] - found[1_000]))
 
 
 def measured(name, words):
     recipe, make = prepared(words)
     batch, compute = recipe.batch_size, processor_seconds(words)
-    first, second = in_ranks(2, side_by_side, words)
-    alone, shared = (min(row[n] for row in first) for n in (0, 2))
-    busy = min(max(row[3], other[3]) for row, other in zip(first, second, strict=True))
+    by_memory, by_gloo = (in_ranks(2, side_by_side, words, way=way)[0] for way in ("shared memory", "gloo"))
+    alone, shared = map(min, zip(*by_memory, strict=True))
+    medians = [statistics.median(one / two for one, two in times) for times in (by_memory, by_gloo)]
     norms = sum(isinstance(layer, BatchNorm | RunningBatchNorm) for layer in every(recipe.model))
     compiled = None
     if lacking(recipe) is None and ladder.unavailable("native", torch.device("cpu")) is None:
@@ -201,7 +222,7 @@ def measured(name, words):
         run(engine, batch, 3)
         compiled = seconds(lambda: run(engine, batch, 20), time.process_time) / 20
     gradient = 4 * parameter_count(recipe.model.parameters)
-    step = Step(name, batch, compute, gradient, 1 + 2 * norms, alone, shared, busy, compiled)
+    step = Step(name, batch, compute, gradient, 1 + 2 * norms, alone, shared, *medians, compiled)
     print(step, file=sys.stderr, flush=True)
     return step
 
@@ -218,6 +239,8 @@ def tables(steps, links):
         Column("two", "two ranks, ms", ".2f", ms(lambda step: step.shared)),
         Column("speedup", "times as fast", ".2f", lambda step: step.alone / step.shared),
         Column("planned", "planned", ".2f", lambda step: step.speedup(2, here)),
+        Column("median", "in the median", ".2f", lambda step: step.speedup_of_pairs),
+        Column("gloo", "by gloo", ".2f", lambda step: step.speedup_by_gloo),
         Column("native", "native, ms", ".2f", ms(lambda step: step.native)),
     )
     planned = [Column("config", of="name"), Column("batch")]
@@ -275,8 +298,8 @@ def picture(path, steps, links):
 def main():
     torch.set_num_threads(1)
     sums = in_ranks(2, sum_seconds)[0]
-    links = {"one machine": link_of(sums), **LINKS}
-    print(sums, links["one machine"], file=sys.stderr, flush=True)
+    links = {"one machine": memory_of(sums), **NETWORKS}
+    print(sums, in_ranks(2, sum_seconds, way="gloo")[0], links["one machine"], file=sys.stderr, flush=True)
     steps = [measured(name, words) for name, words in CONFIGS.items()]
     show(Result({}, tables=tables(steps, links)), screen())
     for path in sys.argv[1:]:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,11 +14,16 @@ PAUSE_S = 0.01
 
 
 class Torchrun:
-    """One that has begun `mlfound ARGUMENTS` in so many ranks; use it in a `with`, which leaves no process behind."""
+    """One that has begun `mlfound ARGUMENTS` in so many ranks; use it in a `with`, which leaves no process behind.
 
-    def __init__(self, folder: Path, ranks: int, *arguments: str) -> None:
+    Its `options` may make it one of several machines.
+    """
+
+    def __init__(
+        self, folder: Path, ranks: int, *arguments: str, options: Sequence[str] = ("--standalone",)
+    ) -> None:
         self.ranks, self.folder = ranks, folder
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+        command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={ranks}", *options]
         self.process = subprocess.Popen(
             [*command, "-m", "mlfound", *arguments],
             cwd=folder,
