@@ -128,9 +128,15 @@ class Ranks(Group):
             raise RankError("another rank has ended, or cannot be reached", speaks=False) from error
 
     def stopped(self, flag: bool) -> bool:
-        """Whether some rank was told to stop, now or before: all ranks ask at the same points."""
+        """Whether some rank was told to stop, now or before: all ranks ask at the same points.
+
+        Where one has ended torchrun tells all others to stop: it may have taken part in the sum that says so, but not
+        in another one.
+        """
         if not self.is_stopped:
             self.is_stopped = bool(self.sum(torch.tensor([float(flag)])))
+            if self.is_stopped:
+                self.sum(torch.zeros(1))
         return self.is_stopped
 
     def spread(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

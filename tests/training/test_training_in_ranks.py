@@ -135,6 +135,23 @@ def test_what_stops_one_rank_stops_all_at_the_same_point():
     assert in_ranks(3, asked) == [[False, True, True, True]] * 3
 
 
+def told_by_torchrun(ranks):
+    """Rank 1 is killed where it waits for the others, which torchrun then tells to stop."""
+    ranks.agree({})
+    if ranks.rank == 1:
+        ranks.memory.all_come = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        ranks.stopped(False)
+    time.sleep(0.1)
+    with pytest.raises(RankError):
+        ranks.stopped(True)
+    return str(ranks.ended())
+
+
+def test_where_one_has_ended_the_others_were_not_interrupted():
+    said = "rank 1 has ended, or cannot be reached"
+    assert in_ranks(3, told_by_torchrun, dies=1) == [said, None, said]
+
+
 def begun(ranks, code):
     """Rank 1 cannot begin; what the others hear of it."""
     if ranks.rank == 1:
