@@ -3,12 +3,12 @@
 One process and two take the same steps in turn, in short blocks, so that both meet the same load of the machine. The
 plan for more ranks takes a step's time to be
 
-    compute(R) + sums meetings latency + bytes / bandwidth                      in shared memory
+    compute(R) + sums meetings latency + R / 2 bytes / bandwidth                in shared memory
     compute(R) + sums 2 (R - 1) latency + 2 (R - 1) / R bytes / bandwidth       over a network
 
 where compute(R) is the processor time of one of R ranks whose sums send nothing. A sum in shared memory takes one
-meeting, or two where each rank adds up a part; a ring has 2 (R - 1) stages, each with 1 / R of the bytes (Patarasu
-and Yuan 2009).
+meeting, or two where each rank adds up a part; all ranks share the bandwidth that two of them were seen to have. A
+ring has 2 (R - 1) stages, each with 1 / R of the bytes (Patarasu and Yuan 2009).
 """
 
 import math
@@ -54,7 +54,7 @@ BYTES = (4, 1_000, 10_000, 100_000, 1_000_000, 4_000_000)
 
 @dataclass(frozen=True)
 class Memory:
-    """Of one machine: seconds of a meeting, bytes a second of all that a sum of two ranks reads and writes."""
+    """Of one machine: seconds of a small sum, and of a large one the bytes of each of two ranks a second."""
 
     latency: float
     bandwidth: float
@@ -62,7 +62,7 @@ class Memory:
     def seconds(self, ranks: int, messages: int, gradient: int) -> float:
         """Of the sums of a step, one of which has so many bytes."""
         meetings = 0 if ranks == 1 else messages + (ranks > 2 and gradient >= SHARED_BYTES)
-        return meetings * self.latency + (ranks > 1) * gradient / self.bandwidth
+        return meetings * self.latency + (ranks > 1) * ranks / 2 * gradient / self.bandwidth
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def processor_seconds(words):
     recipe, make = prepared(words)
     batch, found = recipe.batch_size, {}
     engines = {1: make(Buffers)} | {ranks: make(Shared, group=Apart(ranks)) for ranks in RANKS if ranks > 1}
-    for _ in range(15):
+    for _ in range(100):
         for ranks, engine in engines.items():
             run(engine, batch, 1)
             one = seconds(lambda engine=engine: run(engine, batch, 1), time.process_time, 1)
