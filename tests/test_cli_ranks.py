@@ -137,7 +137,7 @@ def test_an_interrupted_run_goes_on_with_as_many_ranks(told, tmp_path):
     with Torchrun(tmp_path, 3, "train", "--resume", run.name, *QUICK) as torchrun:
         code, _, err = torchrun.end()
     assert code == 1
-    assert "checkpoint.allow_other_bits: ranks is 3, then 2" in check_line(err[0])
+    assert "checkpoint.allow_other_bits: ranks is 3 by shared memory, then 2" in check_line(err[0])
 
     other_bits = "checkpoint.allow_other_bits=true"
     with Torchrun(tmp_path, 3, "train", "--resume", run.name, other_bits, *QUICK) as torchrun:

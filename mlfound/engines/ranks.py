@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.02
 ALIVE_SECONDS = 20.0  # until a rank that lives notices that one is missing; torchrun ends them all after 30
 END_SECONDS = 10.0  # that a rank which is done waits for the first one
-TIMEOUT = timedelta(minutes=10)  # of a sum: a machine that is gone closes no connection
+# of a sum by gloo: a machine that is gone closes no connection. In shared memory a rank that lives is waited for
+TIMEOUT = timedelta(minutes=10)
 ORDERS, OVER = "orders", "over"
 
 
@@ -82,7 +83,7 @@ class Ranks(Group):
         """The first rank's, which all others open; None where one of them cannot."""
         from mlfound.native.all_reduce import AllReduce, new_memory, path_of  # which Windows has not
 
-        path, memory, descriptor = "", None, -1
+        path, descriptor, memory = "", -1, None
         with suppress(OSError):
             if self.rank == 0 and not compiling.unavailable():  # it compiles what the others then find
                 descriptor = new_memory(self.size)
@@ -90,9 +91,13 @@ class Ranks(Group):
         path = self.exchange(path)[0]
         with suppress(OSError):
             if path and not compiling.unavailable():
-                own = os.open(path, os.O_RDWR) if self.rank else descriptor
-                memory = AllReduce(own, self.rank, self.size)
-        return memory if all(self.exchange(memory is not None)) else None
+                descriptor = os.open(path, os.O_RDWR) if self.rank else descriptor
+                memory = AllReduce(descriptor, self.rank, self.size)
+        if all(self.exchange(memory is not None)):
+            return memory
+        if descriptor >= 0:
+            os.close(descriptor)
+        return None
 
     def way(self, device: torch.device) -> str:
         if device.type == "cuda":

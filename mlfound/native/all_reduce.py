@@ -36,8 +36,11 @@ def size_of(ranks: int) -> int:
 def new_memory(ranks: int) -> int:
     """The descriptor of zeros in a file without a name, which goes with its last user; an OSError without room."""
     descriptor = os.open(FOLDER, os.O_TMPFILE | os.O_RDWR, 0o600)
-    # without it, a full folder would show as a SIGBUS of whoever writes
-    os.posix_fallocate(descriptor, 0, size_of(ranks))
+    try:  # without it, a full folder would show as a SIGBUS of whoever writes
+        os.posix_fallocate(descriptor, 0, size_of(ranks))
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
@@ -50,7 +53,7 @@ class AllReduce:
     """This rank's part in the sums: every rank must call the same methods, with tensors of one shape and type.
 
     That it lives shows in its lock on the memory, which the system takes away when it ends. A process that closes any
-    descriptor of a file loses its locks: none but this one may be opened.
+    descriptor of a file loses its locks: none but this one may be opened, and the mapping, which has one, must stay.
     """
 
     def __init__(self, descriptor: int, rank: int, ranks: int) -> None:

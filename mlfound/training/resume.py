@@ -42,7 +42,7 @@ def what_decides_bits(machine: Machine, environment: Mapping[str, Any]) -> dict[
     if machine.ranks > 1:
         bits["ranks"] = str(machine.ranks)  # by which sums are cut in parts
     if machine.ranks > 2:
-        bits["sums"] = machine.sums  # each in an order of its own
+        bits["ranks"] += f" by {machine.sums}"  # which adds them up in an order of its own
     return bits | {name: os.environ[name] for name in KERNEL_VARIABLES if name in os.environ}
 
 

@@ -3,12 +3,13 @@
 One process and two take the same steps in turn, in short blocks, so that both meet the same load of the machine. The
 plan for more ranks takes a step's time to be
 
-    compute(R) + sums meetings latency + R / 2 bytes / bandwidth                in shared memory
+    compute(R) + meetings latency + R / 2 passes / 3 bytes / bandwidth          in shared memory
     compute(R) + sums 2 (R - 1) latency + 2 (R - 1) / R bytes / bandwidth       over a network
 
-where compute(R) is the processor time of one of R ranks whose sums send nothing. A sum in shared memory takes one
-meeting, or two where each rank adds up a part; all ranks share the bandwidth that two of them were seen to have. A
-ring has 2 (R - 1) stages, each with 1 / R of the bytes (Patarasu and Yuan 2009).
+where compute(R) is the processor time of one of R ranks whose sums send nothing. In shared memory each MiB of a sum
+takes one meeting and R + 1 passes over its bytes, or two meetings and 3 passes where each rank adds up a part for all;
+all ranks share the bandwidth that two of them were seen to have. A ring has 2 (R - 1) stages, each with 1 / R of the
+bytes (Patarasu and Yuan 2009).
 """
 
 import math
@@ -31,7 +32,7 @@ from mlfound.engines.storage import parameter_count
 from mlfound.foundations.layers import every
 from mlfound.foundations.norms import BatchNorm, RunningBatchNorm
 from mlfound.foundations.randomness import generator
-from mlfound.native.all_reduce import SHARED_BYTES
+from mlfound.native.all_reduce import SHARED_BYTES, SLOT_BYTES
 from mlfound.report.terminal import screen, show
 from mlfound.results import Column, Result, Table
 from mlfound.training.build import initial
@@ -60,9 +61,13 @@ class Memory:
     bandwidth: float
 
     def seconds(self, ranks: int, messages: int, gradient: int) -> float:
-        """Of the sums of a step, one of which has so many bytes."""
-        meetings = 0 if ranks == 1 else messages + (ranks > 2 and gradient >= SHARED_BYTES)
-        return meetings * self.latency + (ranks > 1) * ranks / 2 * gradient / self.bandwidth
+        """Of the sums of a step, one of which has so many bytes, the others few."""
+        if ranks == 1:
+            return 0.0
+        meetings, passes = (2, 3) if ranks > 2 and gradient >= SHARED_BYTES else (1, ranks + 1)
+        meetings *= math.ceil(gradient / SLOT_BYTES)
+        shared = ranks / 2 * passes / 3 * gradient / self.bandwidth
+        return (messages - 1 + meetings) * self.latency + shared
 
 
 @dataclass(frozen=True)
@@ -205,8 +210,8 @@ def sum_seconds(ranks):
 
 def memory_of(found):
     """The line through the times of two ranks."""
-    large = max(found)
-    return Memory(found[1_000], large / (found[large] - found[1_000]))
+    latency, large = found[1_000], max(found)
+    return Memory(latency, large / (found[large] - math.ceil(large / SLOT_BYTES) * latency))
 
 
 def measured(name, words):

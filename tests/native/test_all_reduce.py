@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -87,6 +88,12 @@ def ways(ranks):
     return ranks.way(torch.device("cpu")), ranks.way(torch.device("cuda")), sums
 
 
+def held(ranks):
+    """The files in memory that this process has open."""
+    links = (os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+    return [link for link in links if link.startswith(all_reduce.FOLDER)]
+
+
 SUMS = [[3, 3, 3]] * 2
 
 
@@ -94,8 +101,8 @@ def test_ranks_of_one_machine_add_up_in_shared_memory():
     assert in_ranks(3, ways) == [("shared memory", "NCCL", SUMS)] * 3
 
 
-def no_space(ranks):
-    raise OSError("No space left on device")
+def no_access(*_):
+    raise PermissionError
 
 
 def one_cannot(monkeypatch):
@@ -104,7 +111,7 @@ def one_cannot(monkeypatch):
 
     def connected(self):
         if self.rank == 2:
-            monkeypatch.setattr(all_reduce, "AllReduce", lambda *_: no_space(3))
+            monkeypatch.setattr(all_reduce, "AllReduce", no_access)
         connect(self)
 
     monkeypatch.setattr(Ranks, "connect", connected)
@@ -112,15 +119,16 @@ def one_cannot(monkeypatch):
 
 LACKING = {
     "compiler": lambda patch: patch.setattr(compiling, "unavailable", lambda: "there is no C compiler"),
-    "space": lambda patch: patch.setattr(all_reduce, "new_memory", no_space),
+    "space": lambda patch: patch.setattr(all_reduce, "SLOT_BYTES", 2**50),
     "access": one_cannot,
 }
 
 
 @pytest.mark.parametrize("lacking", LACKING)
-def test_without_shared_memory_they_add_up_by_gloo(lacking, monkeypatch):
+def test_without_shared_memory_they_add_up_by_gloo_and_hold_none(lacking, monkeypatch):
     LACKING[lacking](monkeypatch)
     assert in_ranks(3, ways) == [("gloo", "NCCL", SUMS)] * 3
+    assert in_ranks(3, held) == [[]] * 3
 
 
 def test_on_several_machines_they_add_up_by_gloo():

@@ -115,7 +115,7 @@ def test_another_way_to_add_up_has_other_bits_but_of_two_ranks(size):
         machine = plan(config_of(), images(), group).machine
         assert f"{size} ranks, all-reduce by {way}" in str(machine)
         found.append(what_decides_bits(machine, {"cpu": "", "cpu_id": ""}))
-    assert other_bits(*found) == ("sums is shared memory, then gloo" if size > 2 else "")
+    assert other_bits(*found) == ("ranks is 3 by shared memory, then 3 by gloo" if size > 2 else "")
 
 
 def test_ranks_must_have_the_same_data():
@@ -220,8 +220,9 @@ def test_a_rank_that_waits_for_another_than_the_one_that_ended_notices_too(way):
 
 
 @pytest.mark.slow
-def test_a_rank_that_is_held_up_has_not_ended():
+@pytest.mark.parametrize("way", WAYS)
+def test_a_rank_that_is_held_up_has_not_ended(way):
     """A disk may hold up the first rank, which writes checkpoints, for longer than a sum takes."""
-    found = in_ranks(3, left, 2, "", 8.0, dies=2, way="gloo")
+    found = in_ranks(3, left, 2, "", 8.0, dies=2, way=way)
     said = "rank 2 has ended, or cannot be reached"
     assert found[:2] == [(said, True), (said, False)]
