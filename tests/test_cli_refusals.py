@@ -11,6 +11,8 @@ import torch
 
 from tests.support.commands import refused_at_once
 
+CONFIGS = Path(__file__).parent.parent / "configs"
+
 SAMPLE = ("--set", "data.dataset=mnist-sample")
 
 
@@ -61,8 +63,11 @@ def test_config_that_is_missing_a_folder_or_not_utf8(mlfound):
         (["epochs=0"], ["epochs=0: epochs", "from 1"]),
         (["optimizer.lrr=3"], ["optimizer.lrr=3: unknown key", "'optimizer.lr'"]),
         (["nowhere"], ["nowhere", "no such run"]),
+        ([str(CONFIGS)], ["configs: a folder that is no run", "path of a YAML file in it"]),
         (["none.yaml"], ["none.yaml", "no such file"]),
         (["a.yaml", "b.yaml"], ["b.yaml", "second CONFIG"]),
+        (["a.yaml", "\u00e9pochs=3"], ["'\u00e9pochs' is no key", "as in epochs=3"]),
+        (["\u200eepochs=3", "a.yaml"], [r"'\u200eepochs' is no key", "as in epochs=3"]),
         (["--set", "optimizer.lr=-1"], ["--set optimizer.lr=-1", "above 0"]),
         (["--seed", "-1"], ["--seed -1", "from 0"]),
         (["--threads", "0"], ["--threads 0", "auto"]),

@@ -17,7 +17,7 @@ import typer
 
 from mlfound.cli import ranks
 from mlfound.cli.failures import prepare_imports
-from mlfound.cli.options import KEYS, RUNS, SETTING, path_of_user
+from mlfound.cli.options import KEYS, RUNS, SETTING, path_of_user, refuse_second
 from mlfound.cli.signals import deferred
 from mlfound.errors import UserError
 
@@ -142,9 +142,8 @@ def read_arguments(
     for name, value in flags.items():
         if name in KEYS and value not in (None, [], ()):
             overrides.append(Override(KEYS[name], value, as_typed(KEYS[name], value)))
-    if operands is None and len(words) > 1:
-        raise UserError(f"{words[1]}: a second CONFIG; give one, and KEY=VALUE behind it")
     if operands is None:
+        refuse_second(words)
         return config_file(words[0], command, flags["runs_dir"]) if words else None, overrides
     if len(words) == 1 and is_yaml(words[0]):
         return path_of_user(words[0]), overrides

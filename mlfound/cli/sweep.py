@@ -9,7 +9,7 @@ import typer
 
 from mlfound.cli.execute import data_dir, terminal
 from mlfound.cli.failures import prepare_imports
-from mlfound.cli.options import SETTING, SHARED, takes
+from mlfound.cli.options import SETTING, SHARED, refuse_second, takes
 from mlfound.errors import UserError
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def typed_grid(flags: Mapping[str, Any]) -> "Grid":
 
     given = flags["arguments"] or ()
     words = [word for word in given if not SETTING.match(word)]
-    if len(words) > 1:
-        raise UserError(f"{words[1]}: a second CONFIG; give one, and KEY=VALUE behind it")
+    refuse_second(words)
     path, command = None, flags["command"]
     if words:
         path = Path(os.path.expanduser(words[0]))

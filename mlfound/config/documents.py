@@ -137,6 +137,10 @@ def _name(event: Any) -> str:
     if not isinstance(event, yaml.ScalarEvent):
         raise DocumentError(_line(event), "a list or mapping cannot be a key; write a word")
     if not KEY.fullmatch(event.value):
+        key, colon, value = event.value.partition(":")
+        if KEY.fullmatch(key) and colon:
+            message = f"{shown(event.value)} has no space behind its colon; write {shown(f'{key}: {value}')}"
+            raise DocumentError(_line(event), message)
         raise DocumentError(
             _line(event), f"{shown(event.value)} is not a key; write a word, and keys below it indented"
         )

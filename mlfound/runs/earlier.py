@@ -85,6 +85,8 @@ def config_file(word: str, command: str, runs_dir: Path) -> Path:
     if is_yaml(word) or (path.is_file() and path.name != "latest"):
         return path
     config = find_run(word, runs_dir) / "config.yaml"
+    if not config.exists() and any(config.parent.glob("*.yaml")):
+        raise UserError(f"{word}: a folder that is no run; write the path of a YAML file in it")
     of = run_of_config(config).get("command", command)
     if of not in (command, CONFIG_OF.get(command)):
         raise UserError(f"{word}: a run of {of}; mlfound {of} {word} repeats it")

@@ -156,4 +156,7 @@ def refuse_equal(cells: Sequence[Cell]) -> None:
     seen: dict[str, Cell] = {}
     for cell in cells:
         if (other := seen.setdefault(cell.name, cell)) is not cell:
-            raise UserError(f"cells {other.number} and {cell.number} are the same: {other}; and {cell}")
+            numbers = f"cells {other.number} and {cell.number}"
+            if str(other) == str(cell):
+                raise UserError(f"{cell} is there twice, as {numbers}; write each value once")
+            raise UserError(f"{numbers} are the same, {other} and {cell}; leave one out")

@@ -59,6 +59,8 @@ REFUSED = [
     ("<<: {a: 1}\n", 1, "'<<' is not a key; write a word, and keys below it indented"),
     ("a: 1\noptimizer.lr: 1\n", 2, "'optimizer.lr' is not a key; write a word, and keys below it indented"),
     ("1: 1\n", 1, "'1' is not a key; write a word, and keys below it indented"),
+    ("a: {shift:2}\n", 1, "'shift:2' has no space behind its colon; write 'shift: 2'"),
+    ("{a:1, b: 2}\n", 1, "'a:1' has no space behind its colon; write 'a: 1'"),
     ("? [a]\n: 1\n", 1, "a list or mapping cannot be a key; write a word"),
     ("? {a: 1}\n: 1\n", 1, "a list or mapping cannot be a key; write a word"),
     (f"{'k' * 65}: 1\n", 1, f"'{'k' * 60}...' is not a key; write a word, and keys below it indented"),

@@ -127,7 +127,7 @@ def test_a_cell_has_one_thread_unless_it_is_said_otherwise() -> None:
             "optimizer.lr=0.1,fast: optimizer.lr: 'fast' is not valid; write a number above 0",
         ),
         ("optimizer.lr=0.1,,0.2", "optimizer.lr=0.1,,0.2: optimizer.lr: '0.1,,0.2' is not valid"),
-        ("optimizer.lr=0.1,1e-1", "cells 1 and 2 are the same: lr 0.1; and lr 0.1"),
+        ("optimizer.lr=0.1,1e-1", "lr 0.1 is there twice, as cells 1 and 2; write each value once"),
         ("nothing.yaml", "nothing.yaml: there is no such file"),
         ("a.yaml b.yaml", "b.yaml: a second CONFIG; give one, and KEY=VALUE behind it"),
         ("no-such-run", "no-such-run: no such run"),
@@ -164,7 +164,7 @@ def test_what_is_typed_wrong_is_one_line(line: str, said: str) -> None:
         ("seed: 3\nseeds: 0-9", "a.yaml:2: seed varies, and a.yaml:1 sets it; leave one out"),
         ("command: report\nseeds: 0-9", "a.yaml:1: command: 'report' is not valid"),
         ("seeds: x", "a.yaml:1: seeds: 'x' is not valid; write seeds such as 0-9 or 0,2,5"),
-        ("cases: {a: {epochs: 1}, b: {epochs: 1}}", "cells 1 and 2 are the same: a; and b"),
+        ("cases: {a: {epochs: 1}, b: {epochs: 1}}", "cells 1 and 2 are the same, a and b; leave one out"),
     ],
 )
 def test_a_mistake_in_a_file_is_one_line(content: str, said: str) -> None:
