@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mlfound.config.training import LrFindConfig
 from mlfound.engines.recipe import Rate
-from mlfound.foundations.schedules import exponential, is_constant
+from mlfound.foundations.schedules import exponential
 from mlfound.results import Check, Column, Context, Picture, Result, Table
 from mlfound.training.build import build
 from mlfound.training.inputs import Inputs, prepare
@@ -144,7 +144,7 @@ def conclude(planned: Plan, steps: Sequence[Step], lrs: Sequence[float]) -> Resu
             Check("the loss falls, in standard deviations of its mean", fell, found.fall, FALL_BOUND),
             Check("it is lowest at a learning rate inside the range", turned, found.lowest.lr, highest),
         ],
-        findings=[*(meanings(found, planned) if metrics else [advice(fell, steps, lrs)]), ended(steps, lrs)],
+        findings=[*(meanings(found) if metrics else [advice(fell, steps, lrs)]), ended(steps, lrs)],
         tables=[table],
         pictures=[Picture("lr_find", "lr_find_curve", losses)],
     )
@@ -161,17 +161,12 @@ def ended(steps: Sequence[Step], lrs: Sequence[float]) -> str:
     return f"The rise ended after {last.step:,} of {len(lrs):,} steps, at a learning rate of {last.lr:.2g}: {why}."
 
 
-def meanings(found: Reading, planned: Plan) -> list[str]:
+def meanings(found: Reading) -> list[str]:
     steepest, lowest = found.steepest.lr, found.lowest.lr
     tenth = lowest / 10
-    schedule = (
-        "Both are for a constant rate: this config's schedule, which is at its highest for a part of the steps only, "
-        "may bear several times as much."
-    )
     return [
         f"Try first optimizer.lr={tenth:.2g}, a tenth of the minimum: unlike the steepest fall it does not depend on "
         "how large the first loss is.",
-        *([] if is_constant(planned.schedule) else [schedule]),
         f"Steepest fall: {steepest:.2g}; there the smoothed loss falls fastest, so a step gains most.",
         f"A tenth of the minimum: {tenth:.2g}; the smoothed loss is lowest at {lowest:.2g}, where steps begin to be "
         "too long, and a tenth of that keeps clear of it.",

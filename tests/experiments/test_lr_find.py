@@ -70,8 +70,7 @@ def test_the_default_network_gets_sound_suggestions_and_no_other_run_is_touched(
     metrics = summary["metrics"]
     for name in ("steepest_lr", "tenth_of_minimum_lr"):
         assert 0.001 < metrics[name] < 1
-    first, schedule, steepest, tenth, ended = summary["findings"]
-    assert "constant rate: this config's schedule" in schedule  # mlp.yaml has one-cycle
+    first, steepest, tenth, ended = summary["findings"]
     assert ended.startswith("The rise ended after ")
     assert f"Steepest fall: {metrics['steepest_lr']:.2g};" in steepest
     assert f"A tenth of the minimum: {metrics['tenth_of_minimum_lr']:.2g};" in tenth
@@ -192,10 +191,6 @@ def test_a_range_that_shows_nothing_suggests_nothing(settings, words):
     assert words in result.findings[0]
     assert set(result.metrics) == {"minimum_loss", "steps"}
     assert result.pictures[0].data["suggestions"] == {}
-
-
-def test_of_a_constant_rate_nothing_is_said_of_schedules():
-    assert not any("schedule" in finding for finding in result_of(SAMPLE, "schedule=constant").findings)
 
 
 def test_a_loss_that_is_not_finite_ends_the_rise_and_is_no_row():
