@@ -129,10 +129,8 @@ def test_an_interrupted_run_goes_on_with_as_many_ranks(told, tmp_path):
         os.kill(pids[1] if told == "one rank" else torchrun.process.pid, signal.SIGINT)
         code, _, err = torchrun.end()
     run = begun(runs)
-    assert code in (
-        1,
-        -signal.SIGABRT,
-    )  # torchrun's own: told to stop it may abort as it ends, with a line of C++
+    # torchrun's own code: told to stop it may abort as it ends, with a line of C++
+    assert code in (1, -signal.SIGABRT)
     assert [line for line in err if "mlfound" in line] == []
     assert read_facts(run)["status"] == "interrupted"
     assert [*(run / "checkpoints").glob("*.json")]
