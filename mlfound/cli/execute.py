@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import typer
 
 from mlfound.cli import ranks
 from mlfound.cli.failures import prepare_imports
-from mlfound.cli.options import KEYS, RUNS, SETTING, path_of_user, refuse_second
+from mlfound.cli.options import KEYS, RUNS, SETTING, path_of_user
 from mlfound.cli.signals import deferred
 from mlfound.errors import UserError
 
@@ -148,6 +148,17 @@ def read_arguments(
     if len(words) == 1 and is_yaml(words[0]):
         return path_of_user(words[0]), overrides
     return None, [*overrides, Override(operands, words, "")] if words else overrides
+
+
+def refuse_second(words: Sequence[str]) -> None:
+    """A UserError where more than one argument is no KEY=VALUE: only one of them can be the CONFIG."""
+    if len(words) < 2:
+        return
+    for word in words:
+        key, equals, _ = word.partition("=")
+        if equals:
+            raise UserError(f"{word}: {key!r} is no key; write one in letters of a to z, as in epochs=3")
+    raise UserError(f"{words[1]}: a second CONFIG; give one, and KEY=VALUE behind it")
 
 
 def as_typed(key: str, value: object) -> str:

@@ -3,7 +3,7 @@
 import inspect
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ import typer
 from mlfound import ladders
 from mlfound.cli import completion
 from mlfound.cli.failures import one_line_errors
-from mlfound.errors import UserError
 
 RUNS = Path("runs")
 SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*=")  # how KEY=VALUE begins
@@ -35,16 +34,6 @@ class Flag:
 def parameter(name: str) -> str:
     """The Python name of a flag's parameter: `optimizer_lr` of `optimizer.lr`, `impl` of `impl:stages`."""
     return name.partition(":")[0].replace(".", "_")
-
-
-def refuse_second(words: Sequence[str]) -> None:
-    """A UserError for what can be no CONFIG, of the arguments that are no KEY=VALUE."""
-    for word in words:
-        key, equals, _ = word.partition("=")
-        if equals and len(words) > 1:
-            raise UserError(f"{word}: {key!r} is no key; write one in letters of a to z, as in epochs=3")
-    if len(words) > 1:
-        raise UserError(f"{words[1]}: a second CONFIG; give one, and KEY=VALUE behind it")
 
 
 def number_or_word(text: str) -> float | str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mlfound.cli.execute import data_dir, terminal
+from mlfound.cli.execute import data_dir, refuse_second, terminal
 from mlfound.cli.failures import prepare_imports
-from mlfound.cli.options import SETTING, SHARED, refuse_second, takes
+from mlfound.cli.options import SETTING, SHARED, takes
 from mlfound.errors import UserError
 
 if TYPE_CHECKING:

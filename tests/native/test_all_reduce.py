@@ -144,3 +144,4 @@ def test_a_rank_that_comes_and_ends_while_it_is_looked_for_has_come():
 
     memory.has_ended = comes_and_ends
     memory.meet()
+    assert memory.missing() == []
