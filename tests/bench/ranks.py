@@ -8,8 +8,8 @@ plan for more ranks takes a step's time to be
 
 where compute(R) is the processor time of one of R ranks whose sums send nothing. In shared memory each MiB of a sum
 takes one meeting and R + 1 passes over its bytes, or two meetings and 3 passes where each rank adds up a part; all
-ranks share the bandwidth that two of them were seen to have. A ring
-has 2 (R - 1) stages, each with 1 / R of the bytes (Patarasu and Yuan 2009).
+ranks share the bandwidth that two of them were seen to have. A ring has 2 (R - 1) stages, each with 1 / R of the
+bytes (Patarasu and Yuan 2009).
 """
 
 import math
