@@ -129,9 +129,8 @@ def test_an_interrupted_run_goes_on_with_as_many_ranks(told, tmp_path):
         os.kill(pids[1] if told == "one rank" else torchrun.process.pid, signal.SIGINT)
         code, _, err = torchrun.end()
     run = begun(runs)
-    # torchrun's own code: told to stop it may abort as it ends, with a line of C++
-    assert code in (1, -signal.SIGABRT)
-    assert [line for line in err if "mlfound" in line] == []
+    has_aborted = told == "torchrun" and code == -signal.SIGABRT  # the process of torchrun, once in some 60 times
+    assert has_aborted or (code, err) == (1, [])
     assert read_facts(run)["status"] == "interrupted"
     assert [*(run / "checkpoints").glob("*.json")]
 
