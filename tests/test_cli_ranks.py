@@ -129,7 +129,8 @@ def test_an_interrupted_run_goes_on_with_as_many_ranks(told, tmp_path):
         os.kill(pids[1] if told == "one rank" else torchrun.process.pid, signal.SIGINT)
         code, _, err = torchrun.end()
     run = begun(runs)
-    has_aborted = told == "torchrun" and code == -signal.SIGABRT  # the process of torchrun, once in some 60 times
+    # the process of torchrun itself, seen once
+    has_aborted = told == "torchrun" and code == -signal.SIGABRT
     assert has_aborted or (code, err) == (1, [])
     assert read_facts(run)["status"] == "interrupted"
     assert [*(run / "checkpoints").glob("*.json")]
